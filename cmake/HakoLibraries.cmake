@@ -1,0 +1,48 @@
+# Every library that hako links, found in one place. Debian packages only (scripts/setup.sh).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(GTest REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
+pkg_check_modules(EXT2FS REQUIRED IMPORTED_TARGET ext2fs)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+
+# fmt goes into static guest programs too; Debian has no archive of it, so it is header-only here.
+find_package(fmt REQUIRED)
+
+# gRPC without TLS, static: Debian's CMake targets are shared only, pkg-config knows the archives.
+# Static because the shim and the guest want to start fast and to share nothing.
+pkg_check_modules(GRPC REQUIRED grpc++_unsecure)
+add_library(hako_grpc INTERFACE)
+set(hako_grpc_archives "")
+foreach(name IN LISTS GRPC_STATIC_LIBRARIES)
+    find_library(hako_archive_${name} lib${name}.a)
+    if(hako_archive_${name})
+        list(APPEND hako_grpc_archives ${hako_archive_${name}})
+    endif()
+endforeach()
+list(REMOVE_DUPLICATES hako_grpc_archives)
+find_library(HAKO_PROTOBUF libprotobuf.a REQUIRED)
+target_link_libraries(hako_grpc INTERFACE
+    -Wl,--start-group ${hako_grpc_archives} ${HAKO_PROTOBUF} -Wl,--end-group
+    ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS})
+# For fully static programs, where zlib must be an archive as well.
+find_library(HAKO_ZLIB libz.a REQUIRED)
+add_library(hako_grpc_static INTERFACE)
+target_link_libraries(hako_grpc_static INTERFACE
+    -Wl,--start-group ${hako_grpc_archives} ${HAKO_PROTOBUF} ${HAKO_ZLIB} -Wl,--end-group
+    Threads::Threads)
+
+find_program(CCACHE ccache)
+if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()

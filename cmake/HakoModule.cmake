@@ -1,0 +1,41 @@
+# hako_module(<folder> [PUBLIC <modules and libraries>...] [PRIVATE <libraries>...])
+# One static library of all sources in the folder (and below), one test program of its *_test.cc.
+# Which modules a module may name is written in docs and enforced by tests/layers_test.py.
+
+add_library(hako_flags INTERFACE)
+target_compile_options(hako_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+    -Woverloaded-virtual -Wno-missing-field-initializers -Werror
+    -fstack-protector-strong -D_FORTIFY_SOURCE=2)
+if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(hako_flags INTERFACE -U_FORTIFY_SOURCE)
+endif()
+if(HAKO_SANITIZE)
+    target_compile_options(hako_flags INTERFACE -fsanitize=${HAKO_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(hako_flags INTERFACE -fsanitize=${HAKO_SANITIZE})
+endif()
+
+function(hako_module folder)
+    cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
+    set(name hako_${folder})
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS *.cc)
+    file(GLOB_RECURSE headers CONFIGURE_DEPENDS *.h)
+    set(tests ${sources})
+    list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cc$")
+    list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+    add_library(${name} STATIC ${sources})
+    target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/src
+        FILES ${headers})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} hako_flags)
+    set_target_properties(${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+
+    if(HAKO_TESTS AND tests)
+        add_executable(${name}_test ${tests})
+        target_link_libraries(${name}_test PRIVATE ${name} ${arg_PRIVATE} hako_flags
+            GTest::gmock GTest::gtest_main)
+        add_test(NAME unit.${folder} COMMAND ${name}_test)
+        set_tests_properties(unit.${folder} PROPERTIES TIMEOUT 300)
+    endif()
+endfunction()

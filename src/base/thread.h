@@ -1,0 +1,18 @@
+// The one way to start a thread: named, joined at its end, and with a catch-all at its entry.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace hako {
+
+// Runs `body` with whatever it throws caught and logged under `name`; returns false if it threw.
+bool run_guarded(const std::string& name, const std::function<void()>& body);
+
+// name: at most 15 bytes are shown by the kernel.
+std::jthread start_thread(std::string name, std::function<void(std::stop_token)> body);
+
+}  // namespace hako
