@@ -1,0 +1,102 @@
+// The engine: desired state and lifecycle of containers. Every verb of the container API is one
+// function here; each takes a container by name, id or unique prefix of an id.
+//
+// Errors carry Docker's sentences: not_found "No such container: x", conflict for a name in use or
+// a wrong state, not_modified for start of a started and stop of a stopped container.
+//
+// Thread-safe. Verbs that change one container run one after another; different containers do not
+// wait for each other. A stop_token that is requested (the client left) ends waiting with
+// ErrorKind::cancelled; what was begun is then finished in the background.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "engine/streams.h"
+#include "engine/types.h"
+
+namespace hako::images {
+class ImageStore;
+}
+
+namespace hako::engine {
+
+class EngineState;
+
+// The promise of a WaitCondition. It counts from its creation, before wait() is called.
+class ExitWait {
+public:
+    ExitWait() = default;
+    ExitWait(const ExitWait&) = delete;
+    ExitWait& operator=(const ExitWait&) = delete;
+    virtual ~ExitWait() = default;
+    virtual Result<WaitResult> wait(std::stop_token stop) = 0;
+};
+
+class Engine {
+public:
+    // Opens the database below the layout's root, adopts the containers that still run and cleans
+    // up after those that do not. The caller holds the layout's lock.
+    static Result<std::unique_ptr<Engine>> open(const Layout& layout,
+                                                const Installation& installation);
+    explicit Engine(std::unique_ptr<EngineState> state);
+    // Leaves containers running.
+    ~Engine();
+
+    Result<Created> create(const CreateRequest& request);
+    Result<Container> inspect(std::string_view container) const;
+    Result<std::vector<Container>> list(const ListFilter& filter) const;  // newest first
+    Result<void> start(std::string_view container);
+    // Sends the stop signal, and SIGKILL after timeout (default: the container's, else 10 s; -1
+    // waits for ever). Returns when it has ended.
+    Result<void> stop(std::string_view container, std::optional<int> timeout_seconds);
+    Result<void> restart(std::string_view container, std::optional<int> timeout_seconds);
+    // "KILL", "SIGKILL", "9"; empty is SIGKILL.
+    Result<void> kill(std::string_view container, std::string_view signal);
+    Result<void> rename(std::string_view container, std::string_view name);
+    Result<void> remove(std::string_view container, const RemoveOptions& options);
+    Result<std::unique_ptr<ExitWait>> wait(std::string_view container, WaitCondition condition);
+    Result<void> resize(std::string_view container, WindowSize size);
+    // ps_arguments as `docker top` sends them: "-ef" or empty give the full table, "aux" is known.
+    Result<ProcessTable> top(std::string_view container, std::string_view ps_arguments);
+
+    // All output so far and, with follow, what comes until the container ends.
+    Result<std::unique_ptr<OutputStream>> logs(std::string_view container, bool follow) const;
+
+    struct Attach {
+        bool input = false;
+        bool output = false;
+        bool logs = false;  // output from the beginning instead of from now on
+    };
+    // On a container that does not run yet, the session sees every byte from the first one.
+    Result<Session> attach(std::string_view container, const Attach& options);
+
+    Result<std::string> create_exec(std::string_view container, const ExecConfig& config);
+    // Detached: an empty session. A missing command is exec_not_found (exit code 127), one that
+    // cannot run is exec_failed (126).
+    Result<Session> start_exec(std::string_view exec, const ExecStart& options);
+    Result<Exec> inspect_exec(std::string_view exec) const;
+    Result<void> resize_exec(std::string_view exec, WindowSize size);
+
+    // find, list, pull, load and tag are the store's own; include engine/images.h for them.
+    images::ImageStore& images();
+    // Refused with conflict while containers use it, as `docker rmi` does. What was done is one
+    // entry each: "Untagged: <name>" and "Deleted: <id>" in `docker`'s words.
+    struct RemovedImage {
+        std::vector<std::string> untagged, deleted;
+    };
+    Result<RemovedImage> remove_image(std::string_view image, bool force);
+
+    Result<std::vector<Kernel>> list_kernels() const;
+    Result<SystemInfo> system_info() const;
+
+private:
+    std::unique_ptr<EngineState> state_;
+};
+
+}  // namespace hako::engine
