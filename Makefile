@@ -1,0 +1,46 @@
+# A thin front: everything real is in CMake, scripts/ and tests/.
+PRESET ?= release
+BUILD  := build
+
+.PHONY: run build kernel test soak bench lint format install clean setup
+
+run: build ## installs, builds, and runs a container in a VM of its own
+	scripts/run-hello.sh $(BUILD)
+
+setup:
+	scripts/setup.sh
+
+build: setup ## all programs into build/bin, what they need into build/share
+	cmake --preset $(PRESET) >$(BUILD)-configure.log 2>&1 || { cat $(BUILD)-configure.log; exit 1; }
+	@rm -f $(BUILD)-configure.log
+	cmake --build --preset $(PRESET)
+
+kernel: setup
+	kernel/build.sh
+
+test: ## all tests: unit, layers, black box
+	scripts/setup.sh test
+	$(MAKE) build
+	ctest --test-dir $(BUILD) --output-on-failure
+
+soak: build ## the long forms: hundreds of kill rounds, long loops
+	scripts/setup.sh test
+	HAKO_SOAK=1 ctest --test-dir $(BUILD) --output-on-failure --tests-regex blackbox
+
+bench: build ## writes the figures of docs/benchmarks.md to the terminal
+	scripts/setup.sh bench
+	bench/run.py --build $(BUILD)
+
+lint: ## format, clang-tidy, headers that stand alone
+	scripts/setup.sh lint
+	scripts/lint.sh
+
+format:
+	scripts/setup.sh lint
+	git ls-files '*.cc' '*.h' | xargs clang-format-16 -i
+
+install: build ## to PREFIX (default /usr/local)
+	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+clean: ## the kernel stays in its cache
+	rm -rf $(BUILD)
