@@ -1,0 +1,64 @@
+// The images of a daemon: names, configurations, layers unpacked once, and the merged view of each
+// image that a VM gets as its read-only root disk.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "base/stream.h"
+#include "images/image.h"
+#include "oci/reference.h"
+#include "store/database.h"
+
+namespace hako::images {
+
+// Thread-safe. Layers and blobs that no image needs are removed as soon as no pull or load is
+// going on, and again when the store is opened.
+class ImageStore {
+public:
+    static Result<std::unique_ptr<ImageStore>> open(const Layout& layout,
+                                                    store::Database& database);
+    ~ImageStore();
+    ImageStore(const ImageStore&) = delete;
+    ImageStore& operator=(const ImageStore&) = delete;
+
+    // "name", "name:tag", "name@digest", an id or the unique beginning of one; a name wins.
+    // ErrorKind::not_found: "No such image: name:tag".
+    Result<Image> find(std::string_view name_or_id_prefix) const;
+    // Newest first.
+    Result<std::vector<Image>> list() const;
+
+    // Downloads what is not there yet. Two pulls of one layer share one download.
+    Result<Image> pull(const oci::Reference& reference, const PullOptions& options,
+                       const ProgressSink& progress, std::stop_token stop);
+    // A `docker save` archive or an OCI layout, as tar: plain, gzip or zstd. Returns what was
+    // loaded: "name:tag", or the id of an image without a name.
+    Result<std::vector<std::string>> load(Reader& archive, const ProgressSink& progress);
+
+    // Moves the name if another image has it.
+    Result<void> tag(std::string_view image, const oci::Reference& reference);
+    // Takes a name away, and the image with its last name. Docker's rules and sentences; an image
+    // that a container needs is never deleted, only untagged (force).
+    using UsersOf = std::function<std::vector<ImageUser>(const std::string& id)>;
+    Result<Removed> remove(std::string_view name, bool force, const UsersOf& users_of);
+
+    // Makes the merged view if it is not there. id: "sha256:<hex>".
+    Result<Rootfs> rootfs(std::string_view id);
+
+private:
+    class Impl;
+    explicit ImageStore(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// Loads the archive of hako/hello unless the store has an image of that name.
+Result<void> ensure_hello(ImageStore& images, const std::filesystem::path& archive);
+
+}  // namespace hako::images
