@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Builds the guest kernel from Debian's linux-source package and prints the path of its vmlinux.
+#
+#   kernel/build.sh          build, unless the cache has it; the last line of stdout is the path
+#   kernel/build.sh --print  the path that it has or would have
+#   kernel/build.sh --key    the key of the cache entry: options, source version, compiler, recipe
+#
+# The cache is ${HAKO_CACHE:-${XDG_CACHE_HOME:-~/.cache}/hako}/kernel/<key>/ with the files vmlinux,
+# config and version. An entry appears whole (by rename) or not at all, also when two builds run at
+# once or one is interrupted. Exit status: 0 done, 1 failed (stderr tells why), 2 wrong usage.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C
+
+readonly package=linux-source-6.1
+readonly tarball=/usr/src/$package.tar.xz
+readonly config_dir=$(dirname "$(readlink -f "$0")")/config
+readonly cache=${HAKO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hako}/kernel
+
+fail() {
+    printf 'build.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+# The options that we ask for, without comments: a better comment is no reason to build again.
+options() { grep -h '^CONFIG_' "$config_dir"/*.config; }
+
+source_version() {
+    dpkg-query -W -f '${Version}' $package 2>/dev/null ||
+        fail "the Debian package $package is missing; run scripts/setup.sh"
+}
+
+# Everything that decides the bytes of the kernel. `declare -f` prints functions without comments.
+cache_key() {
+    { options; source_version; gcc -dumpfullversion; declare -f kbuild compile; } | sha256sum | cut -c1-16
+}
+
+# Names the options that Kconfig did not take over (renamed, or with a dependency missing).
+check_options() {
+    local lost
+    lost=$(comm -23 <(options | sort) <(grep '^CONFIG_' .config | sort))
+    [ -z "$lost" ] || fail "$package $(source_version) does not give these options:"$'\n'"$lost"
+    ! grep '=m$' .config >&2 || fail "these options would be modules, but hako's kernel has none"
+}
+
+# ccache's own log of the host name or time must not reach the image: same input, same bytes.
+kbuild() {
+    local compiler=gcc
+    ! command -v ccache >/dev/null || compiler="ccache gcc"
+    make -s -j"$(nproc)" ARCH=x86_64 CC="$compiler" KBUILD_BUILD_USER=hako KBUILD_BUILD_HOST=hako \
+        KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' "$@"
+}
+
+# Leaves vmlinux, config and version in the directory $1; the current one holds the sources.
+compile() {
+    options >asked.config
+    kbuild allnoconfig KCONFIG_ALLCONFIG=asked.config
+    check_options
+    kbuild vmlinux
+    strip --strip-all -o "$1/vmlinux" vmlinux
+    cp .config "$1/config"
+    kbuild kernelrelease >"$1/version"
+}
+
+build() {
+    local key=$1 work=$cache/.$1.partial log
+    [ -r $tarball ] || fail "$tarball is missing; run scripts/setup.sh"
+    # Whoever holds the lock owns the work directory, so what lies there was left by a killed build.
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT TERM HUP
+    rm -rf "$work"
+    mkdir -p "$work/source" "$work/entry"
+    log=$work/log
+
+    echo "build.sh: building kernel $key from $package $(source_version) (some minutes, once)" >&2
+    tar -xf $tarball -C "$work/source" --strip-components=1
+    (cd "$work/source" && compile "$work/entry") >"$log" 2>&1 || {
+        tail -n 40 "$log" >&2
+        fail "the kernel build failed; its last lines are above"
+    }
+    mv -T "$work/entry" "$cache/$key"
+}
+
+main() {
+    local mode=${1-} key
+    case $#:$mode in
+        0: | 1:--key | 1:--print) ;;
+        *)
+            sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+            exit 2
+            ;;
+    esac
+    key=$(cache_key)
+    if [ "$mode" = --key ]; then
+        echo "$key"
+        return
+    fi
+    if [ -z "$mode" ] && [ ! -e "$cache/$key/vmlinux" ]; then
+        mkdir -p "$cache"
+        (
+            flock 9
+            [ -e "$cache/$key/vmlinux" ] || build "$key"
+        ) 9>"$cache/$key.lock"
+    fi
+    echo "$cache/$key/vmlinux"
+}
+
+main "$@"
