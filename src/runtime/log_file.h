@@ -1,0 +1,98 @@
+// A container's output, as a file that one writes and many follow (docs/formats/log.md).
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "base/units.h"
+
+namespace hako::runtime {
+
+enum class LogStream : std::uint8_t { out = 1, err = 2 };
+
+struct LogRecord {
+    WallTime time{};
+    LogStream stream = LogStream::out;
+    bool end = false;  // the process ended, nothing of it follows; data is empty
+    std::string data;
+};
+
+constexpr std::size_t kMaxLogData = 64 * kKiB;  // of one record
+
+// Appends. One writer a file; its methods may be called from any thread.
+class LogWriter {
+public:
+    // Creates the file, or opens it to go on behind its last whole record.
+    static Result<LogWriter> open(const std::filesystem::path& path);
+
+    // data longer than kMaxLogData becomes several records. ErrorKind::exhausted when the disk is
+    // full: then nothing of the record that failed stays in the file.
+    Result<void> append(LogStream stream, std::span<const std::byte> data);
+    // The END record.
+    Result<void> finish();
+
+private:
+    LogWriter(Fd fd, std::uint64_t size) : fd_(std::move(fd)), size_(size) {}
+    Result<void> write_record(LogStream stream, std::uint8_t flags, std::span<const std::byte> data);
+
+    Fd fd_;
+    std::uint64_t size_;
+};
+
+// Reads from its own position, buffered. One thread at a time.
+class LogReader {
+public:
+    // At the first record. ErrorKind::not_found without the file, corrupt when it is no log.
+    static Result<LogReader> open(const std::filesystem::path& path);
+
+    // The next whole record, nullopt when there is none yet. A torn one is no record.
+    Result<std::optional<LogRecord>> next();
+    // Waits until next() may have more: true, or false after the time-out or a stop request.
+    Result<bool> wait(std::stop_token stop, std::chrono::milliseconds timeout);
+    // Behind the last record that there is now.
+    Result<void> seek_end();
+    // So that at most `lines` lines (of both streams together) follow; an unfinished last line
+    // counts as one.
+    Result<void> seek_last_lines(std::size_t lines);
+
+private:
+    LogReader(Fd fd, Fd watch) : fd_(std::move(fd)), watch_(std::move(watch)) {}
+    Result<bool> fill(std::size_t bytes);
+
+    Fd fd_;
+    Fd watch_;                  // inotify
+    std::uint64_t offset_ = 0;  // in the file, of buffer_[used_]
+    std::string buffer_;
+    std::size_t used_ = 0;
+};
+
+// Cuts records into lines, as `docker logs` prints them: each stream's bytes are joined up to their
+// newline; a line has the time of its first byte. Lines longer than 64 KiB are handed out in parts.
+class LineSplitter {
+public:
+    struct Line {
+        WallTime time{};
+        LogStream stream = LogStream::out;
+        std::string text;  // with its newline, if it has one
+    };
+    // The lines that the record completes. An END record flushes both streams.
+    std::vector<Line> feed(const LogRecord& record);
+    // What has no newline yet.
+    std::vector<Line> flush();
+
+private:
+    Line open_[2];
+};
+
+}  // namespace hako::runtime

@@ -1,0 +1,62 @@
+// What one hako-shim runs: a VM and the container in it. hakod writes it as JSON to
+// <sandbox>/spec.json and starts `hako-shim --spec FILE`.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "base/paths.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "vmm/machine_spec.h"
+
+namespace hako::runtime {
+
+// The disks that a sandbox's MachineSpec has, by serial.
+constexpr std::string_view kRootfsSerial = "rootfs";    // EROFS, read-only
+constexpr std::string_view kScratchSerial = "scratch";  // ext4
+
+// Where the guest puts a container's root; config.json's root.path.
+std::string guest_rootfs(std::string_view container);
+
+struct SandboxSpec {
+    std::string id;            // the container's, 64 hexadecimal digits
+    vmm::MachineSpec machine;  // with disks "rootfs" and "scratch"
+    std::string oci_spec;      // the OCI runtime specification's config.json, all of it
+    // Files put into the container at create time: path inside -> content.
+    std::map<std::string, std::string> files;
+    bool tty = false;
+    bool open_stdin = false;
+    bool seccomp = true;                // the default profile; false: none
+    std::filesystem::path folder;       // layout.sandbox(id); the shim's own files lie here
+    std::filesystem::path log;          // the container's log (docs/formats/log.md)
+    std::filesystem::path exit_record;  // runtime/exit_record.h
+    // From power-on to the agent's first answer; 0: by the accelerator.
+    std::chrono::milliseconds boot_deadline{0};
+
+    std::filesystem::path socket() const { return folder / "shim.sock"; }
+    std::filesystem::path console_log() const { return folder / "console.log"; }
+    std::filesystem::path shim_record() const { return folder / "shim.json"; }
+    std::filesystem::path shim_log() const { return folder / "shim.log"; }
+    std::filesystem::path exec_log(std::string_view exec) const {
+        return folder / ("exec-" + std::string(exec) + ".log");
+    }
+};
+
+Json to_json(const SandboxSpec& spec);
+Result<SandboxSpec> sandbox_spec_from_json(const Json& json);
+
+// Writes <folder>/spec.json (and the folder) and starts a shim for it, in a session of its own with
+// its stderr in shim_log(). Returns once the shim's socket accepts connections: then
+// ShimClient::connect works, and shim_record() says who the shim is.
+Result<ProcessIdentity> spawn_shim(const Installation& installation, const SandboxSpec& spec);
+
+// Removes all that a sandbox leaves on the host: kills its shim and QEMU if they still run, removes
+// the VM's cgroup and the run folder. Works after a kill -9 of anything at any step, and again.
+// The container's log gets its END record if that is missing.
+Result<void> cleanup_sandbox(const Layout& layout, std::string_view id,
+                             const std::filesystem::path& log = {});
+
+}  // namespace hako::runtime

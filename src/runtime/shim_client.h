@@ -1,0 +1,88 @@
+// hakod's side of one shim (proto/shim.proto). Every call has a deadline of its own, except those
+// that wait for a process.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/stream.h"
+#include "base/units.h"
+#include "guest/types.h"
+#include "runtime/exit_record.h"
+#include "vmm/machine_spec.h"
+
+namespace hako::runtime {
+
+// An exec to prepare.
+struct ExecSpec {
+    std::string id;
+    std::string process;  // the OCI `process` object, JSON
+    bool open_stdin = false;
+    bool tty = false;
+    bool privileged = false;  // without the seccomp filter
+};
+
+struct StartedProcess {
+    int pid = 0;  // inside the VM
+    WallTime started_at{};
+};
+
+struct ProcessState {
+    std::string id;  // empty: the container's first process
+    bool started = false;
+    int pid = 0;
+    std::optional<ExitRecord> exit;
+};
+struct SandboxState {
+    int qemu_pid = 0;
+    std::vector<ProcessState> processes;
+};
+
+// Standard input of a process. write() blocks while the process does not read.
+class InputStream : public Writer {
+public:
+    // The process sees the end of its input, once all that was written is read.
+    virtual Result<void> close() = 0;
+};
+
+// Any thread may call anything. `process` is empty for the container's first process, else an
+// exec's id. ErrorKind::unavailable: the shim is gone (then exit_record.h tells how it ended).
+class ShimClient {
+public:
+    static Result<std::unique_ptr<ShimClient>> connect(const std::filesystem::path& socket);
+    ShimClient() = default;
+    ShimClient(const ShimClient&) = delete;
+    ShimClient& operator=(const ShimClient&) = delete;
+    virtual ~ShimClient() = default;
+
+    // Waits until the VM is up and the first process is prepared; the error says why it is not.
+    virtual Result<vmm::Accelerator> ready(std::stop_token stop) = 0;
+    // exec_not_found and exec_failed: the process cannot be executed (exit status 127, 126).
+    virtual Result<StartedProcess> start(std::string_view process) = 0;
+    virtual Result<void> exec(const ExecSpec& spec) = 0;
+    // all: every process of the container.
+    virtual Result<void> signal(std::string_view process, int number, bool all) = 0;
+    virtual Result<void> resize(std::string_view process, std::uint32_t columns,
+                                std::uint32_t rows) = 0;
+    virtual Result<std::unique_ptr<InputStream>> open_input(std::string_view process) = 0;
+    // Until the process has ended and its log has its END record. ErrorKind::cancelled on stop.
+    virtual Result<ExitRecord> wait(std::string_view process, std::stop_token stop) = 0;
+    virtual Result<SandboxState> state() = 0;
+    virtual Result<guest::Statistics> statistics() = 0;
+    virtual Result<std::vector<guest::ProcessRow>> list_processes() = 0;
+    // Forgets an exec that ended, or that never started, and removes its log.
+    virtual Result<void> delete_exec(std::string_view exec) = 0;
+    // Ends VM and shim; returns when both are gone, as far as the shim can tell.
+    virtual Result<void> shutdown(std::chrono::milliseconds grace) = 0;
+};
+
+}  // namespace hako::runtime

@@ -1,0 +1,77 @@
+// One running virtual machine: a jailed QEMU, its QMP connection, its console and the byte stream
+// to its agent.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "vmm/machine_spec.h"
+
+namespace hako::vmm {
+
+struct MachineOptions {
+    // The program that sets the jail up and becomes QEMU (vmm/jail.h), with its first arguments:
+    // {"<bin>/hako-shim", "jail"}.
+    std::vector<std::string> jail;
+    // The console's output is copied here, up to 1 MiB; empty: nowhere.
+    std::filesystem::path console_log;
+    // For QEMU to answer on QMP. The agent's own deadline is agent_deadline().
+    std::chrono::milliseconds start_deadline = std::chrono::seconds(20);
+};
+
+// How a machine ended.
+struct MachineEnd {
+    ExitStatus status;   // of QEMU
+    std::string reason;  // a sentence: the guest kernel's panic, QEMU's last words, its signal
+};
+
+// How long the guest may take from power-on to the agent's first answer.
+std::chrono::milliseconds agent_deadline(Accelerator accelerator);
+
+// Any thread may call anything. The destructor kills QEMU and removes its cgroup.
+class Machine {
+public:
+    // The calling thread must live as long as the machine: QEMU is killed when it ends.
+    // ErrorKind::not_found names the package when there is no QEMU; ErrorKind::deadline when QEMU
+    // hangs; else the error carries QEMU's last words and the console's tail.
+    static Result<std::unique_ptr<Machine>> start(const MachineSpec& spec,
+                                                  const MachineOptions& options);
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+    ~Machine();
+
+    // The host's end of the agent channel, once. With vsock this connects, and waits for the guest
+    // to listen until the deadline.
+    Result<Fd> take_agent_channel(std::chrono::milliseconds deadline);
+
+    pid_t pid() const;
+    // Nullopt when it still runs after the time-out; no time-out waits for ever.
+    Result<std::optional<MachineEnd>> wait(std::optional<std::chrono::milliseconds> timeout = {});
+    // Asks QEMU to quit, waits for the grace time, then kills. The guest is not asked: that is the
+    // agent's PowerOff. Returns when QEMU is gone.
+    Result<void> stop(std::chrono::milliseconds grace);
+
+    std::string console_tail() const;
+    // What went wrong, with the panic or the console's and QEMU's last lines behind it.
+    Error explain(ErrorKind kind, std::string_view sentence) const;
+
+private:
+    class Impl;
+    explicit Machine(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+// Kills what a crashed owner left of the machine: its processes (found by their cgroup) and its
+// cgroup. No error when there is nothing.
+Result<void> cleanup_machine(std::string_view id);
+
+}  // namespace hako::vmm

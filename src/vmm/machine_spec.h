@@ -1,0 +1,63 @@
+// What a virtual machine consists of, as plain data. Machine runs it, qemu/arguments.h turns it
+// into QEMU's command line, JSON carries it from hakod to the shim.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "base/units.h"
+
+namespace hako::vmm {
+
+enum class Accelerator { kvm, tcg };
+std::string_view to_string(Accelerator accelerator);
+
+// What carries the agent's byte stream (proto/agent.proto).
+enum class AgentChannel {
+    serial,  // the virtio-serial port "hako.agent"
+    vsock,   // virtio-vsock, port kAgentVsockPort
+};
+std::string_view to_string(AgentChannel channel);
+constexpr std::uint32_t kAgentVsockPort = 1024;
+
+// A virtio disk. Several extents are joined: the disk is their concatenation. Extents are raw
+// files; when there are several, each is a multiple of 512 bytes and the disk is read-only.
+struct Disk {
+    std::string serial;  // at most 20 bytes; the guest finds the disk by it
+    std::vector<std::filesystem::path> extents;
+    bool read_only = false;
+};
+
+// The least that the guest kernel, the agent and one small process run in.
+constexpr std::uint64_t kMinimumMemory = 64 * kMiB;
+
+struct MachineSpec {
+    std::string id;                // names its cgroup and its uid; the container's id
+    std::filesystem::path kernel;  // an uncompressed x86-64 vmlinux with a PVH entry
+    std::filesystem::path initramfs;
+    // Put behind those that the machine itself needs (qemu/arguments.h).
+    std::vector<std::string> kernel_arguments;
+    std::uint64_t memory_bytes = 512 * kMiB;
+    unsigned cpus = 1;
+    Accelerator accelerator = Accelerator::tcg;
+    AgentChannel channel = AgentChannel::serial;
+    std::uint32_t vsock_cid = 0;  // AgentChannel::vsock: 3 or more, unique on the host
+    std::vector<Disk> disks;
+};
+
+// ErrorKind::invalid says what is wrong: memory below the minimum, no CPU, a serial too long ...
+Result<void> validate(const MachineSpec& spec);
+
+Json to_json(const MachineSpec& spec);
+// Also validates.
+Result<MachineSpec> machine_spec_from_json(const Json& json);
+
+// Sets channel and vsock_cid: vsock where this host offers it, the serial port else.
+void choose_agent_channel(MachineSpec& spec);
+
+}  // namespace hako::vmm
