@@ -1,0 +1,225 @@
+// The host side of vminitd's service (proto/agent.proto): one object per running VM.
+//
+// The guest is not trusted. Messages are limited to 4 MiB, every call that should be short has a
+// deadline, and whatever the guest answers becomes a value or an Error, never a crash. All methods
+// block and may be called from any thread, also at the same time.
+//
+// Errors carry the guest's sentence and its kind (guest/status.h). A guest that is gone, or a
+// channel that broke, is ErrorKind::unavailable; a channel never comes back: make a new client.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "base/stream.h"
+#include "base/units.h"
+
+namespace hako::guest {
+
+struct GuestInfo {
+    std::string version;         // of vminitd
+    std::string kernel_release;  // uname -r
+    std::string boot_id;
+    std::uint64_t memory_bytes = 0;
+    unsigned cpus = 0;
+};
+
+// mount(2) in the guest. Missing targets are created; targets lie below /run.
+struct Mount {
+    std::string source;       // path, tag or name; unused when disk_serial is set
+    std::string disk_serial;  // a virtio block device by its serial
+    std::string type;         // "erofs", "ext4", "overlay", "tmpfs" ...
+    std::string target;
+    std::vector<std::string> options;  // as in fstab
+    bool create_directories = false;   // overlay: upperdir and workdir are created first
+};
+
+struct Network {
+    struct Interface {
+        std::string name;
+        std::vector<std::string> addresses;  // "10.0.0.2/24", "fd00::2/64"
+        unsigned mtu = 0;                    // 0 leaves it
+        bool up = true;
+        std::string mac;  // empty leaves it
+    };
+    struct Route {
+        std::string destination;  // "default", "10.1.0.0/16"
+        std::string gateway;
+        std::string interface;
+    };
+    std::vector<Interface> interfaces;
+    std::vector<Route> routes;
+    std::string hostname;  // of the VM; empty leaves it
+};
+
+struct Container {
+    std::string id;
+    std::string config;                        // config.json of the OCI runtime spec 1.1
+    std::map<std::string, std::string> files;  // absolute path inside -> content
+};
+
+// The first process of a container has the container's id as its own.
+struct ProcessId {
+    std::string container;
+    std::string process;
+};
+
+struct ProcessSpec {
+    ProcessId id;
+    std::string process;      // the `process` object of the OCI runtime spec, as JSON
+    std::string seccomp_bpf;  // struct sock_filter[]; empty: no filter
+    bool open_stdin = false;  // without it standard input is /dev/null
+};
+
+struct ProcessExit {
+    int code = 0;  // 128 + signal when killed
+    int signal = 0;
+    bool oom_killed = false;
+    WallTime exited_at{};
+};
+
+struct Event {
+    std::string container;
+    bool oom = false;     // an OOM kill in the container, else:
+    std::string process;  // this process ended
+    ProcessExit exit;
+};
+
+struct Statistics {
+    std::uint64_t cpu_usage_us = 0, cpu_user_us = 0, cpu_system_us = 0, cpu_throttled_us = 0;
+    std::uint64_t memory_usage_bytes = 0, memory_peak_bytes = 0;
+    std::uint64_t memory_limit_bytes = 0;  // 2^64-1: no limit
+    std::map<std::string, std::uint64_t> memory_stat;
+    std::uint64_t pids_current = 0, pids_limit = 0;
+    std::uint64_t oom_kills = 0;
+    std::uint64_t block_read_bytes = 0, block_write_bytes = 0;
+    std::uint64_t system_cpu_us = 0;  // all CPUs of the VM
+    unsigned online_cpus = 0;
+};
+
+struct ProcessRow {
+    int pid = 0;  // in the VM's root pid namespace
+    int ppid = 0;
+    unsigned uid = 0;
+    std::string user;
+    std::string tty;
+    std::chrono::milliseconds cpu_time{};
+    std::chrono::seconds started_at{};  // since the epoch
+    std::string command;
+};
+
+struct PathStat {
+    std::string name;
+    std::uint64_t size = 0;
+    unsigned mode = 0;  // st_mode
+    WallTime modified_at{};
+    std::string link_target;
+};
+
+struct CopyIn {
+    std::string container;
+    std::string path;  // an existing directory in the container
+    bool no_overwrite_dir_non_dir = false;
+    bool copy_uid_gid = false;
+};
+
+// The shim hands these two answers on as they are (proto/shim.proto), so they come serialised.
+Result<Statistics> parse_statistics(std::string_view serialised);
+Result<std::vector<ProcessRow>> parse_processes(std::string_view serialised);
+
+// The standard streams of one process. One thread may read while another one writes.
+class Stdio {
+public:
+    enum class Stream : std::uint8_t { out = 1, err = 2 };
+    struct Output {
+        Stream stream = Stream::out;
+        std::string data;  // at most 64 KiB
+    };
+
+    Stdio(Stdio&&) noexcept;
+    Stdio& operator=(Stdio&&) noexcept;
+    ~Stdio();  // cancels what still runs: the guest drops further output
+
+    // Blocks while the process does not read. After the process' end it is ErrorKind::unavailable.
+    Result<void> write(std::span<const std::byte> data);
+    // The end of standard input.
+    Result<void> close_input();
+    // Blocks for the next piece of output; nullopt is the end: the process has ended.
+    Result<std::optional<Output>> read();
+    // Makes blocked and later calls fail with ErrorKind::cancelled. From any thread.
+    void cancel();
+
+private:
+    friend class AgentClient;
+    struct Impl;
+    explicit Stdio(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+class AgentClient {
+public:
+    // channel: a connected stream socket whose other end reaches vminitd.
+    static Result<std::unique_ptr<AgentClient>> connect(Fd channel);
+    AgentClient(const AgentClient&) = delete;
+    AgentClient& operator=(const AgentClient&) = delete;
+    ~AgentClient();
+
+    // Answers as soon as vminitd serves; while the VM boots the call waits, up to the time-out.
+    Result<GuestInfo> info(std::chrono::milliseconds timeout);
+
+    Result<void> mount(std::span<const Mount> mounts);
+    Result<void> unmount(const std::string& target);
+    Result<void> sync();
+    Result<void> set_time(WallTime time);
+    Result<void> add_entropy(std::span<const std::byte> data);  // 32 to 512 bytes
+    Result<void> configure_network(const Network& network);
+
+    Result<void> create_container(const Container& container);
+    Result<void> delete_container(const std::string& container);
+
+    Result<void> create_process(const ProcessSpec& spec);
+    // The pid in the VM. ErrorKind::exec_not_found is exit status 127, exec_failed is 126.
+    Result<int> start_process(const ProcessId& id);
+    Result<void> signal(const ProcessId& id, int number, bool all = false);
+    Result<void> resize(const ProcessId& id, unsigned columns, unsigned rows);
+    // Blocks until the process has ended and its output is taken or dropped; no deadline.
+    // A stop is ErrorKind::cancelled.
+    Result<ProcessExit> wait(const ProcessId& id, std::stop_token stop = {});
+    Result<void> delete_process(const ProcessId& id);
+    // Between create_process and start_process, once per process.
+    Result<Stdio> stdio(const ProcessId& id);
+
+    Result<std::string> statistics(const std::string& container);      // -> parse_statistics
+    Result<std::string> list_processes(const std::string& container);  // -> parse_processes
+
+    Result<void> copy_in(const CopyIn& where, Reader& tar, std::stop_token stop = {});
+    // on_stat is called once, before the first byte of the tar.
+    Result<void> copy_out(const std::string& container, const std::string& path,
+                          const std::function<Result<void>(const PathStat&)>& on_stat, Writer& tar,
+                          std::stop_token stop = {});
+    Result<PathStat> stat_path(const std::string& container, const std::string& path);
+
+    // Calls on_event for every event, in order, until stopped (no error) or until the guest goes.
+    Result<void> events(const std::function<void(const Event&)>& on_event, std::stop_token stop);
+
+    // Asks for power-off. That the guest went before it could answer is no error.
+    Result<void> power_off();
+
+private:
+    struct Impl;
+    explicit AgentClient(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hako::guest
