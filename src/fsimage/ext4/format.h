@@ -1,0 +1,22 @@
+// Empty ext4 disks: scratch space of containers and block volumes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+
+namespace hako::fsimage {
+
+struct Ext4Options {
+    std::uint64_t size = 0;  // bytes, rounded down to a multiple of 4096; at least 8 MiB
+    std::string label;       // at most 16 bytes
+};
+
+// Creates a sparse file of that size with an empty ext4 in it: in milliseconds whatever its size,
+// since inode tables and journal are left as holes. The root directory is 0:0 with mode 0755 and
+// no blocks are reserved. An existing file is ErrorKind::conflict; on an error nothing is left.
+Result<void> format_ext4(const std::filesystem::path& path, const Ext4Options& options);
+
+}  // namespace hako::fsimage
