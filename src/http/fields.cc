@@ -40,7 +40,8 @@ bool Fields::has_token(std::string_view name, std::string_view token) const {
 }
 
 void Fields::set(std::string_view name, std::string_view value) {
-    std::erase_if(fields_, [&](const Field& field) { return equal_ignoring_case(field.first, name); });
+    std::erase_if(fields_,
+                  [&](const Field& field) { return equal_ignoring_case(field.first, name); });
     fields_.emplace_back(name, value);
 }
 

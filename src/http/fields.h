@@ -1,6 +1,7 @@
 // Header fields of a message, in order; names compare without regard to case (RFC 9110 5.1).
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ public:
     bool has(std::string_view name) const { return find(name).has_value(); }
     // Whether a comma-separated field names the token: has_token("Connection", "upgrade").
     bool has_token(std::string_view name, std::string_view token) const;
+    void add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
     // Replaces all fields with the name.
     void set(std::string_view name, std::string_view value);
 

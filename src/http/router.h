@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +30,9 @@ public:
 
 private:
     struct Segment {
-        std::string text;  // a literal, or the parameter's name
-        enum class Kind { literal, one, many } kind;
+        enum class Kind { literal, one, many };  // the most particular first
+        std::string text;                        // a literal, or the parameter's name
+        Kind kind;
     };
     struct Route {
         std::string method;
@@ -38,8 +40,8 @@ private:
         Handler handler;
     };
     using Parameters = std::map<std::string, std::string, std::less<>>;
-    static bool match(const std::vector<Segment>& pattern,
-                      const std::vector<std::string_view>& path, Parameters& parameters);
+    static bool match(std::span<const Segment> pattern, std::span<const std::string_view> path,
+                      Parameters& parameters);
 
     std::vector<Route> routes_;
 };

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <initializer_list>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +20,8 @@ Result<std::string> percent_decode(std::string_view text, bool plus_is_space = f
 // The decoded part behind the '?', in order.
 class Query {
 public:
+    Query() = default;
+    Query(std::initializer_list<std::pair<std::string, std::string>> values) : values_(values) {}
     static Result<Query> parse(std::string_view encoded);
 
     std::optional<std::string> find(std::string_view name) const;
@@ -36,9 +37,8 @@ private:
     std::vector<std::pair<std::string, std::string>> values_;
 };
 
-// make_target("/images/a b/json", {{"all", "1"}}) is "/images/a%20b/json?all=1": the path
-// is encoded but for its slashes.
-std::string make_target(std::string_view path,
-                        std::initializer_list<std::pair<std::string_view, std::string_view>> query);
+// make_target("/images/a b/json", {{"all", "1"}}) is "/images/a%20b/json?all=1": the path is
+// encoded but for its slashes.
+std::string make_target(std::string_view path, const Query& query = {});
 
 }  // namespace hako::http
