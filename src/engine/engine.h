@@ -20,13 +20,17 @@
 #include "engine/streams.h"
 #include "engine/types.h"
 
+namespace hako {
+class Reader;
+}
 namespace hako::images {
 class ImageStore;
-}
+struct Removed;
+}  // namespace hako::images
 
 namespace hako::engine {
 
-class EngineState;
+struct Context;
 
 // The promise of a WaitCondition. It counts from its creation, before wait() is called.
 class ExitWait {
@@ -44,7 +48,7 @@ public:
     // up after those that do not. The caller holds the layout's lock.
     static Result<std::unique_ptr<Engine>> open(const Layout& layout,
                                                 const Installation& installation);
-    explicit Engine(std::unique_ptr<EngineState> state);
+    explicit Engine(std::unique_ptr<Context> context);
     // Leaves containers running.
     ~Engine();
 
@@ -65,8 +69,16 @@ public:
     // ps_arguments as `docker top` sends them: "-ef" or empty give the full table, "aux" is known.
     Result<ProcessTable> top(std::string_view container, std::string_view ps_arguments);
 
-    // All output so far and, with follow, what comes until the container ends.
-    Result<std::unique_ptr<OutputStream>> logs(std::string_view container, bool follow) const;
+    struct Logs {
+        bool follow = false;  // also what comes until the container ends
+        bool out = true, err = true;
+        std::optional<std::size_t> tail;  // the last lines only
+        WallTime since{}, until{};        // unset: no limit
+    };
+    // Each chunk is one line with its newline (if it has one) and the time of its first byte; lines
+    // over 64 KiB come in parts.
+    Result<std::unique_ptr<OutputStream>> logs(std::string_view container,
+                                               const Logs& options) const;
 
     struct Attach {
         bool input = false;
@@ -85,18 +97,18 @@ public:
 
     // find, list, pull, load and tag are the store's own; include engine/images.h for them.
     images::ImageStore& images();
-    // Refused with conflict while containers use it, as `docker rmi` does. What was done is one
-    // entry each: "Untagged: <name>" and "Deleted: <id>" in `docker`'s words.
-    struct RemovedImage {
-        std::vector<std::string> untagged, deleted;
-    };
-    Result<RemovedImage> remove_image(std::string_view image, bool force);
+    // Refused with conflict while containers use it, as `docker rmi` does.
+    Result<images::Removed> remove_image(std::string_view image, bool force);
 
     Result<std::vector<Kernel>> list_kernels() const;
+    // A vmlinux as bytes; refused with the names of the options that it lacks.
+    Result<Kernel> import_kernel(std::string_view name, Reader& vmlinux);
+    Result<void> set_default_kernel(std::string_view name);
+    Result<void> remove_kernel(std::string_view name);
     Result<SystemInfo> system_info() const;
 
 private:
-    std::unique_ptr<EngineState> state_;
+    std::unique_ptr<Context> context_;
 };
 
 }  // namespace hako::engine

@@ -48,7 +48,7 @@ public:
 
 struct Session {
     std::unique_ptr<OutputStream> output;  // both streams; null if not asked for
-    std::unique_ptr<InputStream> input;  // null if not asked for, or if the process has none
+    std::unique_ptr<InputStream> input;    // null if not asked for, or if the process has none
     bool tty = false;
 };
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/units.h"
@@ -20,10 +21,10 @@ using StringMap = std::map<std::string, std::string>;
 struct ContainerConfig {
     std::string hostname;  // empty: the first 12 digits of the id
     std::string domainname;
-    std::string user;  // "user[:group]", names or numbers
+    std::string user;   // "user[:group]", names or numbers
     std::string image;  // as the client named it
     std::string working_dir;
-    std::string stop_signal;  // "SIGTERM", "15"; empty: SIGTERM
+    std::string stop_signal;          // "SIGTERM", "15"; empty: SIGTERM
     std::optional<int> stop_timeout;  // seconds; -1 waits for ever
     std::vector<std::string> env;
     // Unset: the image's. An entrypoint of {} or {""} clears the image's.
@@ -36,8 +37,13 @@ struct ContainerConfig {
     bool attach_stdin = false, attach_stdout = false, attach_stderr = false;
 };
 
+struct WindowSize {
+    std::uint32_t columns = 0;
+    std::uint32_t rows = 0;
+};
+
 struct Ulimit {
-    std::string name;  // "nofile", as in RLIMIT_NOFILE
+    std::string name;       // "nofile", as in RLIMIT_NOFILE
     std::int64_t soft = 0;  // -1: no limit
     std::int64_t hard = 0;
 };
@@ -45,29 +51,30 @@ struct Ulimit {
 // Docker's `HostConfig`, the part that is offered. What is not here is refused or ignored by
 // dockerapi/, and kept in Container::host_config_json.
 struct HostConfig {
-    std::uint64_t memory = 0;  // limit inside the VM; 0: kDefaultMemory
+    std::uint64_t memory = 0;     // limit inside the VM; 0: kDefaultMemory
     std::uint64_t nano_cpus = 0;  // 10^9 a CPU; 0: all of the VM's
-    std::int64_t cpu_quota = 0;  // microseconds in cpu_period; 0: no quota
+    std::int64_t cpu_quota = 0;   // microseconds in cpu_period; 0: no quota
     std::uint64_t cpu_period = 0;
     std::uint64_t cpu_shares = 0;
     std::int64_t pids_limit = 0;  // 0 and -1: no limit
     std::vector<Ulimit> ulimits;
     std::vector<std::string> cap_add, cap_drop;  // with or without "CAP_", any case; "ALL"
-    std::vector<std::string> group_add;  // numbers
-    std::vector<std::string> security_opt;  // no-new-privileges, seccomp=unconfined ...
-    std::vector<std::string> binds;  // not offered yet: create refuses them
-    StringMap tmpfs;  // path -> mount options
+    std::vector<std::string> group_add;          // numbers
+    std::vector<std::string> security_opt;       // no-new-privileges, seccomp=unconfined ...
+    std::vector<std::string> binds;              // not offered yet: create refuses them
+    StringMap tmpfs;                             // path -> mount options
     StringMap sysctls;
     StringMap annotations;  // "io.hako.kernel" names the guest kernel
     StringMap storage_opt;  // "size" of the writable layer
     std::optional<std::vector<std::string>> masked_paths, readonly_paths;  // unset: Docker's
-    std::uint64_t shm_size = 0;  // 0: 64 MiB
+    std::uint64_t shm_size = 0;                                            // 0: 64 MiB
     int oom_score_adj = 0;
     bool privileged = false;
     bool readonly_rootfs = false;
     bool auto_remove = false;
     std::string restart_policy;  // "", "no"; others are not offered yet: create refuses them
     std::string network_mode;
+    std::optional<WindowSize> console_size;
 };
 
 enum class Status { created, running, exited, dead };
@@ -86,16 +93,16 @@ struct ContainerState {
 
 // A container as it is at one moment.
 struct Container {
-    std::string id;  // 64 hexadecimal digits
+    std::string id;    // 64 hexadecimal digits
     std::string name;  // without the leading slash
     WallTime created{};
-    std::string image_id;  // "sha256:<hex>" of the image's configuration
+    std::string image_id;    // "sha256:<hex>" of the image's configuration
     ContainerConfig config;  // merged with the image's
     HostConfig host_config;
     // As the client sent them, for inspect: "{}" at least.
     std::string config_json, host_config_json, networking_json;
     ContainerState state;
-    std::vector<std::string> command;  // entrypoint and cmd: Docker's Path and Args
+    std::vector<std::string> command;   // entrypoint and cmd: Docker's Path and Args
     std::vector<std::string> exec_ids;  // of execs that run
     std::string log_path;
     std::string kernel;  // the guest kernel's name; empty: the default one
@@ -115,15 +122,15 @@ struct Created {
 
 // Fields that are set must all match; of several values in one field, one must (labels: all).
 struct ListFilter {
-    bool all = false;  // also those that do not run; implied by statuses and exit codes
-    std::size_t limit = 0;  // the newest so many; implies all; 0: no limit
+    bool all = false;              // also those that do not run; implied by statuses and exit codes
+    std::size_t limit = 0;         // the newest so many; implies all; 0: no limit
     std::vector<std::string> ids;  // prefixes
-    std::vector<std::string> names;  // parts of names, "^/name$" style anchors allowed
+    std::vector<std::string> names;   // parts of names, "^/name$" style anchors allowed
     std::vector<std::string> labels;  // "key" or "key=value"
     std::vector<std::string> statuses;
     std::vector<int> exit_codes;
     std::vector<std::string> ancestors;  // image names or ids
-    std::string before, since;  // containers
+    std::string before, since;           // containers
 };
 
 enum class WaitCondition { not_running, next_exit, removed };
@@ -155,10 +162,6 @@ struct Exec {
     int pid = 0;  // inside the VM; 0 before the start
 };
 
-struct WindowSize {
-    std::uint32_t columns = 0;
-    std::uint32_t rows = 0;
-};
 struct ExecStart {
     bool detach = false;
     std::optional<WindowSize> size;
@@ -172,8 +175,9 @@ struct ProcessTable {
 
 struct Kernel {
     std::string name;
-    std::string version;
+    std::string version;  // as uname -r prints it
     bool is_default = false;
+    bool is_builtin = false;
 };
 
 struct SystemInfo {
@@ -183,7 +187,7 @@ struct SystemInfo {
     std::string accelerator;
     std::string accelerator_reason;
     std::string kernel_release;  // of the host
-    std::string os_name;  // of the host
+    std::string os_name;         // of the host
     unsigned cpus = 0;
     std::uint64_t memory = 0;
     std::string id;  // of this daemon's root, kept over restarts

@@ -1,0 +1,92 @@
+// Writes the OCI runtime specification's config.json (1.1) and its `process` object from container
+// settings, with Docker's defaults: mounts, masked paths, namespaces, environment.
+//
+// The VM is the network namespace, so there is none in the specification. Users are given as
+// process.user.username in Docker's form "user[:group]"; the guest looks names up in the
+// container's own passwd and group files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace hako::oci {
+
+struct Rlimit {
+    std::string name;       // "nofile", as in RLIMIT_NOFILE
+    std::int64_t soft = 0;  // -1: no limit
+    std::int64_t hard = 0;
+};
+
+struct ConsoleSize {
+    unsigned columns = 0;
+    unsigned rows = 0;
+};
+
+struct ProcessSettings {
+    std::vector<std::string> args;
+    std::vector<std::string> env;
+    std::string cwd = "/";
+    std::string user;                       // empty: root
+    std::vector<std::string> groups;        // additional group ids, as decimal numbers
+    std::vector<std::string> capabilities;  // from select_capabilities()
+    std::vector<Rlimit> rlimits;
+    std::optional<int> oom_score_adj;
+    std::optional<ConsoleSize> console_size;
+    bool tty = false;
+    bool no_new_privileges = false;
+};
+
+struct Resources {
+    std::uint64_t memory_limit = 0;  // bytes; 0: none
+    std::int64_t cpu_quota = 0;      // microseconds in each period; 0: none
+    std::uint64_t cpu_period = 100'000;
+    std::uint64_t cpu_shares = 0;  // Docker's 2..262144; 0: the default
+    std::int64_t pids_limit = 0;   // 0: none
+};
+
+struct RuntimeSettings {
+    std::string id;
+    std::string rootfs;  // where the guest has the container's root
+    std::string hostname;
+    std::string domainname;
+    ProcessSettings process;
+    Resources resources;
+    std::map<std::string, std::string> tmpfs;  // path -> mount options
+    std::map<std::string, std::string> sysctls;
+    // Unset: Docker's lists (none if privileged).
+    std::optional<std::vector<std::string>> masked_paths, readonly_paths;
+    std::uint64_t shm_size = 0;  // bytes; 0: 64 MiB
+    bool readonly_rootfs = false;
+    bool privileged = false;
+};
+
+// ErrorKind::invalid for an unknown limit's name, a relative path, a NUL in a string.
+Result<Json> make_process(const ProcessSettings& settings);
+Result<Json> make_runtime_spec(const RuntimeSettings& settings);
+
+struct Invocation {
+    std::vector<std::string> entrypoint;
+    std::vector<std::string> cmd;
+};
+// Docker's rules: a given entrypoint, even an empty one, drops the image's command; {""} clears the
+// entrypoint; an empty command means the image's. Nothing left is "No command specified".
+Result<Invocation> merge_invocation(const Invocation& image,
+                                    const std::optional<std::vector<std::string>>& entrypoint,
+                                    const std::optional<std::vector<std::string>>& cmd);
+
+// "KEY=value" entries of `base` with those of `over` in front: same keys are replaced in place, an
+// entry without "=" removes the key.
+std::vector<std::string> merge_environment(std::vector<std::string> base,
+                                           const std::vector<std::string>& over);
+// PATH, HOSTNAME and, with a terminal, TERM, under what the container asks for.
+std::vector<std::string> process_environment(std::string_view hostname, bool tty,
+                                             const std::vector<std::string>& env);
+
+}  // namespace hako::oci
