@@ -16,7 +16,7 @@
 #include "base/result.h"
 #include "base/stream.h"
 #include "base/units.h"
-#include "guest/types.h"
+#include "guest/agent_client.h"
 #include "runtime/exit_record.h"
 #include "vmm/machine_spec.h"
 
