@@ -1,0 +1,118 @@
+#include "oci/content_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "base/paths.h"
+#include "base/units.h"
+#include "store/file.h"
+
+namespace hako::oci {
+namespace {
+
+std::filesystem::path blobs_of(const std::filesystem::path& folder) {
+    return folder / "blobs" / "sha256";
+}
+std::filesystem::path ingest_of(const std::filesystem::path& folder) { return folder / "ingest"; }
+
+}  // namespace
+
+BlobWriter::~BlobWriter() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<void> BlobWriter::write(std::span<const std::byte> data) {
+    HAKO_CHECK(with_context(write_all(file_.get(), data), "cannot write a blob"));
+    hash_.update(data);
+    size_ += data.size();
+    return {};
+}
+
+Result<Digest> BlobWriter::finish() {
+    if (digest_) return *digest_;
+    if (::fsync(file_.get()) != 0) return fail_errno(errno, "cannot write a blob");
+    file_.reset();
+    digest_ = Digest{hash_.hex_digest()};
+    return *digest_;
+}
+
+Result<void> BlobWriter::commit(const Digest& expected) {
+    HAKO_TRY(const auto digest, finish());
+    if (digest != expected)
+        return fail(ErrorKind::corrupt,
+                    "blob {} arrived with other content (its digest is {}); try again, and if it "
+                    "stays so, the source is damaged",
+                    expected.text(), digest.text());
+    const auto target = blobs_ / digest.hex;
+    if (::rename(path_.c_str(), target.c_str()) != 0)
+        return fail_errno(errno, "cannot keep blob {}", digest.text());
+    path_.clear();
+    return store::sync_folder(blobs_);
+}
+
+Result<ContentStore> ContentStore::open(const std::filesystem::path& folder) {
+    // Whatever lies in ingest belongs to a process that is gone.
+    std::error_code error;
+    std::filesystem::remove_all(ingest_of(folder), error);
+    HAKO_CHECK(make_folders(blobs_of(folder)));
+    HAKO_CHECK(make_folders(ingest_of(folder)));
+    return ContentStore(folder);
+}
+
+std::filesystem::path ContentStore::path_of(const Digest& digest) const {
+    return blobs_of(folder_) / digest.hex;
+}
+
+bool ContentStore::has(const Digest& digest) const {
+    return ::access(path_of(digest).c_str(), F_OK) == 0;
+}
+
+Result<std::unique_ptr<BlobWriter>> ContentStore::ingest() const {
+    auto path = ingest_of(folder_) / random_id().substr(0, 16);
+    HAKO_TRY(auto file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    return std::unique_ptr<BlobWriter>(
+        new BlobWriter(std::move(path), blobs_of(folder_), std::move(file)));
+}
+
+Result<Digest> ContentStore::put(std::string_view bytes) const {
+    HAKO_TRY(auto writer, ingest());
+    HAKO_CHECK(writer->write(as_bytes(bytes)));
+    HAKO_TRY(auto digest, writer->finish());
+    HAKO_CHECK(writer->commit(digest));
+    return digest;
+}
+
+Result<std::string> ContentStore::read(const Digest& digest, std::size_t limit) const {
+    HAKO_TRY(auto bytes, read_file(path_of(digest), limit));
+    if (Digest::of(as_bytes(bytes)) != digest)
+        return fail(ErrorKind::corrupt,
+                    "blob {} is damaged on disk ({}); remove the image and pull it again",
+                    digest.text(), path_of(digest).string());
+    return bytes;
+}
+
+Result<Fd> ContentStore::open_blob(const Digest& digest) const {
+    return open_file(path_of(digest), O_RDONLY);
+}
+
+Result<void> ContentStore::remove(const Digest& digest) const {
+    if (::unlink(path_of(digest).c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, "cannot remove blob {}", digest.text());
+    return {};
+}
+
+Result<std::vector<Digest>> ContentStore::list() const {
+    std::vector<Digest> result;
+    std::error_code error;
+    std::filesystem::directory_iterator entries(blobs_of(folder_), error);
+    for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error))
+        if (auto digest = Digest::parse("sha256:" + entries->path().filename().string()))
+            result.push_back(*std::move(digest));
+    if (error) return fail_errno(error.value(), "cannot list {}", blobs_of(folder_).string());
+    return result;
+}
+
+}  // namespace hako::oci
