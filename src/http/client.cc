@@ -71,9 +71,8 @@ Result<void> Exchange::send_chunks(Reader& body) {
     while (true) {
         HAKO_TRY(const std::size_t count, body.read(piece));
         if (count == 0) return wire_.send("0\r\n\r\n");
-        const std::string head = fmt::format("{:x}\r\n", count);
-        HAKO_CHECK(wire_.send(head, as_text(std::span(piece).first(count))));
-        HAKO_CHECK(wire_.send("\r\n"));
+        const auto data = as_text(std::span(piece).first(count));
+        HAKO_CHECK(wire_.send(fmt::format("{:x}\r\n", count), data, "\r\n"));
     }
 }
 

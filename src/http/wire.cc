@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -44,20 +45,25 @@ Result<std::size_t> Wire::receive(std::span<std::byte> buffer, Deadline deadline
     return static_cast<std::size_t>(count);
 }
 
-Result<void> Wire::send(std::string_view head, std::string_view body) const {
-    while (!head.empty() || !body.empty()) {
-        std::array parts{iovec{const_cast<char*>(head.data()), head.size()},
-                         iovec{const_cast<char*>(body.data()), body.size()}};
+Result<void> Wire::send(std::string_view head, std::string_view body, std::string_view tail) const {
+    std::array texts{head, body, tail};
+    while (std::ranges::any_of(texts, [](auto text) { return !text.empty(); })) {
+        std::array<iovec, texts.size()> parts{};
+        std::ranges::transform(texts, parts.begin(), [](std::string_view text) {
+            return iovec{const_cast<char*>(text.data()), text.size()};
+        });
         msghdr message{};
         message.msg_iov = parts.data();
         message.msg_iovlen = parts.size();
         const ssize_t count = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return broken(errno);
-        const auto sent = static_cast<std::size_t>(count);
-        const std::size_t of_head = std::min(sent, head.size());
-        head.remove_prefix(of_head);
-        body.remove_prefix(sent - of_head);
+        auto sent = static_cast<std::size_t>(count);
+        for (std::string_view& text : texts) {
+            const std::size_t of_this = std::min(sent, text.size());
+            text.remove_prefix(of_this);
+            sent -= of_this;
+        }
     }
     return {};
 }

@@ -30,8 +30,9 @@ public:
     int fd() const { return fd_; }
     // 0 at the end. ErrorKind::deadline past the deadline, cancelled when the connection broke.
     Result<std::size_t> receive(std::span<std::byte> buffer, Deadline deadline = {}) const;
-    // Both parts in one go as far as possible.
-    Result<void> send(std::string_view head, std::string_view body = {}) const;
+    // All parts, in one go as far as possible.
+    Result<void> send(std::string_view head, std::string_view body = {},
+                      std::string_view tail = {}) const;
     // Ends the connection so that the peer gets all that was sent: closing with unread input would
     // reset it. Discards input until the peer closes, for a short time.
     void linger() const;
