@@ -44,6 +44,13 @@ public:
     std::filesystem::path containers() const { return root_ / "containers"; }
     // What a container keeps: scratch disk, logs, exit record. id: 64 hexadecimal digits.
     std::filesystem::path container(std::string_view id) const { return containers() / id; }
+    std::filesystem::path container_scratch(std::string_view id) const {
+        return container(id) / "scratch.ext4";
+    }
+    std::filesystem::path container_log(std::string_view id) const { return container(id) / "log"; }
+    std::filesystem::path container_exit(std::string_view id) const {
+        return container(id) / "exit.json";
+    }
     std::filesystem::path sandboxes() const { return run_ / "vm"; }
     // What a running VM needs: sockets, the shim's record. Short, for sun_path.
     std::filesystem::path sandbox(std::string_view id) const {
