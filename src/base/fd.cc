@@ -28,8 +28,10 @@ Result<sockaddr_un> unix_address(const std::filesystem::path& path) {
     address.sun_family = AF_UNIX;
     const std::string& text = path.native();
     if (text.size() >= sizeof(address.sun_path))
-        return fail(ErrorKind::invalid, "the socket path {} is longer than {} bytes; use a shorter "
-                    "run directory", text, sizeof(address.sun_path) - 1);
+        return fail(ErrorKind::invalid,
+                    "the socket path {} is longer than {} bytes; use a shorter "
+                    "run directory",
+                    text, sizeof(address.sun_path) - 1);
     std::memcpy(address.sun_path, text.data(), text.size());
     return address;
 }
@@ -151,8 +153,7 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
     std::string text;
     std::array<std::byte, 16384> buffer{};
     for (;;) {
-        HAKO_TRY(const std::size_t count,
-                 with_context(read_some(fd.get(), buffer), path.native()));
+        HAKO_TRY(const std::size_t count, with_context(read_some(fd.get(), buffer), path.native()));
         if (count == 0) return text;
         text.append(as_text(std::span(buffer).first(count)));
         if (text.size() > limit)

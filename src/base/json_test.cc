@@ -13,7 +13,8 @@ TEST(ParseJson, RefusesWhatWouldHurt) {
 }
 
 TEST(JsonField, NamesTheFieldThatIsWrong) {
-    const Json object = *parse_json(R"({"n": 300, "s": "x", "neg": -1, "list": ["a", 1], "no": null})");
+    const Json object =
+        *parse_json(R"({"n": 300, "s": "x", "neg": -1, "list": ["a", 1], "no": null})");
     EXPECT_EQ(*json_field_or<int>(object, "n", 0), 300);
     EXPECT_EQ(*json_field_or<int>(object, "absent", 7), 7);
     EXPECT_EQ(*json_field_or<std::string>(object, "no", "d"), "d");

@@ -28,7 +28,8 @@ void init_log(std::string_view program, LogLevel level) {
 }
 
 void log_line(LogLevel level, std::string_view text) {
-    spdlog::default_logger_raw()->log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
+    spdlog::default_logger_raw()->log(to_spdlog(level),
+                                      spdlog::string_view_t(text.data(), text.size()));
 }
 
 }  // namespace hako

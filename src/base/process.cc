@@ -107,10 +107,9 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 }
 
 std::string shell_quoted(const std::string& word) {
-    const bool plain =
-        !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
-            return std::isalnum(c) != 0 || std::strchr("-_./:=,+@%", c) != nullptr;
-        });
+    const bool plain = !word.empty() && std::ranges::all_of(word, [](unsigned char c) {
+        return std::isalnum(c) != 0 || std::strchr("-_./:=,+@%", c) != nullptr;
+    });
     if (plain) return word;
     std::string quoted = "'";
     for (const char c : word) {
@@ -241,11 +240,10 @@ Result<CommandOutput> run(const Command& command, std::chrono::milliseconds dead
         if (::poll(entries.data(), entries.size(), static_cast<int>(left)) < 0 && errno != EINTR)
             return fail_errno(errno, "cannot poll");
         if (entries[0].revents != 0) {
-            const ssize_t count = ::send(in.first.get(), input.data(), input.size(),
-                                         MSG_NOSIGNAL | MSG_DONTWAIT);
+            const ssize_t count =
+                ::send(in.first.get(), input.data(), input.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
             if (count > 0) input.remove_prefix(static_cast<std::size_t>(count));
-            if (input.empty() || (count < 0 && errno != EAGAIN && errno != EINTR))
-                in.first.reset();
+            if (input.empty() || (count < 0 && errno != EAGAIN && errno != EINTR)) in.first.reset();
         }
         const auto collect = [&](const pollfd& entry, Fd& fd, std::string& text) -> Result<void> {
             if (entry.revents == 0) return {};

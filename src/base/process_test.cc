@@ -41,11 +41,11 @@ TEST(Spawn, MapsDescriptorsThatOverlap) {
     auto first = make_pipe();
     auto second = make_pipe();
     // Each one's source is the other's target.
-    auto process =
-        spawn({.argv = {"sh", "-c", fmt::format("echo one >&{}; echo two >&{}", second->second.get(),
-                                                first->second.get())}},
-              {{.source = first->second.get(), .target = second->second.get()},
-               {.source = second->second.get(), .target = first->second.get()}});
+    auto process = spawn({.argv = {"sh", "-c",
+                                   fmt::format("echo one >&{}; echo two >&{}", second->second.get(),
+                                               first->second.get())}},
+                         {{.source = first->second.get(), .target = second->second.get()},
+                          {.source = second->second.get(), .target = first->second.get()}});
     ASSERT_TRUE(process);
     EXPECT_TRUE((*process->wait())->success());
     std::array<std::byte, 16> buffer{};
@@ -57,8 +57,9 @@ TEST(Process, StopAsksThenKills) {
     auto polite = spawn({.argv = {"sleep", "60"}});
     EXPECT_EQ(polite->stop(5s)->signal, SIGTERM);
     auto ready = make_pipe();
-    auto deaf = spawn({.argv = {"sh", "-c", "trap '' TERM; echo; exec >&-; while :; do sleep 60; done"}},
-                      {{.source = ready->second.get(), .target = 1}});
+    auto deaf =
+        spawn({.argv = {"sh", "-c", "trap '' TERM; echo; exec >&-; while :; do sleep 60; done"}},
+              {{.source = ready->second.get(), .target = 1}});
     EXPECT_TRUE(*wait_readable(ready->first.get(), 10s));  // the trap is set
     EXPECT_EQ(deaf->stop(50ms)->signal, SIGKILL);
 }

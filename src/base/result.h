@@ -101,8 +101,8 @@ Result<T> with_context(Result<T> result, std::string_view sentence) {
     declaration = *std::move(temporary)
 
 // HAKO_CHECK(sync(fd));  for Result<void>.
-#define HAKO_CHECK(expression)                                      \
-    do {                                                            \
-        if (auto hako_checked = (expression); !hako_checked)        \
-            return ::hako::fail(std::move(hako_checked).error());   \
+#define HAKO_CHECK(expression)                                    \
+    do {                                                          \
+        if (auto hako_checked = (expression); !hako_checked)      \
+            return ::hako::fail(std::move(hako_checked).error()); \
     } while (false)

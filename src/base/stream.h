@@ -33,7 +33,9 @@ public:
 class FdReader : public Reader {
 public:
     explicit FdReader(int fd) : fd_(fd) {}
-    Result<std::size_t> read(std::span<std::byte> buffer) override { return read_some(fd_, buffer); }
+    Result<std::size_t> read(std::span<std::byte> buffer) override {
+        return read_some(fd_, buffer);
+    }
 
 private:
     int fd_;

@@ -15,7 +15,8 @@ constexpr std::string_view kUnsetTime = "0001-01-01T00:00:00Z";
 
 std::string lower(std::string_view text) {
     std::string result;
-    for (const char c : text) result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    for (const char c : text)
+        result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return result;
 }
 
@@ -24,8 +25,8 @@ struct DurationUnit {
     double nanoseconds;
 };
 constexpr std::array kDurationUnits{
-    DurationUnit{"ns", 1},   DurationUnit{"us", 1e3},   DurationUnit{"ms", 1e6},
-    DurationUnit{"s", 1e9},  DurationUnit{"m", 60e9},   DurationUnit{"h", 3600e9},
+    DurationUnit{"ns", 1},  DurationUnit{"us", 1e3}, DurationUnit{"ms", 1e6},
+    DurationUnit{"s", 1e9}, DurationUnit{"m", 60e9}, DurationUnit{"h", 3600e9},
 };
 
 template <typename T>
@@ -52,8 +53,8 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
                     "'{}' is no size; write a number with b, k, m, g or t, such as 512m", text);
     };
     double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                              std::chars_format::fixed);
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
     if (error != std::errc{} || !std::isfinite(number) || number < 0) return bad();
     std::string suffix = lower(text.substr(static_cast<std::size_t>(end - text.data())));
     if (!suffix.empty() && suffix.front() == ' ') suffix.erase(0, 1);
@@ -83,7 +84,8 @@ std::string format_bytes(std::uint64_t bytes) {
 
 Result<std::chrono::nanoseconds> parse_duration(std::string_view text) {
     const auto bad = [&] {
-        return fail(ErrorKind::invalid, "'{}' is no duration; write one such as 90s or 1h30m", text);
+        return fail(ErrorKind::invalid, "'{}' is no duration; write one such as 90s or 1h30m",
+                    text);
     };
     std::string_view rest = text;
     if (rest == "0") return std::chrono::nanoseconds(0);
@@ -140,9 +142,7 @@ std::string format_time(WallTime time) {
 
 Result<WallTime> parse_time(std::string_view text) {
     if (text == kUnsetTime) return WallTime{};
-    const auto bad = [&] {
-        return fail(ErrorKind::invalid, "'{}' is no RFC 3339 time", text);
-    };
+    const auto bad = [&] { return fail(ErrorKind::invalid, "'{}' is no RFC 3339 time", text); };
     std::string_view rest = text;
     int year = 0;
     unsigned month = 0;

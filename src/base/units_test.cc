@@ -31,7 +31,8 @@ TEST(ParseDuration, ReadsGosForm) {
     EXPECT_EQ(*parse_duration("1h30m"), 90min);
     EXPECT_EQ(*parse_duration("1.5s"), 1500ms);
     EXPECT_EQ(*parse_duration("0"), 0s);
-    for (const char* text : {"", "10", "s", "1d", "-5s"}) EXPECT_FALSE(parse_duration(text)) << text;
+    for (const char* text : {"", "10", "s", "1d", "-5s"})
+        EXPECT_FALSE(parse_duration(text)) << text;
 }
 
 TEST(Time, GoesToTextAndBack) {

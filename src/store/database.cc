@@ -88,8 +88,8 @@ Result<void> Transaction::commit() {
 
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path) {
     sqlite3* handle = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &handle,
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    const int code =
+        sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
     std::unique_ptr<Database> database(new Database(handle));
     if (code != SQLITE_OK) return fail_sqlite(handle, fmt::format("open {}", path.native()));
     sqlite3_busy_timeout(handle, kBusyTimeoutMs);

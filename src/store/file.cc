@@ -55,8 +55,7 @@ Result<FileLock> FileLock::acquire(const std::filesystem::path& path) {
                     "{} is in use by the hakod with pid {}; stop that one, or use another --root",
                     path.parent_path().native(), holder && !holder->empty() ? *holder : "unknown");
     }
-    if (::ftruncate(fd.get(), 0) != 0)
-        return fail_errno(errno, "cannot write {}", path.native());
+    if (::ftruncate(fd.get(), 0) != 0) return fail_errno(errno, "cannot write {}", path.native());
     HAKO_CHECK(write_all(fd.get(), fmt::format("{}", ::getpid())));
     return FileLock(std::move(fd));
 }
