@@ -166,6 +166,17 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view text
     return with_context(write_all(fd.get(), text), path.native());
 }
 
+Result<void> replace_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+    std::string temp = path.native() + ".XXXXXX";
+    Fd fd(::mkostemp(temp.data(), O_CLOEXEC));
+    if (!fd) return fail_errno(errno, "cannot write beside {}", path.native());
+    auto written = with_context(write_all(fd.get(), text), path.native());
+    if (written && (::fchmod(fd.get(), mode) != 0 || ::rename(temp.c_str(), path.c_str()) != 0))
+        written = fail_errno(errno, "cannot replace {}", path.native());
+    if (!written) ::unlink(temp.c_str());
+    return written;
+}
+
 Result<TempDir> TempDir::create(const std::filesystem::path& parent) {
     std::error_code error;
     const auto base = parent.empty() ? std::filesystem::temp_directory_path(error) : parent;

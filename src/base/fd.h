@@ -71,6 +71,10 @@ Result<bool> wait_readable(int fd, std::optional<std::chrono::milliseconds> time
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit = 64U << 20U);
 Result<void> write_file(const std::filesystem::path& path, std::string_view text,
                         mode_t mode = 0644);
+// By a temporary file and rename: readers see the old text or the new one. Not synced to disk:
+// for what must outlast a power failure see store/file.h.
+Result<void> replace_file(const std::filesystem::path& path, std::string_view text,
+                          mode_t mode = 0644);
 
 // A directory of our own that is removed, with all below it, at the end.
 class TempDir {
