@@ -32,8 +32,8 @@ struct UnpackedLayer {
 // renamed, the index last. Memory stays bounded whatever the layer holds.
 //
 // Names are taken as container engines take them: leading slashes and "." components are dropped, a
-// ".." component, a NUL and names that no Linux could hold are refused (invalid). Damage is corrupt,
-// a full disk exhausted, a bomb too_large; the reader's own errors are passed on.
+// ".." component, a NUL and names that no Linux could hold are refused (invalid). Damage is
+// corrupt, a full disk exhausted, a bomb too_large; the reader's own errors are passed on.
 Result<UnpackedLayer> unpack_layer(Reader& layer, const std::filesystem::path& data,
                                    const std::filesystem::path& index,
                                    const LayerLimits& limits = {});
