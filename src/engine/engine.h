@@ -48,7 +48,8 @@ public:
     // up after those that do not. The caller holds the layout's lock.
     static Result<std::unique_ptr<Engine>> open(const Layout& layout,
                                                 const Installation& installation);
-    explicit Engine(std::unique_ptr<Context> context);
+    // With other surroundings, for tests (context.h).
+    static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Context> context);
     // Leaves containers running.
     ~Engine();
 
@@ -108,6 +109,8 @@ public:
     Result<SystemInfo> system_info() const;
 
 private:
+    explicit Engine(std::unique_ptr<Context> context);
+
     std::unique_ptr<Context> context_;
 };
 

@@ -1,0 +1,78 @@
+// What the verbs of the engine work on. One source file a verb; each is a member of Engine or one
+// of the functions below.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <semaphore>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/guarded.h"
+#include "base/paths.h"
+#include "base/result.h"
+#include "engine/container_store.h"
+#include "engine/registry.h"
+#include "engine/surroundings.h"
+#include "engine/tasks.h"
+#include "images/image_store.h"
+#include "store/database.h"
+#include "vmm/kernel_store.h"
+
+namespace hako::engine {
+
+struct Context {
+    Context(Layout layout_of_daemon, std::unique_ptr<store::Database> opened,
+            ContainerStore container_store, Surroundings surroundings);
+    ~Context();
+
+    const Layout layout;
+    const unsigned host_cpus;
+    std::unique_ptr<store::Database> database;
+    ContainerStore store;
+    std::unique_ptr<images::ImageStore> images;  // null in tests
+    std::unique_ptr<vmm::KernelStore> kernels;   // null in tests
+    Surroundings world;
+    Registry registry;
+    Guarded<std::optional<vmm::ProbeResult>> accelerator;  // once the probe is done
+    // Held while an image is removed, and from finding one until its container is recorded.
+    std::mutex image_use;
+    // So many VMs boot at once: a boot is work for a CPU, and more of them only starve each other.
+    std::counting_semaphore<> boots;
+    std::stop_source closing;  // requested when the engine goes
+    Tasks tasks;
+};
+
+// --- start.cc: the caller holds entry->operation, and the container does not run.
+Result<void> start_container(Context& context, const EntryPtr& entry);
+// The sentences that Docker's clients know a missing or unusable command by.
+Error explain_exec_failure(const Error& error, std::string_view prefix,
+                           const std::vector<std::string>& command);
+
+// --- stop.cc: the caller holds entry->operation. Returns when the VM is gone.
+Result<void> stop_container(Context& context, const EntryPtr& entry,
+                            std::optional<int> timeout_seconds);
+
+// --- watch.cc
+// Waits in the background for the exit of a container that runs, records it and clears up.
+void watch_container(Context& context, const EntryPtr& entry);
+// Records the end of a run. No verb may run at the same time that starts the container.
+void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit);
+// Ends the VM, asking the guest first, and removes what is left of it.
+void end_sandbox(Context& context, const EntryPtr& entry);
+// Blocks until nothing of the last run is left.
+Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry);
+
+// --- remove.cc: the caller holds entry->operation, and the container does not run.
+Result<void> remove_container(Context& context, const EntryPtr& entry);
+
+// --- exec.cc: waits in the background for an exec's exit.
+void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec);
+
+// --- recovery.cc: before anything is served.
+Result<void> recover(Context& context);
+
+}  // namespace hako::engine

@@ -1,0 +1,91 @@
+#include <system_error>
+
+#include "base/log.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/names.h"
+#include "engine/settings.h"
+#include "fsimage/ext4/format.h"
+#include "runtime/log_file.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr int kNameAttempts = 100;
+
+// Holds the name for the id until the container is there, or gives it back.
+class NameHold {
+public:
+    static Result<NameHold> take(Registry& registry, std::string_view wanted,
+                                 const std::string& id) {
+        if (!wanted.empty()) {
+            HAKO_TRY(std::string name, check_container_name(wanted));
+            HAKO_CHECK(registry.reserve_name(name, id));
+            return NameHold(registry, std::move(name));
+        }
+        for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
+            std::string name = random_container_name(attempt);
+            if (registry.reserve_name(name, id)) return NameHold(registry, std::move(name));
+        }
+        return fail(ErrorKind::conflict, "no free name was found: give one with --name");
+    }
+    NameHold(NameHold&& other) noexcept
+        : registry_(std::exchange(other.registry_, nullptr)), name_(std::move(other.name_)) {}
+    NameHold& operator=(NameHold&&) = delete;
+    ~NameHold() {
+        if (registry_ != nullptr) registry_->release_name(name_);
+    }
+
+    const std::string& name() const { return name_; }
+    void keep() { registry_ = nullptr; }
+
+private:
+    NameHold(Registry& registry, std::string name) : registry_(&registry), name_(std::move(name)) {}
+
+    Registry* registry_;
+    std::string name_;
+};
+
+// The container's folder with its empty disk and log.
+Result<void> make_files(const Layout& layout, const Container& container) {
+    HAKO_TRY(const std::uint64_t size, scratch_size(container.host_config));
+    HAKO_CHECK(make_folders(layout.container(container.id)));
+    HAKO_CHECK(fsimage::format_ext4(layout.container_scratch(container.id),
+                                    {.size = size, .label = "scratch"}));
+    HAKO_CHECK(runtime::LogWriter::open(layout.container_log(container.id)));
+    return {};
+}
+
+Result<Container> record_container(Context& context, const CreateRequest& request, std::string id,
+                                   std::string name) {
+    const std::lock_guard in_use(context.image_use);
+    HAKO_TRY(const images::Image image, context.world.images->find(request.config.image));
+    HAKO_TRY(Container container, make_container(request, image, std::move(id), context.host_cpus));
+    if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
+    container.name = std::move(name);
+    container.created = now();
+    container.log_path = context.layout.container_log(container.id);
+    auto made = make_files(context.layout, container);
+    if (made) made = context.store.insert(container);
+    if (!made) {
+        std::error_code ignored;
+        std::filesystem::remove_all(context.layout.container(container.id), ignored);
+        return fail(made.error().context("cannot create the container"));
+    }
+    return container;
+}
+
+}  // namespace
+
+Result<Created> Engine::create(const CreateRequest& request) {
+    if (request.config.image.empty())
+        return fail(ErrorKind::invalid, "no image is named: give one to create a container from");
+    const std::string id = random_id();
+    HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
+    HAKO_TRY(Container container, record_container(*context_, request, id, name.name()));
+    context_->registry.insert(std::make_shared<Entry>(std::move(container)));
+    name.keep();
+    return Created{.id = id};
+}
+
+}  // namespace hako::engine

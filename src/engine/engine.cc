@@ -1,0 +1,64 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/log.h"
+#include "engine/context.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr unsigned kLeastBoots = 2;
+
+// In the background: a probe boots a VM, which takes seconds, and the daemon is to answer at once.
+void probe_in_background(Context& context) {
+    context.tasks.launch("probe", [&context](std::stop_token) {
+        auto verdict = context.world.machines->accelerator();
+        if (!verdict) return log_error("{}", verdict.error().message());
+        if (verdict->accelerator == vmm::Accelerator::tcg)
+            log_warn("virtual machines run without KVM and are slow: {}", verdict->reason);
+        *context.accelerator.lock() = *std::move(verdict);
+    });
+}
+
+}  // namespace
+
+Context::Context(Layout layout_of_daemon, std::unique_ptr<store::Database> opened,
+                 ContainerStore container_store, Surroundings surroundings)
+    : layout(std::move(layout_of_daemon)),
+      host_cpus(std::max(1U, std::thread::hardware_concurrency())),
+      database(std::move(opened)),
+      store(std::move(container_store)),
+      world(std::move(surroundings)),
+      boots(std::max(kLeastBoots, host_cpus)) {}
+
+Context::~Context() {
+    closing.request_stop();
+    tasks.stop_all();
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout,
+                                             const Installation& installation) {
+    HAKO_TRY(auto database, store::Database::open(layout.database()));
+    HAKO_TRY(auto containers, ContainerStore::open(*database));
+    HAKO_TRY(auto images, images::ImageStore::open(layout, *database));
+    auto kernels = std::make_unique<vmm::KernelStore>(layout, installation);
+    Surroundings world = real_surroundings(layout, installation, *images, *kernels);
+    auto context = std::make_unique<Context>(layout, std::move(database), std::move(containers),
+                                             std::move(world));
+    context->images = std::move(images);
+    context->kernels = std::move(kernels);
+    return open(std::move(context));
+}
+
+Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Context> context) {
+    HAKO_CHECK(with_context(recover(*context), "cannot recover the containers"));
+    probe_in_background(*context);
+    return std::unique_ptr<Engine>(new Engine(std::move(context)));
+}
+
+Engine::Engine(std::unique_ptr<Context> context) : context_(std::move(context)) {}
+Engine::~Engine() = default;
+
+}  // namespace hako::engine

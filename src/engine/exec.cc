@@ -1,0 +1,195 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/output.h"
+#include "engine/settings.h"
+
+namespace hako::engine {
+namespace {
+
+// Execs that ended are known for so long, for clients that ask for their exit code.
+constexpr std::chrono::minutes kForgetExecAfter{5};
+constexpr std::size_t kMaxExecs = 10'000;  // of one container, ended ones included
+
+Error not_running(const EntryPtr& entry) {
+    return Error(ErrorKind::conflict, fmt::format("container {} is not running", entry->id));
+}
+
+void forget_old_execs(Context& context, Entry::Live& live) {
+    const WallTime limit = now() - kForgetExecAfter;
+    std::erase_if(live.execs, [&](const auto& item) {
+        const LiveExec& exec = item.second;
+        if (exec.ended_at == WallTime{} || exec.ended_at > limit) return false;
+        context.registry.erase_exec(item.first);
+        return true;
+    });
+}
+
+class ExecInput : public InputStream {
+public:
+    explicit ExecInput(std::unique_ptr<runtime::InputStream> target) : target_(std::move(target)) {}
+
+    Result<void> write(std::span<const std::byte> data, std::stop_token) override {
+        return target_->write(data);
+    }
+    Result<void> close(std::stop_token) override { return target_->close(); }
+
+private:
+    std::unique_ptr<runtime::InputStream> target_;
+};
+
+// Marks the exec as begun, so that nobody begins it again.
+struct Begun {
+    Container container;
+    ExecConfig config;
+    std::shared_ptr<runtime::ShimClient> shim;
+};
+Result<Begun> begin_exec(const EntryPtr& entry, const std::string& id) {
+    auto live = entry->live.lock();
+    const auto found = live->execs.find(id);
+    if (found == live->execs.end())
+        return fail(ErrorKind::not_found, "No such exec instance: {}", id);
+    if (!live->running()) return fail(not_running(entry));
+    if (found->second.started)
+        return fail(ErrorKind::conflict, "exec command {} has already run", id);
+    found->second.started = true;
+    return Begun{live->container, found->second.exec.config, live->shim};
+}
+
+void end_exec(const EntryPtr& entry, const std::string& id, int exit_code) {
+    auto live = entry->live.lock();
+    if (const auto found = live->execs.find(id); found != live->execs.end()) {
+        found->second.exec.running = false;
+        found->second.exec.exit_code = exit_code;
+        found->second.ended_at = now();
+    }
+    entry->changed.notify_all();
+}
+
+Result<Session> open_session(const Context& context, const EntryPtr& entry, const std::string& id,
+                             const Begun& begun) {
+    Session session;
+    session.tty = begun.config.tty;
+    if (begun.config.attach_stdin) {
+        HAKO_TRY(auto input, begun.shim->open_input(id));
+        session.input = std::make_unique<ExecInput>(std::move(input));
+    }
+    if (begun.config.attach_stdout || begun.config.attach_stderr) {
+        runtime::SandboxSpec sandbox;
+        sandbox.folder = context.layout.sandbox(entry->id);
+        HAKO_TRY(auto reader, runtime::LogReader::open(sandbox.exec_log(id)));
+        const auto over = [id](const Entry::Live& live) {
+            const auto found = live.execs.find(id);
+            return found == live.execs.end() || found->second.ended_at != WallTime{};
+        };
+        session.output = follow_output(LogFollower(std::move(reader), entry, {over, {}}));
+    }
+    return session;
+}
+
+Result<Session> run_exec(Context& context, const EntryPtr& entry, const std::string& id,
+                         const Begun& begun, const ExecStart& options) {
+    HAKO_TRY(const Json process, make_exec_process(begun.container, begun.config, options.size));
+    HAKO_CHECK(begun.shim->exec({.id = id,
+                                 .process = dump_json(process),
+                                 .open_stdin = begun.config.attach_stdin && !options.detach,
+                                 .tty = begun.config.tty,
+                                 .privileged = begun.config.privileged}));
+    Session session;
+    if (!options.detach) {
+        HAKO_TRY(session, open_session(context, entry, id, begun));
+    }
+    HAKO_TRY(const runtime::StartedProcess started, begun.shim->start(id));
+    auto live = entry->live.lock();
+    if (const auto found = live->execs.find(id); found != live->execs.end()) {
+        found->second.exec.pid = started.pid;
+        found->second.exec.running = true;
+    }
+    return session;
+}
+
+}  // namespace
+
+void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec) {
+    const auto shim = entry->live.lock()->shim;
+    context.tasks.launch("exec", [entry, exec, shim](std::stop_token stop) {
+        const auto exit = shim->wait(exec, stop);
+        if (!exit && stop.stop_requested()) return;
+        // With its VM gone, it was killed.
+        end_exec(entry, exec, exit ? exit->code : 137);
+        if (!exit) return;
+        if (auto deleted = shim->delete_exec(exec); !deleted)
+            log_debug("exec {}: {}", exec, deleted.error().message());
+    });
+}
+
+Result<std::string> Engine::create_exec(std::string_view container, const ExecConfig& config) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    if (config.cmd.empty() || config.cmd.front().empty())
+        return fail(ErrorKind::invalid, "No exec command specified");
+    Container settings;
+    {
+        auto live = entry->live.lock();
+        if (!live->running()) return fail(not_running(entry));
+        forget_old_execs(*context_, *live);
+        if (live->execs.size() >= kMaxExecs)
+            return fail(ErrorKind::exhausted, "container {} has {} execs already: try again later",
+                        entry->id, kMaxExecs);
+        settings = live->container;
+    }
+    HAKO_CHECK(make_exec_process(settings, config, std::nullopt));
+    LiveExec exec;
+    exec.exec = {.id = random_id(), .container_id = entry->id, .config = config};
+    const std::string id = exec.exec.id;
+    entry->live.lock()->execs.emplace(id, std::move(exec));
+    context_->registry.insert_exec(id, entry);
+    return id;
+}
+
+Result<Session> Engine::start_exec(std::string_view exec, const ExecStart& options) {
+    const std::string id(exec);
+    HAKO_TRY(const EntryPtr entry, context_->registry.find_exec(id));
+    HAKO_TRY(const Begun begun, begin_exec(entry, id));
+    auto session = run_exec(*context_, entry, id, begun, options);
+    if (session) {
+        watch_exec(*context_, entry, id);
+        return session;
+    }
+    const ErrorKind kind = session.error().kind();
+    const bool missing = kind == ErrorKind::exec_not_found;
+    end_exec(entry, id, missing ? 127 : 126);
+    if (auto deleted = begun.shim->delete_exec(id); !deleted)
+        log_debug("exec {}: {}", id, deleted.error().message());
+    if (missing || kind == ErrorKind::exec_failed)
+        return fail(explain_exec_failure(
+            session.error(),
+            "OCI runtime exec failed: exec failed: unable to start container process",
+            begun.config.cmd));
+    return session;
+}
+
+Result<Exec> Engine::inspect_exec(std::string_view exec) const {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find_exec(exec));
+    auto live = entry->live.lock();
+    const auto found = live->execs.find(std::string(exec));
+    if (found == live->execs.end())
+        return fail(ErrorKind::not_found, "No such exec instance: {}", exec);
+    return found->second.exec;
+}
+
+Result<void> Engine::resize_exec(std::string_view exec, WindowSize size) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find_exec(exec));
+    std::shared_ptr<runtime::ShimClient> shim;
+    {
+        auto live = entry->live.lock();
+        const auto found = live->execs.find(std::string(exec));
+        if (found == live->execs.end() || !found->second.exec.running)
+            return fail(ErrorKind::conflict, "exec {} is not running", exec);
+        shim = live->shim;
+    }
+    return shim->resize(exec, size.columns, size.rows);
+}
+
+}  // namespace hako::engine

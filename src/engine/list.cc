@@ -1,0 +1,114 @@
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "engine/context.h"
+#include "engine/engine.h"
+
+namespace hako::engine {
+namespace {
+
+Container snapshot(const Entry& entry) {
+    auto live = entry.live.lock();
+    Container container = live->container;
+    for (const auto& [id, exec] : live->execs)
+        if (exec.exec.running) container.exec_ids.push_back(id);
+    return container;
+}
+
+// Docker's name filter is a regular expression; people write a part of the name, with or without
+// its slash, and anchors.
+bool name_matches(std::string_view name, std::string_view pattern) {
+    const bool from_start = pattern.starts_with('^');
+    if (from_start) pattern.remove_prefix(1);
+    const bool to_end = pattern.ends_with('$');
+    if (to_end) pattern.remove_suffix(1);
+    if (pattern.starts_with('/')) pattern.remove_prefix(1);
+    if (from_start && to_end) return name == pattern;
+    if (from_start) return name.starts_with(pattern);
+    if (to_end) return name.ends_with(pattern);
+    return name.find(pattern) != std::string_view::npos;
+}
+
+bool has_label(const Container& container, std::string_view label) {
+    const std::size_t equals = label.find('=');
+    const auto found = container.config.labels.find(std::string(label.substr(0, equals)));
+    if (found == container.config.labels.end()) return false;
+    return equals == std::string_view::npos || found->second == label.substr(equals + 1);
+}
+
+// An empty list is no condition.
+template <typename T, typename Predicate>
+bool any_or_empty(const std::vector<T>& wanted, Predicate predicate) {
+    return wanted.empty() || std::ranges::any_of(wanted, predicate);
+}
+
+struct Resolved {
+    std::vector<std::string> ancestor_ids;
+    std::optional<WallTime> before, since;
+};
+
+bool matches(const Container& container, const ListFilter& filter, const Resolved& resolved) {
+    const ContainerState& state = container.state;
+    const bool all =
+        filter.all || filter.limit != 0 || !filter.statuses.empty() || !filter.exit_codes.empty();
+    if (!all && state.status != Status::running) return false;
+    if (resolved.before && container.created >= *resolved.before) return false;
+    if (resolved.since && container.created <= *resolved.since) return false;
+    if (!filter.exit_codes.empty() && state.status != Status::exited) return false;
+    return any_or_empty(filter.exit_codes, [&](int code) { return code == state.exit_code; }) &&
+           any_or_empty(filter.ids,
+                        [&](const auto& prefix) { return container.id.starts_with(prefix); }) &&
+           any_or_empty(filter.names,
+                        [&](const auto& part) { return name_matches(container.name, part); }) &&
+           any_or_empty(filter.statuses,
+                        [&](const auto& text) { return text == to_string(state.status); }) &&
+           any_or_empty(resolved.ancestor_ids,
+                        [&](const auto& id) { return id == container.image_id; }) &&
+           std::ranges::all_of(filter.labels,
+                               [&](const auto& label) { return has_label(container, label); });
+}
+
+Result<void> check_statuses(const std::vector<std::string>& statuses) {
+    constexpr std::array kKnown = {"created", "running",    "exited",  "dead",
+                                   "paused",  "restarting", "removing"};
+    for (const std::string& status : statuses)
+        if (std::ranges::find(kKnown, status) == kKnown.end())
+            return fail(ErrorKind::invalid, "invalid filter 'status={}'", status);
+    return {};
+}
+
+Result<std::optional<WallTime>> creation_of(const Registry& registry, const std::string& name) {
+    if (name.empty()) return std::optional<WallTime>();
+    HAKO_TRY(const EntryPtr entry, registry.find(name));
+    return std::optional(entry->live.lock()->container.created);
+}
+
+}  // namespace
+
+Result<Container> Engine::inspect(std::string_view container) const {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    return snapshot(*entry);
+}
+
+Result<std::vector<Container>> Engine::list(const ListFilter& filter) const {
+    HAKO_CHECK(check_statuses(filter.statuses));
+    Resolved resolved;
+    for (const std::string& ancestor : filter.ancestors) {
+        const auto image = context_->world.images->find(ancestor);
+        // An unknown image has no containers.
+        resolved.ancestor_ids.push_back(image ? image->id : ancestor);
+    }
+    HAKO_TRY(resolved.before, creation_of(context_->registry, filter.before));
+    HAKO_TRY(resolved.since, creation_of(context_->registry, filter.since));
+
+    std::vector<Container> found;
+    for (const EntryPtr& entry : context_->registry.all())
+        if (Container container = snapshot(*entry); matches(container, filter, resolved))
+            found.push_back(std::move(container));
+    std::ranges::sort(found, std::greater(), &Container::created);
+    if (filter.limit != 0 && found.size() > filter.limit) found.resize(filter.limit);
+    return found;
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,220 @@
+#include "engine/record.h"
+
+#include "base/json.h"
+
+namespace hako::engine {
+namespace {
+
+// Visits every field of a struct with its key, so that writing and reading cannot drift apart.
+template <typename Config, typename Visit>
+void each_field_of_config(Config& config, const Visit& visit) {
+    visit("hostname", config.hostname);
+    visit("domainname", config.domainname);
+    visit("user", config.user);
+    visit("image", config.image);
+    visit("working_dir", config.working_dir);
+    visit("stop_signal", config.stop_signal);
+    visit("stop_timeout", config.stop_timeout);
+    visit("env", config.env);
+    visit("entrypoint", config.entrypoint);
+    visit("cmd", config.cmd);
+    visit("labels", config.labels);
+    visit("tty", config.tty);
+    visit("open_stdin", config.open_stdin);
+    visit("stdin_once", config.stdin_once);
+    visit("attach_stdin", config.attach_stdin);
+    visit("attach_stdout", config.attach_stdout);
+    visit("attach_stderr", config.attach_stderr);
+}
+
+template <typename Config, typename Visit>
+void each_field_of_host_config(Config& config, const Visit& visit) {
+    visit("memory", config.memory);
+    visit("nano_cpus", config.nano_cpus);
+    visit("cpu_quota", config.cpu_quota);
+    visit("cpu_period", config.cpu_period);
+    visit("cpu_shares", config.cpu_shares);
+    visit("pids_limit", config.pids_limit);
+    visit("ulimits", config.ulimits);
+    visit("cap_add", config.cap_add);
+    visit("cap_drop", config.cap_drop);
+    visit("group_add", config.group_add);
+    visit("security_opt", config.security_opt);
+    visit("tmpfs", config.tmpfs);
+    visit("sysctls", config.sysctls);
+    visit("annotations", config.annotations);
+    visit("storage_opt", config.storage_opt);
+    visit("masked_paths", config.masked_paths);
+    visit("readonly_paths", config.readonly_paths);
+    visit("shm_size", config.shm_size);
+    visit("oom_score_adj", config.oom_score_adj);
+    visit("privileged", config.privileged);
+    visit("readonly_rootfs", config.readonly_rootfs);
+    visit("auto_remove", config.auto_remove);
+    visit("restart_policy", config.restart_policy);
+    visit("network_mode", config.network_mode);
+    visit("console_size", config.console_size);
+}
+
+struct Writer {
+    Json& json;
+
+    template <typename T>
+    void operator()(const char* key, const T& value) const {
+        json[key] = value;
+    }
+    template <typename T>
+    void operator()(const char* key, const std::optional<T>& value) const {
+        if (value) (*this)(key, *value);
+    }
+    void operator()(const char* key, const std::vector<Ulimit>& limits) const {
+        Json& list = json[key] = Json::array();
+        for (const Ulimit& limit : limits) list.push_back({limit.name, limit.soft, limit.hard});
+    }
+    void operator()(const char* key, const WindowSize& size) const {
+        json[key] = {size.columns, size.rows};
+    }
+};
+
+// Keeps the first error; after it nothing is read.
+struct Reader {
+    const Json& json;
+    Result<void>& result;
+
+    template <typename T>
+    void operator()(const char* key, T& target) const {
+        if (auto value = read<T>(key); value && *value) target = **std::move(value);
+    }
+    template <typename T>
+    void operator()(const char* key, std::optional<T>& target) const {
+        if (auto value = read<T>(key); value) target = *std::move(value);
+    }
+    void operator()(const char* key, std::vector<Ulimit>& target) const {
+        const auto list = read<std::vector<Json>>(key);
+        if (!list || !*list) return;
+        for (const Json& item : **list) {
+            if (item.size() != 3 || !item[0].is_string() || !item[1].is_number_integer() ||
+                !item[2].is_number_integer())
+                return refuse(key);
+            target.push_back({item[0], item[1], item[2]});
+        }
+    }
+    void operator()(const char* key, std::optional<WindowSize>& target) const {
+        const auto pair = read<std::vector<std::uint32_t>>(key);
+        if (!pair || !*pair) return;
+        if ((*pair)->size() != 2) return refuse(key);
+        target = WindowSize{(**pair)[0], (**pair)[1]};
+    }
+
+    template <typename T>
+    Result<std::optional<T>> read(const char* key) const {
+        if (!result) return std::optional<T>();
+        auto value = json_field<T>(json, key);
+        if (!value) result = fail(value.error());
+        return value;
+    }
+    void refuse(const char* key) const {
+        result = fail(ErrorKind::invalid, "field {} has a wrong form", key);
+    }
+};
+
+template <typename Container, typename Visit>
+void each_field_of_settings(Container& container, const Visit& visit) {
+    visit("image_id", container.image_id);
+    visit("config_json", container.config_json);
+    visit("host_config_json", container.host_config_json);
+    visit("networking_json", container.networking_json);
+    visit("command", container.command);
+    visit("log_path", container.log_path);
+    visit("kernel", container.kernel);
+}
+
+Result<void> read_time(const Json& json, std::string_view key, WallTime& time) {
+    HAKO_TRY(const std::string text, json_field_or<std::string>(json, key, ""));
+    if (text.empty()) return {};
+    HAKO_TRY(time, parse_time(text));
+    return {};
+}
+
+Result<void> read_settings(std::string_view text, Container& container) {
+    HAKO_TRY(const Json json, parse_json(text, {.max_bytes = 64U << 20U}));
+    HAKO_CHECK(read_time(json, "created", container.created));
+    HAKO_TRY(const Json config, json_field_or<Json>(json, "config", Json::object()));
+    HAKO_TRY(const Json host_config, json_field_or<Json>(json, "host_config", Json::object()));
+    Result<void> result;
+    each_field_of_settings(container, Reader{json, result});
+    each_field_of_config(container.config, Reader{config, result});
+    each_field_of_host_config(container.host_config, Reader{host_config, result});
+    return result;
+}
+
+Result<ContainerState> read_state(std::string_view text) {
+    HAKO_TRY(const Json json, parse_json(text));
+    ContainerState state;
+    HAKO_TRY(const std::string status, json_field_or<std::string>(json, "status", ""));
+    bool known = false;
+    for (const Status candidate :
+         {Status::created, Status::running, Status::exited, Status::dead}) {
+        if (status != to_string(candidate)) continue;
+        state.status = candidate;
+        known = true;
+    }
+    if (!known) return fail(ErrorKind::invalid, "status \"{}\" is unknown", status);
+    HAKO_TRY(state.pid, json_field_or(json, "pid", 0));
+    HAKO_TRY(state.exit_code, json_field_or(json, "exit_code", 0));
+    HAKO_TRY(state.oom_killed, json_field_or(json, "oom_killed", false));
+    HAKO_TRY(state.error, json_field_or<std::string>(json, "error", ""));
+    HAKO_CHECK(read_time(json, "started_at", state.started_at));
+    HAKO_CHECK(read_time(json, "finished_at", state.finished_at));
+    return state;
+}
+
+Error as_corrupt(const Error& error, std::string_view what) {
+    return Error(ErrorKind::corrupt, error.message()).context(what);
+}
+
+}  // namespace
+
+std::string_view to_string(Status status) {
+    switch (status) {
+        case Status::created: return "created";
+        case Status::running: return "running";
+        case Status::exited: return "exited";
+        case Status::dead: return "dead";
+    }
+    return "dead";
+}
+
+std::string settings_to_json(const Container& container) {
+    Json json = {{"created", format_time(container.created)},
+                 {"config", Json::object()},
+                 {"host_config", Json::object()}};
+    each_field_of_settings(container, Writer{json});
+    each_field_of_config(container.config, Writer{json["config"]});
+    each_field_of_host_config(container.host_config, Writer{json["host_config"]});
+    return dump_json(json);
+}
+
+Result<void> settings_from_json(std::string_view text, Container& container) {
+    if (auto read = read_settings(text, container); !read)
+        return fail(as_corrupt(read.error(), "a container's settings are unreadable"));
+    return {};
+}
+
+std::string state_to_json(const ContainerState& state) {
+    return dump_json({{"status", to_string(state.status)},
+                      {"pid", state.pid},
+                      {"exit_code", state.exit_code},
+                      {"oom_killed", state.oom_killed},
+                      {"error", state.error},
+                      {"started_at", format_time(state.started_at)},
+                      {"finished_at", format_time(state.finished_at)}});
+}
+
+Result<ContainerState> state_from_json(std::string_view text) {
+    auto state = read_state(text);
+    if (!state) return fail(as_corrupt(state.error(), "a container's state is unreadable"));
+    return state;
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,151 @@
+// What a daemon finds when it starts: containers that go on running in their VMs, others that ended
+// meanwhile, and what a daemon that was killed left half done.
+#include <map>
+#include <set>
+#include <system_error>
+
+#include "base/log.h"
+#include "engine/context.h"
+
+namespace hako::engine {
+namespace {
+
+void add_execs(Entry::Live& live, const std::vector<runtime::ProcessState>& processes,
+               Registry& registry, const EntryPtr& entry) {
+    for (const runtime::ProcessState& process : processes) {
+        if (process.id.empty() || !process.started) continue;
+        LiveExec exec;
+        exec.started = true;
+        exec.exec.id = process.id;
+        exec.exec.container_id = entry->id;
+        exec.exec.pid = process.pid;
+        exec.exec.running = true;
+        live.execs.emplace(process.id, std::move(exec));
+        registry.insert_exec(process.id, entry);
+    }
+}
+
+// The VM goes on: so does the container.
+void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState& sandbox,
+           std::shared_ptr<runtime::ShimClient> shim) {
+    {
+        auto live = entry->live.lock();
+        ContainerState& state = live->container.state;
+        // The last daemon may have been killed before it could write down that it runs.
+        if (state.status != Status::running) {
+            state = {};
+            state.status = Status::running;
+            state.started_at = now();
+        }
+        state.pid = sandbox.qemu_pid;
+        if (auto saved = context.store.save_state(entry->id, state); !saved)
+            log_error("container {}: {}", entry->id, saved.error().message());
+        live->shim = std::move(shim);
+        add_execs(*live, sandbox.processes, context.registry, entry);
+    }
+    watch_container(context, entry);
+    for (const runtime::ProcessState& process : sandbox.processes)
+        if (!process.id.empty() && process.started) watch_exec(context, entry, process.id);
+    log_info("container {} goes on running", entry->id);
+}
+
+// Adopts the container's sandbox if it is alive and its first process was started.
+bool adopt_if_alive(Context& context, const EntryPtr& entry) {
+    auto connected = context.world.sandboxes->connect(entry->id);
+    if (!connected) return false;
+    std::shared_ptr<runtime::ShimClient> shim = *std::move(connected);
+    const auto sandbox = shim->state();
+    if (!sandbox) return false;
+    for (const runtime::ProcessState& process : sandbox->processes)
+        if (process.id.empty() && process.started) {
+            // Ended or not: the watcher hears which.
+            adopt(context, entry, *sandbox, std::move(shim));
+            return true;
+        }
+    return false;
+}
+
+void settle(Context& context, const EntryPtr& entry) {
+    const std::filesystem::path log = context.layout.container_log(entry->id);
+    if (auto cleaned = context.world.sandboxes->cleanup(entry->id, log); !cleaned)
+        log_warn("container {}: {}", entry->id, cleaned.error().message());
+    if (!entry->live.lock()->running()) return;
+    const auto record = runtime::read_exit_record(context.layout.container_exit(entry->id));
+    runtime::ExitRecord exit;
+    if (record && *record) exit = **record;
+    else
+        exit = {.code = 137,
+                .exited_at = now(),
+                .reason = "the virtual machine ended while no daemon was there to see why"};
+    record_exit(context, entry, exit);
+}
+
+// Everything in a folder that is not in `known`, by the names' first characters.
+std::vector<std::string> unknown_folders(const std::filesystem::path& folder,
+                                         const std::set<std::string>& known) {
+    std::vector<std::string> unknown;
+    std::error_code error;
+    for (std::filesystem::directory_iterator item(folder, error), end; !error && item != end;
+         item.increment(error))
+        if (const std::string name = item->path().filename(); !known.contains(name))
+            unknown.push_back(name);
+    return unknown;
+}
+
+// The folder's name is the beginning of the id; the VM's other traces have all of it.
+void clean_unknown_sandbox(Context& context, const std::string& name) {
+    log_info("sandbox {} belongs to no container and is removed", name);
+    std::string id = name;
+    std::filesystem::path log;
+    if (const auto text = read_file(context.layout.sandboxes() / name / "spec.json"))
+        if (const auto json = parse_json(*text))
+            if (const auto spec = runtime::sandbox_spec_from_json(*json)) id = spec->id;
+    if (auto cleaned = context.world.sandboxes->cleanup(id, log); !cleaned)
+        log_warn("sandbox {}: {}", name, cleaned.error().message());
+}
+
+void clean_unknown(Context& context, const std::vector<std::string>& set_aside) {
+    std::set<std::string> ids(set_aside.begin(), set_aside.end());
+    std::set<std::string> sandboxes;
+    for (const EntryPtr& entry : context.registry.all()) {
+        ids.insert(entry->id);
+        sandboxes.insert(context.layout.sandbox(entry->id).filename());
+    }
+    for (const std::string& name : unknown_folders(context.layout.sandboxes(), sandboxes))
+        clean_unknown_sandbox(context, name);
+    for (const std::string& name : unknown_folders(context.layout.containers(), ids)) {
+        log_info("the folder of container {}, which was never made or is removed, goes", name);
+        std::error_code error;
+        std::filesystem::remove_all(context.layout.containers() / name, error);
+        if (error) log_warn("cannot remove the folder of container {}: {}", name, error.message());
+    }
+}
+
+}  // namespace
+
+Result<void> recover(Context& context) {
+    HAKO_CHECK(make_folders(context.layout.containers()));
+    HAKO_CHECK(make_folders(context.layout.sandboxes(), 0711));
+    HAKO_TRY(const std::vector<StoredContainer> stored, context.store.load());
+    HAKO_TRY(const std::vector<std::string> set_aside, context.store.unreadable_ids());
+    std::vector<EntryPtr> to_remove;
+    for (const StoredContainer& item : stored) {
+        const auto entry = std::make_shared<Entry>(item.container);
+        HAKO_CHECK(context.registry.reserve_name(item.container.name, entry->id));
+        context.registry.insert(entry);
+        const bool alive = !item.removing && adopt_if_alive(context, entry);
+        if (!alive) settle(context, entry);
+        const bool ended = entry->live.lock()->container.state.status == Status::exited;
+        if (item.removing || (!alive && ended && item.container.host_config.auto_remove))
+            to_remove.push_back(entry);
+    }
+    for (const EntryPtr& entry : to_remove) {
+        const std::lock_guard operation(entry->operation);
+        if (auto removed = remove_container(context, entry); !removed)
+            log_warn("container {}: {}", entry->id, removed.error().message());
+    }
+    clean_unknown(context, set_aside);
+    return {};
+}
+
+}  // namespace hako::engine

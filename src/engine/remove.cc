@@ -1,0 +1,81 @@
+#include <system_error>
+
+#include "base/log.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/names.h"
+
+namespace hako::engine {
+namespace {
+
+Result<void> remove_files(Context& context, const EntryPtr& entry) {
+    HAKO_CHECK(context.store.mark_removing(entry->id));
+    HAKO_CHECK(
+        context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id)));
+    std::error_code error;
+    std::filesystem::remove_all(context.layout.container(entry->id), error);
+    if (error)
+        return fail(ErrorKind::internal, "cannot remove {}: {}",
+                    context.layout.container(entry->id).string(), error.message());
+    return context.store.erase(entry->id);
+}
+
+}  // namespace
+
+Result<void> remove_container(Context& context, const EntryPtr& entry) {
+    HAKO_CHECK(wait_for_sandbox_end(context, entry));
+    const auto removed = remove_files(context, entry);
+    if (removed) context.registry.erase(entry->id);
+    auto live = entry->live.lock();
+    if (removed) {
+        live->removed = true;
+    } else {
+        live->container.state.status = Status::dead;
+        live->container.state.error = removed.error().message();
+    }
+    entry->changed.notify_all();
+    return removed;
+}
+
+Result<void> Engine::remove(std::string_view container, const RemoveOptions& options) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    if (options.force)
+        // Before the lock: a stop that holds it ends at once. That it does not run is fine.
+        if (auto killed = kill(entry->id, "SIGKILL");
+            !killed && killed.error().kind() != ErrorKind::conflict)
+            log_warn("container {}: {}", entry->id, killed.error().message());
+    const std::lock_guard operation(entry->operation);
+    {
+        auto live = entry->live.lock();
+        if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
+        if (live->running() && !options.force)
+            return fail(ErrorKind::conflict,
+                        "cannot remove container \"/{}\": container is running: stop the "
+                        "container before removing or force remove",
+                        live->container.name);
+    }
+    // Started between the kill and the lock.
+    if (options.force) HAKO_CHECK(stop_container(*context_, entry, 0));
+    return remove_container(*context_, entry);
+}
+
+Result<void> Engine::rename(std::string_view container, std::string_view name) {
+    HAKO_TRY(const std::string checked, check_container_name(name));
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    const std::lock_guard operation(entry->operation);
+    HAKO_CHECK(context_->registry.reserve_name(checked, entry->id));
+    auto saved = context_->store.save_name(entry->id, checked);
+    if (!saved) {
+        context_->registry.release_name(checked);
+        return saved;
+    }
+    std::string old;
+    {
+        auto live = entry->live.lock();
+        old = std::exchange(live->container.name, checked);
+    }
+    context_->registry.release_name(old);
+    return {};
+}
+
+}  // namespace hako::engine

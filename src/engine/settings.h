@@ -1,0 +1,52 @@
+// From what a client asks for and what the image says to a container's settings, and from those to
+// a sandbox. Pure functions.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/json.h"
+#include "base/paths.h"
+#include "base/result.h"
+#include "engine/types.h"
+#include "images/image.h"
+#include "runtime/sandbox_spec.h"
+
+namespace hako::engine {
+
+// The limit inside the VM where none is asked for, and the least that may be asked for.
+constexpr std::uint64_t kDefaultMemory = 512 * kMiB;
+constexpr std::uint64_t kMinimumMemory = 6 * kMiB;
+// The writable layer: a sparse disk of this size, unless storage-opt size says otherwise.
+constexpr std::uint64_t kDefaultScratchSize = 64 * kGiB;
+constexpr std::uint64_t kMinimumScratchSize = 16 * kMiB;
+// CPUs of a VM where none are asked for: so many, or as many as the host has.
+constexpr unsigned kDefaultCpus = 2;
+constexpr std::string_view kKernelAnnotation = "io.hako.kernel";
+
+// Checks the request and merges it with the image's configuration. Id, created and name are the
+// caller's. ErrorKind::invalid, or unimplemented for what is not offered yet.
+Result<Container> make_container(const CreateRequest& request, const images::Image& image,
+                                 std::string id, unsigned host_cpus);
+
+std::uint64_t memory_limit(const HostConfig& config);
+// What the VM gets so that the container really has its limit: kernel and agent come on top.
+std::uint64_t machine_memory(std::uint64_t limit);
+unsigned machine_cpus(const HostConfig& config, unsigned host_cpus);
+Result<std::uint64_t> scratch_size(const HostConfig& config);
+
+// Everything that a sandbox is made of, apart from its files' places.
+struct MachineParts {
+    std::filesystem::path kernel, initramfs;
+    images::Rootfs rootfs;
+    vmm::Accelerator accelerator = vmm::Accelerator::tcg;
+    unsigned host_cpus = 1;
+};
+Result<runtime::SandboxSpec> make_sandbox(const Container& container, const MachineParts& parts,
+                                          const Layout& layout);
+
+// The OCI `process` object of an exec.
+Result<Json> make_exec_process(const Container& container, const ExecConfig& config,
+                               std::optional<WindowSize> size);
+
+}  // namespace hako::engine

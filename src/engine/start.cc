@@ -1,0 +1,184 @@
+#include <unistd.h>
+
+#include "base/log.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/settings.h"
+
+namespace hako::engine {
+namespace {
+
+// What Docker answers for a start that failed, by what failed.
+int exit_code_of(ErrorKind kind) {
+    switch (kind) {
+        case ErrorKind::exec_not_found: return 127;
+        case ErrorKind::exec_failed: return 126;
+        default: return 128;
+    }
+}
+
+// A missing image or kernel is no missing container: only some kinds mean the same to the client.
+Error as_start_error(const Error& error, std::string_view name) {
+    switch (error.kind()) {
+        case ErrorKind::not_found:
+        case ErrorKind::conflict:
+        case ErrorKind::not_modified:
+        case ErrorKind::forbidden:
+            return Error(ErrorKind::internal, error.message())
+                .context(fmt::format("cannot start container {}", name));
+        default: return error.context(fmt::format("cannot start container {}", name));
+    }
+}
+
+Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container) {
+    HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
+    HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));
+    HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
+    return make_sandbox(container,
+                        {.kernel = kernel.vmlinux,
+                         .initramfs = context.world.machines->initramfs(),
+                         .rootfs = std::move(rootfs),
+                         .accelerator = probe.accelerator,
+                         .host_cpus = context.host_cpus},
+                        context.layout);
+}
+
+// The VM is up and the first process prepared.
+Result<void> boot(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec) {
+    context.boots.acquire();
+    struct Release {
+        std::counting_semaphore<>& boots;
+        ~Release() { boots.release(); }
+    } const release{context.boots};
+
+    HAKO_CHECK(context.world.sandboxes->spawn(spec));
+    HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id));
+    const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
+    entry->live.lock()->shim = shim;
+    HAKO_CHECK(shim->ready(context.closing.get_token()));
+    return {};
+}
+
+Result<void> record_running(Context& context, const EntryPtr& entry, WallTime started_at) {
+    const auto shim = entry->live.lock()->shim;
+    HAKO_TRY(const runtime::SandboxState sandbox, shim->state());
+    auto live = entry->live.lock();
+    ContainerState state;
+    state.status = Status::running;
+    state.pid = sandbox.qemu_pid;
+    state.started_at = started_at;
+    state.finished_at = live->container.state.finished_at;
+    HAKO_CHECK(context.store.save_state(entry->id, state));
+    live->container.state = state;
+    entry->changed.notify_all();
+    return {};
+}
+
+Result<void> run_container(Context& context, const EntryPtr& entry, const Container& container) {
+    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container));
+    if (::unlink(spec.exit_record.c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, "cannot remove {}", spec.exit_record.string());
+    HAKO_CHECK(boot(context, entry, spec));
+    const WallTime started_at = now();
+    const auto shim = entry->live.lock()->shim;
+    if (auto started = shim->start(""); !started) {
+        const ErrorKind kind = started.error().kind();
+        if (kind == ErrorKind::exec_not_found || kind == ErrorKind::exec_failed)
+            return fail(explain_exec_failure(
+                started.error(),
+                "failed to create task for container: OCI runtime create failed: unable to start "
+                "container process",
+                container.command));
+        return fail(started.error());
+    }
+    return record_running(context, entry, started_at);
+}
+
+void record_failed_start(Context& context, const EntryPtr& entry, const Error& error) {
+    auto live = entry->live.lock();
+    ContainerState& state = live->container.state;
+    state.status = state.started_at == WallTime{} ? Status::created : Status::exited;
+    state.pid = 0;
+    state.exit_code = exit_code_of(error.kind());
+    state.error = error.message();
+    live->last_end = {state.exit_code, state.error};
+    ++live->ends;
+    if (auto saved = context.store.save_state(entry->id, state); !saved)
+        log_error("container {}: {}", entry->id, saved.error().message());
+    entry->changed.notify_all();
+}
+
+// Nothing of the attempt stays.
+void undo_start(Context& context, const EntryPtr& entry) {
+    if (auto cleaned =
+            context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id));
+        !cleaned)
+        log_warn("container {}: {}", entry->id, cleaned.error().message());
+    auto live = entry->live.lock();
+    live->shim.reset();
+    entry->changed.notify_all();
+}
+
+}  // namespace
+
+Error explain_exec_failure(const Error& error, std::string_view prefix,
+                           const std::vector<std::string>& command) {
+    const std::string program = command.empty() ? "" : command.front();
+    const bool missing = error.kind() == ErrorKind::exec_not_found;
+    std::string_view known = "permission denied";
+    if (missing)
+        known = program.find('/') == std::string::npos ? "executable file not found in $PATH"
+                                                       : "no such file or directory";
+    std::string reason = error.message();
+    if (reason.find(known) == std::string::npos)
+        reason = fmt::format("exec: \"{}\": {} ({})", program, known, error.message());
+    return Error(error.kind(), fmt::format("{}: {}: unknown", prefix, reason));
+}
+
+Result<void> start_container(Context& context, const EntryPtr& entry) {
+    HAKO_CHECK(wait_for_sandbox_end(context, entry));
+    const Container container = entry->live.lock()->container;
+    const auto started = run_container(context, entry, container);
+    if (started) {
+        watch_container(context, entry);
+        return {};
+    }
+    const Error error = as_start_error(started.error(), container.name);
+    log_warn("{}", error.message());
+    undo_start(context, entry);
+    record_failed_start(context, entry, error);
+    if (container.host_config.auto_remove)
+        if (auto removed = remove_container(context, entry); !removed)
+            log_warn("container {}: {}", entry->id, removed.error().message());
+    return fail(error);
+}
+
+Result<void> Engine::start(std::string_view container) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    const std::lock_guard operation(entry->operation);
+    {
+        auto live = entry->live.lock();
+        if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
+        if (live->running())
+            return fail(ErrorKind::not_modified, "container {} runs already", container);
+        if (live->container.state.status == Status::dead)
+            return fail(ErrorKind::conflict,
+                        "container is marked for removal and cannot be started");
+    }
+    return start_container(*context_, entry);
+}
+
+Result<void> Engine::restart(std::string_view container, std::optional<int> timeout_seconds) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    const std::lock_guard operation(entry->operation);
+    bool running = false;
+    {
+        auto live = entry->live.lock();
+        if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
+        running = live->running();
+    }
+    if (running) HAKO_CHECK(stop_container(*context_, entry, timeout_seconds));
+    return start_container(*context_, entry);
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,68 @@
+#include "engine/surroundings.h"
+
+#include "images/image_store.h"
+
+namespace hako::engine {
+namespace {
+
+class ShimDriver : public SandboxDriver {
+public:
+    ShimDriver(const Layout& layout, const Installation& installation)
+        : layout_(layout), installation_(installation) {}
+
+    Result<ProcessIdentity> spawn(const runtime::SandboxSpec& spec) override {
+        return runtime::spawn_shim(installation_, spec);
+    }
+    Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) override {
+        runtime::SandboxSpec spec;
+        spec.folder = layout_.sandbox(id);
+        return runtime::ShimClient::connect(spec.socket());
+    }
+    Result<void> cleanup(std::string_view id, const std::filesystem::path& log) override {
+        return runtime::cleanup_sandbox(layout_, id, log);
+    }
+
+private:
+    Layout layout_;
+    Installation installation_;
+};
+
+class StoredImages : public ImageSource {
+public:
+    explicit StoredImages(images::ImageStore& images) : images_(images) {}
+
+    Result<images::Image> find(std::string_view name) override { return images_.find(name); }
+    Result<images::Rootfs> rootfs(std::string_view id) override { return images_.rootfs(id); }
+
+private:
+    images::ImageStore& images_;
+};
+
+class InstalledMachines : public MachineSource {
+public:
+    InstalledMachines(const Layout& layout, const Installation& installation,
+                      vmm::KernelStore& kernels)
+        : layout_(layout), installation_(installation), kernels_(kernels) {}
+
+    Result<vmm::ProbeResult> accelerator() override {
+        return vmm::probe_accelerator(layout_, installation_);
+    }
+    Result<vmm::Kernel> kernel(std::string_view name) override { return kernels_.find(name); }
+    std::filesystem::path initramfs() override { return installation_.initramfs(); }
+
+private:
+    Layout layout_;
+    Installation installation_;
+    vmm::KernelStore& kernels_;
+};
+
+}  // namespace
+
+Surroundings real_surroundings(const Layout& layout, const Installation& installation,
+                               images::ImageStore& images, vmm::KernelStore& kernels) {
+    return {std::make_unique<ShimDriver>(layout, installation),
+            std::make_unique<StoredImages>(images),
+            std::make_unique<InstalledMachines>(layout, installation, kernels)};
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,97 @@
+#include "base/log.h"
+#include "engine/context.h"
+
+namespace hako::engine {
+namespace {
+
+// For the guest to write its disk back and power off.
+constexpr std::chrono::milliseconds kPowerOffGrace{10'000};
+// For whatever is left of a sandbox to go, before another verb gives up on it.
+constexpr std::chrono::seconds kSandboxEndDeadline{60};
+
+// The shim left before it could tell: its record says how the process ended, if it got so far.
+runtime::ExitRecord exit_of_lost_sandbox(const Context& context, const std::string& id,
+                                         const Error& error) {
+    if (auto record = runtime::read_exit_record(context.layout.container_exit(id)); !record)
+        log_warn("container {}: {}", id, record.error().message());
+    else if (*record) return **record;
+    return {.code = 137,
+            .exited_at = now(),
+            .reason = fmt::format("the virtual machine ended unexpectedly: {}", error.message())};
+}
+
+void remove_after_exit(Context& context, const EntryPtr& entry) {
+    const std::lock_guard operation(entry->operation);
+    {
+        auto live = entry->live.lock();
+        if (live->removed || live->running() || live->shim) return;
+    }
+    if (auto removed = remove_container(context, entry); !removed)
+        log_warn("container {}: {}", entry->id, removed.error().message());
+}
+
+}  // namespace
+
+void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit) {
+    auto live = entry->live.lock();
+    ContainerState& state = live->container.state;
+    state.status = Status::exited;
+    state.pid = 0;
+    state.exit_code = exit.code;
+    state.oom_killed = exit.oom_killed;
+    state.error = exit.reason;
+    state.finished_at = exit.exited_at == WallTime{} ? now() : exit.exited_at;
+    // Unsaved, the next daemon finds the exit record instead.
+    if (auto saved = context.store.save_state(entry->id, state); !saved)
+        log_error("container {}: {}", entry->id, saved.error().message());
+    // Those that run hear of it from their own wait.
+    for (auto& [id, exec] : live->execs)
+        if (!exec.exec.running && exec.ended_at == WallTime{}) exec.ended_at = now();
+    live->last_end = {exit.code, exit.reason};
+    ++live->ends;
+    entry->changed.notify_all();
+}
+
+void end_sandbox(Context& context, const EntryPtr& entry) {
+    std::shared_ptr<runtime::ShimClient> shim;
+    bool keeps_disk = true;
+    {
+        auto live = entry->live.lock();
+        shim = live->shim;
+        keeps_disk = !live->container.host_config.auto_remove;
+    }
+    if (shim)
+        if (auto ended = shim->shutdown(keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0); !ended)
+            log_debug("container {}: {}", entry->id, ended.error().message());
+    if (auto cleaned =
+            context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id));
+        !cleaned)
+        log_warn("container {}: {}", entry->id, cleaned.error().message());
+    auto live = entry->live.lock();
+    live->shim.reset();
+    entry->changed.notify_all();
+}
+
+Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry) {
+    auto live = entry->live.lock();
+    if (entry->changed.wait_for(live.lock(), context.closing.get_token(), kSandboxEndDeadline,
+                                [&] { return !live->shim; }))
+        return {};
+    return fail(ErrorKind::deadline, "the last virtual machine of container {} is still there",
+                live->container.name);
+}
+
+void watch_container(Context& context, const EntryPtr& entry) {
+    context.tasks.launch("watch", [&context, entry](std::stop_token stop) {
+        const auto shim = entry->live.lock()->shim;
+        const auto exit = shim->wait("", stop);
+        if (!exit && stop.stop_requested()) return;
+        record_exit(context, entry,
+                    exit ? *exit : exit_of_lost_sandbox(context, entry->id, exit.error()));
+        end_sandbox(context, entry);
+        if (entry->live.lock()->container.host_config.auto_remove)
+            remove_after_exit(context, entry);
+    });
+}
+
+}  // namespace hako::engine
