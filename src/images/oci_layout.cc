@@ -1,0 +1,91 @@
+#include <optional>
+
+#include "images/load.h"
+
+namespace hako::images {
+namespace {
+
+constexpr int kMaxIndexDepth = 4;
+
+std::string blob_name(const oci::Digest& digest) { return "blobs/sha256/" + digest.hex; }
+
+// The name that the tool which wrote the layout gave the image. A lone tag ("1.0") names nothing.
+Result<std::vector<oci::Reference>> names_of(const oci::Descriptor& descriptor) {
+    std::vector<oci::Reference> names;
+    for (const auto* key : {"io.containerd.image.name", "org.opencontainers.image.ref.name"}) {
+        const auto found = descriptor.annotations.find(key);
+        if (found == descriptor.annotations.end() ||
+            found->second.find_first_of("/:") == std::string::npos)
+            continue;
+        HAKO_TRY(auto name, with_context(oci::Reference::parse(found->second), found->second));
+        names.push_back(std::move(name));
+        break;
+    }
+    return names;
+}
+
+class LayoutReader {
+public:
+    LayoutReader(Archive& archive, const oci::ContentStore& content)
+        : archive_(archive), content_(content) {}
+
+    // An index inside the layout stands for the one image of it that fits this host.
+    Result<ArchivedImage> read(const oci::Descriptor& descriptor, int depth) {
+        if (depth > kMaxIndexDepth)
+            return fail(ErrorKind::invalid, "image indexes are nested too deeply");
+        HAKO_TRY(const auto kept, keep(descriptor));
+        HAKO_TRY(const auto bytes, content_.read(kept.digest, oci::kMaxManifestBytes));
+        HAKO_TRY(auto document, oci::parse_manifest(bytes, descriptor.media_type));
+        if (const auto* index = std::get_if<oci::Index>(&document)) {
+            HAKO_TRY(const auto chosen, oci::choose(*index, oci::Platform::host()));
+            HAKO_TRY(auto image, read(chosen, depth + 1));
+            image.more_blobs.insert(kept.digest);
+            return image;
+        }
+        ArchivedImage image;
+        image.manifest = descriptor;
+        image.content = std::get<oci::Manifest>(std::move(document));
+        HAKO_CHECK(keep(image.content.config));
+        for (const auto& layer : image.content.layers) HAKO_CHECK(keep(layer));
+        return image;
+    }
+
+private:
+    Result<oci::Descriptor> keep(const oci::Descriptor& descriptor) {
+        HAKO_TRY(auto kept, archive_.keep(blob_name(descriptor.digest), descriptor.digest));
+        if (kept.size != descriptor.size)
+            return fail(ErrorKind::corrupt, "blob {} has {} bytes, but {} were promised",
+                        descriptor.digest.text(), kept.size, descriptor.size);
+        return kept;
+    }
+
+    Archive& archive_;
+    const oci::ContentStore& content_;
+};
+
+}  // namespace
+
+Result<std::vector<ArchivedImage>> read_oci_layout(Archive& archive,
+                                                   const oci::ContentStore& content) {
+    HAKO_TRY(const auto layout, archive.json("oci-layout", oci::kMaxManifestBytes));
+    HAKO_TRY(const auto version, json_field_or<std::string>(layout, "imageLayoutVersion", ""));
+    if (!version.starts_with("1."))
+        return fail(ErrorKind::invalid, "OCI layout has the unknown version \"{}\"", version);
+    HAKO_TRY(const auto json, archive.json("index.json", oci::kMaxManifestBytes));
+    HAKO_TRY(const auto document,
+             with_context(oci::parse_manifest(dump_json(json), {}), "index.json"));
+    const auto* index = std::get_if<oci::Index>(&document);
+    if (index == nullptr) return fail(ErrorKind::invalid, "index.json is not an index");
+
+    std::vector<ArchivedImage> images;
+    for (const auto& descriptor : index->manifests) {
+        // Attestations of builders are no images.
+        if (descriptor.platform && descriptor.platform->os == "unknown") continue;
+        HAKO_TRY(auto image, LayoutReader(archive, content).read(descriptor, 0));
+        HAKO_TRY(image.names, names_of(descriptor));
+        images.push_back(std::move(image));
+    }
+    return images;
+}
+
+}  // namespace hako::images

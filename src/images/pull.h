@@ -1,0 +1,17 @@
+// Pulling: manifest, configuration, then the layers, unpacked while they arrive.
+#pragma once
+
+#include <stop_token>
+
+#include "images/image.h"
+#include "images/stores.h"
+#include "oci/reference.h"
+
+namespace hako::images {
+
+// See ImageStore::pull. Returns the image's id.
+Result<oci::Digest> pull_image(Stores& stores, const oci::Reference& reference,
+                               const PullOptions& options, Reporter& reporter,
+                               std::stop_token stop);
+
+}  // namespace hako::images
