@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/guarded.h"
 #include "base/paths.h"
 #include "base/result.h"
 
@@ -41,9 +42,11 @@ public:
 
 private:
     std::string default_name() const;
+    Result<std::string> builtin_version() const;
 
     std::filesystem::path folder_;
     std::filesystem::path builtin_;
+    Guarded<std::string> builtin_version_;  // empty until somebody asks
 };
 
 }  // namespace hako::vmm

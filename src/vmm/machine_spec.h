@@ -47,6 +47,8 @@ struct MachineSpec {
     Accelerator accelerator = Accelerator::tcg;
     AgentChannel channel = AgentChannel::serial;
     std::uint32_t vsock_cid = 0;  // AgentChannel::vsock: 3 or more, unique on the host
+    // The host's time stamp counter, for emulated CPUs; 0: Machine measures it (10 ms).
+    std::uint32_t tsc_khz = 0;
     std::vector<Disk> disks;
 };
 
@@ -59,5 +61,7 @@ Result<MachineSpec> machine_spec_from_json(const Json& json);
 
 // Sets channel and vsock_cid: vsock where this host offers it, the serial port else.
 void choose_agent_channel(MachineSpec& spec);
+// Takes 10 ms; exact to some millionths.
+std::uint32_t measure_tsc_khz();
 
 }  // namespace hako::vmm

@@ -1,0 +1,251 @@
+#include "vmm/machine.h"
+
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "base/guarded.h"
+#include "base/log.h"
+#include "vmm/cgroup.h"
+#include "vmm/console.h"
+#include "vmm/jail.h"
+#include "vmm/qemu/arguments.h"
+#include "vmm/qemu/binary.h"
+#include "vmm/qemu/qmp.h"
+
+namespace hako::vmm {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kQuitAnswer = milliseconds(500);
+constexpr auto kLastWords = milliseconds(500);
+// What QEMU needs besides the guest's memory: its own heap, threads, and TCG's translated code.
+constexpr std::uint64_t kQemuMemory = 384 * kMiB;
+constexpr unsigned kQemuThreads = 128;
+
+// A read-only descriptor of an anonymous file with this text.
+Result<Fd> text_file(std::string_view text) {
+    Fd file(::memfd_create("hako", MFD_CLOEXEC));
+    if (!file) return fail_errno(errno, "cannot make an anonymous file");
+    HAKO_CHECK(write_all(file.get(), text));
+    return open_file(fmt::format("/proc/self/fd/{}", file.get()), O_RDONLY);
+}
+
+Result<Fd> open_disk_file(const DiskFile& file) {
+    if (file.path.empty()) return text_file(file.text);
+    return open_file(file.path, file.read_only ? O_RDONLY : O_RDWR);
+}
+
+// Our ends of the sockets, and what the child inherits.
+struct Wiring {
+    Fd qmp, console, agent, errors;
+    std::vector<Fd> theirs;
+    std::vector<FdMapping> mappings;
+
+    void give(Fd fd, int target) {
+        mappings.push_back({.source = fd.get(), .target = target});
+        theirs.push_back(std::move(fd));
+    }
+    Result<Fd> give_socket(int target) {
+        HAKO_TRY(FdPair pair, make_socket_pair());
+        give(std::move(pair.second), target);
+        return std::move(pair.first);
+    }
+};
+
+Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const JailSpec& jail) {
+    Wiring wiring;
+    HAKO_TRY(wiring.qmp, wiring.give_socket(kQmpFd));
+    HAKO_TRY(wiring.console, wiring.give_socket(kConsoleFd));
+    if (spec.channel == AgentChannel::serial) {
+        HAKO_TRY(wiring.agent, wiring.give_socket(kAgentFd));
+    }
+    for (const auto& file : launch.files) {
+        HAKO_TRY(Fd fd, open_disk_file(file));
+        wiring.give(std::move(fd), file.fd);
+    }
+    HAKO_TRY(Fd input, text_file(dump_json(to_json(jail))));
+    wiring.give(std::move(input), STDIN_FILENO);
+    HAKO_TRY(FdPair errors, make_pipe());
+    wiring.errors = std::move(errors.first);
+    wiring.give(std::move(errors.second), STDERR_FILENO);
+    return wiring;
+}
+
+JailSpec describe_jail(const MachineSpec& spec, const QemuLaunch& launch, const Cgroup& cgroup) {
+    JailSpec jail{.argv = launch.command.argv,
+                  .files = {launch.command.argv.front(), spec.kernel, spec.initramfs},
+                  .devices = {"/dev/null", "/dev/urandom"},
+                  .cgroup_procs = cgroup.procs_files,
+                  .uid = jail_uid(spec.id),
+                  .parent = ::getpid()};
+    if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
+    if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
+    return jail;
+}
+
+Result<Fd> connect_vsock(std::uint32_t cid, milliseconds deadline) {
+    const auto end = std::chrono::steady_clock::now() + deadline;
+    sockaddr_vm address{};
+    address.svm_family = AF_VSOCK;
+    address.svm_cid = cid;
+    address.svm_port = kAgentVsockPort;
+    for (;;) {
+        Fd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        if (!fd) return fail_errno(errno, "cannot make a vsock socket");
+        if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+            return fd;
+        // The guest is still booting: nobody listens there.
+        if (std::chrono::steady_clock::now() > end)
+            return fail_errno(errno, "cannot reach the guest agent by vsock");
+        std::this_thread::sleep_for(milliseconds(20));
+    }
+}
+
+Result<void> check_files(const MachineSpec& spec) {
+    for (const auto& path : {spec.kernel, spec.initramfs})
+        if (::access(path.c_str(), R_OK) != 0)
+            return fail_errno(errno, "the VM's file {} cannot be read", path.native());
+    return {};
+}
+
+}  // namespace
+
+milliseconds agent_deadline(Accelerator accelerator) {
+    return accelerator == Accelerator::kvm ? std::chrono::seconds(20) : std::chrono::seconds(60);
+}
+
+class Machine::Impl {
+public:
+    explicit Impl(const MachineSpec& spec) : id_(spec.id), vsock_cid_(spec.vsock_cid) {}
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() {
+        process_.lock()->reset();  // kills and reaps
+        if (auto removed = CgroupTree().remove(id_); !removed)
+            log_warn("{}", removed.error().message());
+    }
+
+    Result<void> launch(const MachineSpec& spec, const MachineOptions& options) {
+        HAKO_TRY(const auto qemu, find_qemu());
+        HAKO_CHECK(check_files(spec));
+        HAKO_TRY(const auto launch, qemu_launch(spec, qemu));
+        const auto cgroup = CgroupTree().create(
+            id_, {.memory_bytes = spec.memory_bytes + kQemuMemory, .pids = kQemuThreads + spec.cpus});
+        for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
+        HAKO_TRY(Wiring wiring, wire(spec, launch, describe_jail(spec, launch, cgroup)));
+        HAKO_TRY(Process process, spawn({.argv = options.jail, .new_session = true}, wiring.mappings));
+        pid_ = process.pid();
+        pidfd_ = Fd(::fcntl(process.pidfd(), F_DUPFD_CLOEXEC, 0));
+        if (!pidfd_) return fail_errno(errno, "cannot watch QEMU");
+        process_.lock()->emplace(std::move(process));
+        wiring.theirs.clear();
+        agent_ = std::move(wiring.agent);
+        HAKO_TRY(console_, Console::start(std::move(wiring.console), std::move(wiring.errors),
+                                          options.console_log));
+        auto qmp = QmpClient::connect(std::move(wiring.qmp), options.start_deadline);
+        if (!qmp) return fail(explain_start(qmp.error()));
+        qmp_ = *std::move(qmp);
+        return {};
+    }
+
+    Result<std::optional<MachineEnd>> wait(std::optional<milliseconds> timeout) {
+        HAKO_TRY(const bool ended, wait_readable(pidfd_.get(), timeout));
+        if (!ended) return std::nullopt;
+        HAKO_TRY(const auto status, (*process_.lock())->wait());
+        console_->drain(kLastWords);
+        return MachineEnd{.status = *status, .reason = describe_end(*status)};
+    }
+
+    Result<void> stop(milliseconds grace) {
+        // QEMU may be hanging: then it is asked in vain, and killed.
+        if (qmp_) (void)qmp_->execute("quit", {}, std::min(grace, kQuitAnswer));
+        HAKO_TRY(const bool ended, wait_readable(pidfd_.get(), grace));
+        if (!ended) HAKO_CHECK((*process_.lock())->signal(SIGKILL));
+        HAKO_TRY([[maybe_unused]] const auto end, wait({}));
+        return {};
+    }
+
+    Error explain(ErrorKind kind, std::string_view sentence) const {
+        std::string text(sentence);
+        const auto tail = console_->tail();
+        const auto errors = last_lines(console_->errors(), 3, "; ");
+        if (const auto panic = find_panic(tail))
+            text += fmt::format(": the guest kernel panicked: {}", *panic);
+        if (!errors.empty()) text += fmt::format(": QEMU said: {}", errors);
+        if (const auto lines = last_lines(tail, 5, " | "); !lines.empty())
+            text += fmt::format(" (end of the console: {})", lines);
+        return {kind, std::move(text)};
+    }
+
+    std::string id_;
+    std::uint32_t vsock_cid_;
+    pid_t pid_ = -1;
+    Fd pidfd_;
+    Fd agent_;
+    std::unique_ptr<Console> console_;
+    std::unique_ptr<QmpClient> qmp_;
+    Guarded<std::optional<Process>> process_;
+
+private:
+    Error explain_start(const Error& error) {
+        // QEMU may just be saying why it ends.
+        const auto ended = wait(kLastWords);
+        if (ended && *ended)
+            return explain(ErrorKind::unavailable,
+                           fmt::format("QEMU ended at start ({})", to_string((*ended)->status)));
+        return explain(error.kind(), fmt::format("QEMU does not start: {}", error.message()));
+    }
+
+    std::string describe_end(const ExitStatus& status) const {
+        if (const auto panic = find_panic(console_->tail()))
+            return fmt::format("the guest kernel panicked: {}", *panic);
+        const auto errors = last_lines(console_->errors(), 3, "; ");
+        if (!errors.empty()) return fmt::format("QEMU ended ({}): {}", to_string(status), errors);
+        if (!status.success()) return fmt::format("QEMU ended ({})", to_string(status));
+        return "the VM powered off";
+    }
+};
+
+Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Machine::~Machine() = default;
+
+Result<std::unique_ptr<Machine>> Machine::start(const MachineSpec& spec,
+                                                const MachineOptions& options) {
+    HAKO_CHECK(validate(spec));
+    MachineSpec complete = spec;
+    if (complete.tsc_khz == 0) complete.tsc_khz = measure_tsc_khz();
+    auto impl = std::make_unique<Impl>(spec);
+    HAKO_CHECK(with_context(impl->launch(complete, options), "cannot start the VM"));
+    return std::unique_ptr<Machine>(new Machine(std::move(impl)));
+}
+
+Result<Fd> Machine::take_agent_channel(milliseconds deadline) {
+    if (impl_->vsock_cid_ != 0) return connect_vsock(impl_->vsock_cid_, deadline);
+    if (!impl_->agent_) return fail(ErrorKind::conflict, "the agent channel is taken already");
+    return std::move(impl_->agent_);
+}
+
+pid_t Machine::pid() const { return impl_->pid_; }
+
+Result<std::optional<MachineEnd>> Machine::wait(std::optional<milliseconds> timeout) {
+    return impl_->wait(timeout);
+}
+
+Result<void> Machine::stop(milliseconds grace) { return impl_->stop(grace); }
+
+std::string Machine::console_tail() const { return impl_->console_->tail(); }
+
+Error Machine::explain(ErrorKind kind, std::string_view sentence) const {
+    return impl_->explain(kind, sentence);
+}
+
+Result<void> cleanup_machine(std::string_view id) { return CgroupTree().remove(id); }
+
+}  // namespace hako::vmm

@@ -1,0 +1,167 @@
+#include "vmm/qemu/arguments.h"
+
+#include <fmt/ranges.h>
+
+#include "vmm/qemu/vmdk.h"
+
+namespace hako::vmm {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+void add(Arguments& list, std::initializer_list<std::string> words) {
+    list.insert(list.end(), words);
+}
+
+// The mmio bus of microvm without ACPI (hw/i386/microvm.c): eight slots. Slot 3's interrupt is the
+// real-time clock's, so it stays empty.
+constexpr unsigned kSlots = 8;
+constexpr unsigned kSlotOfClock = 3;
+constexpr unsigned kFirstInterrupt = 5;
+constexpr std::uint64_t kSlotAddress = 0xfeb00000;
+constexpr std::uint64_t kSlotBytes = 512;
+constexpr unsigned kUsableSlots = kSlots - 1;
+
+// Hands the slots out in order, so that the kernel's command line can announce them.
+class Slots {
+public:
+    explicit Slots(Arguments& list) : list_(list) {}
+    // A device on the bus; its options follow its name.
+    void add_device(std::string_view name, std::string_view options) {
+        add(list_, {"-device", fmt::format("{},bus=virtio-mmio-bus.{}{}{}", name, next_++,
+                                           options.empty() ? "" : ",", options)});
+        if (next_ == kSlotOfClock) ++next_;
+    }
+
+private:
+    Arguments& list_;
+    unsigned next_ = 0;
+};
+
+// The agent channel, entropy and balloon; then the disks.
+std::size_t device_count(const MachineSpec& spec) { return 3 + spec.disks.size(); }
+
+std::string slot_announcements(std::size_t count) {
+    std::string text;
+    for (unsigned slot = 0; count > 0 && slot < kSlots; ++slot) {
+        if (slot == kSlotOfClock) continue;
+        text += fmt::format(" virtio_mmio.device={}@{:#x}:{}", kSlotBytes,
+                            kSlotAddress + slot * kSlotBytes, kFirstInterrupt + slot);
+        --count;
+    }
+    return text;
+}
+
+void add_machine(Arguments& list, const MachineSpec& spec) {
+    // Interval timer and real-time clock stay: without KVM's clock the kernel waits for them.
+    add(list, {"-machine",
+               "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,"
+               "pit=on,pic=on,usb=off,graphics=off",
+               "-global", "virtio-mmio.force-legacy=false"});
+    if (spec.accelerator == Accelerator::kvm)
+        add(list, {"-accel", "kvm", "-cpu", "host"});
+    else
+        add(list, {"-accel", "tcg,tb-size=128", "-cpu", "max"});
+    add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
+               std::to_string(spec.cpus)});
+    add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",
+               kernel_command_line(spec)});
+}
+
+void add_chardev(Arguments& list, std::string_view id, int fd) {
+    add(list, {"-chardev", fmt::format("socket,id={},fd={}", id, fd)});
+}
+
+void add_control(Arguments& list) {
+    add_chardev(list, "qmp", kQmpFd);
+    add(list, {"-mon", "chardev=qmp,mode=control"});
+    add_chardev(list, "console", kConsoleFd);
+    add(list, {"-serial", "chardev:console"});
+}
+
+void add_agent_channel(Arguments& list, Slots& slots, const MachineSpec& spec) {
+    if (spec.channel == AgentChannel::vsock)
+        return slots.add_device("vhost-vsock-device", fmt::format("guest-cid={}", spec.vsock_cid));
+    add_chardev(list, "agent", kAgentFd);
+    slots.add_device("virtio-serial-device", "max_ports=2");  // port 0 is reserved
+    add(list, {"-device", "virtserialport,chardev=agent,name=hako.agent"});
+}
+
+Result<std::uint64_t> size_of(const std::filesystem::path& path) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    if (error) return fail_errno(error.value(), "cannot read the disk file {}", path.native());
+    return size;
+}
+
+std::string fd_path(int fd) { return fmt::format("/dev/fdset/{}", fd); }
+
+// Appends the files that the disk consists of; returns the options of its block node.
+Result<std::string> add_disk_files(std::vector<DiskFile>& files, const Disk& disk) {
+    const auto next_fd = [&] { return kFirstDiskFd + static_cast<int>(files.size()); };
+    if (disk.extents.size() == 1) {
+        files.push_back({next_fd(), disk.extents.front(), disk.read_only});
+        return fmt::format("driver=raw,discard=unmap,file.discard=unmap,file.filename={}",
+                           fd_path(files.back().fd));
+    }
+    std::vector<VmdkExtent> extents;
+    for (const auto& path : disk.extents) {
+        HAKO_TRY(const auto bytes, size_of(path));
+        files.push_back({next_fd(), path, true});
+        extents.push_back({fd_path(files.back().fd), bytes});
+    }
+    HAKO_TRY(auto text, vmdk_descriptor(extents));
+    files.push_back({next_fd(), {}, true, std::move(text)});
+    return fmt::format("driver=vmdk,file.filename={}", fd_path(files.back().fd));
+}
+
+Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
+    auto& list = launch.command.argv;
+    for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+        const Disk& disk = spec.disks[i];
+        const auto first_file = launch.files.size();
+        HAKO_TRY(const auto node, add_disk_files(launch.files, disk));
+        for (auto file = first_file; file < launch.files.size(); ++file)
+            add(list, {"-add-fd", fmt::format("fd={0},set={0}", launch.files[file].fd)});
+        add(list, {"-blockdev", fmt::format("node-name=disk{},read-only={},{},file.driver=file", i,
+                                            disk.read_only ? "on" : "off", node)});
+        slots.add_device("virtio-blk-device",
+                         fmt::format("drive=disk{},serial={}", i, disk.serial));
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string kernel_command_line(const MachineSpec& spec) {
+    Arguments words{"console=ttyS0",      "quiet",        "panic=-1", "reboot=t",
+                    "no_timer_check",     "tsc=reliable", "acpi=off", "pci=off",
+                    fmt::format("hako.agent={}", to_string(spec.channel))};
+    // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it by.
+    if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
+        words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
+    words.insert(words.end(), spec.kernel_arguments.begin(), spec.kernel_arguments.end());
+    return fmt::format("{}{}", fmt::join(words, " "), slot_announcements(device_count(spec)));
+}
+
+Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu) {
+    if (device_count(spec) > kUsableSlots)
+        return fail(ErrorKind::invalid, "a VM has at most {} disks, not {}",
+                    kUsableSlots - device_count({}), spec.disks.size());
+    QemuLaunch launch;
+    auto& list = launch.command.argv;
+    list = {qemu.native(), "-name", "hako-" + spec.id.substr(0, 12), "-nodefaults",
+            "-no-user-config", "-nographic", "-no-reboot", "-sandbox",
+            "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
+    Slots slots(list);
+    add_machine(list, spec);
+    add_control(list);
+    add_agent_channel(list, slots, spec);
+    add(list, {"-object", "rng-builtin,id=rng"});
+    slots.add_device("virtio-rng-device", "rng=rng");
+    slots.add_device("virtio-balloon-device", "free-page-reporting=on");
+    HAKO_CHECK(add_disks(launch, slots, spec));
+    return launch;
+}
+
+}  // namespace hako::vmm

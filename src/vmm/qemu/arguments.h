@@ -1,0 +1,40 @@
+// MachineSpec -> QEMU's command line. Everything QEMU uses comes to it as an open descriptor, so
+// that it needs no right to open a disk and no path to a socket; only the kernel and the initramfs
+// are opened by name.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/process.h"
+#include "vmm/machine_spec.h"
+
+namespace hako::vmm {
+
+// The descriptors that QEMU inherits: sockets first, then the disks' files.
+constexpr int kQmpFd = 3;
+constexpr int kConsoleFd = 4;
+constexpr int kAgentFd = 5;  // not with AgentChannel::vsock
+constexpr int kFirstDiskFd = 6;
+
+// A file that QEMU gets as descriptor `fd`: one on the host, or (path empty) one with this text.
+struct DiskFile {
+    int fd;
+    std::filesystem::path path;
+    bool read_only;
+    std::string text = {};
+};
+
+struct QemuLaunch {
+    Command command;
+    std::vector<DiskFile> files;
+};
+
+// ErrorKind::not_found or invalid: a disk's extent is missing or cannot be joined.
+Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu);
+
+// What the kernel is told: the machine's own arguments, then the spec's.
+std::string kernel_command_line(const MachineSpec& spec);
+
+}  // namespace hako::vmm
