@@ -1,0 +1,142 @@
+// The services over an Engine: one call each.
+#pragma once
+
+#include "dockerapi/services.h"
+
+namespace hako::dockerapi {
+
+class EngineContainers : public ContainerService {
+public:
+    explicit EngineContainers(engine::Engine& engine) : engine_(engine) {}
+    Result<engine::Created> create(const engine::CreateRequest& request) override {
+        return engine_.create(request);
+    }
+    Result<engine::Container> inspect(std::string_view container) const override {
+        return engine_.inspect(container);
+    }
+    Result<std::vector<engine::Container>> list(const engine::ListFilter& filter) const override {
+        return engine_.list(filter);
+    }
+    Result<void> start(std::string_view container) override { return engine_.start(container); }
+    Result<void> stop(std::string_view container, std::optional<int> timeout_seconds) override {
+        return engine_.stop(container, timeout_seconds);
+    }
+    Result<void> restart(std::string_view container, std::optional<int> timeout_seconds) override {
+        return engine_.restart(container, timeout_seconds);
+    }
+    Result<void> kill(std::string_view container, std::string_view signal) override {
+        return engine_.kill(container, signal);
+    }
+    Result<void> rename(std::string_view container, std::string_view name) override {
+        return engine_.rename(container, name);
+    }
+    Result<void> remove(std::string_view container, const engine::RemoveOptions& options) override {
+        return engine_.remove(container, options);
+    }
+    Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
+                                                   engine::WaitCondition condition) override {
+        return engine_.wait(container, condition);
+    }
+    Result<void> resize(std::string_view container, engine::WindowSize size) override {
+        return engine_.resize(container, size);
+    }
+    Result<engine::ProcessTable> top(std::string_view container,
+                                     std::string_view ps_arguments) override {
+        return engine_.top(container, ps_arguments);
+    }
+    Result<std::unique_ptr<engine::OutputStream>> logs(
+        std::string_view container, const engine::Engine::Logs& options) const override {
+        return engine_.logs(container, options);
+    }
+    Result<engine::Session> attach(std::string_view container,
+                                   const engine::Engine::Attach& options) override {
+        return engine_.attach(container, options);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
+class EngineExecs : public ExecService {
+public:
+    explicit EngineExecs(engine::Engine& engine) : engine_(engine) {}
+    Result<std::string> create(std::string_view container,
+                               const engine::ExecConfig& config) override {
+        return engine_.create_exec(container, config);
+    }
+    Result<engine::Session> start(std::string_view exec,
+                                  const engine::ExecStart& options) override {
+        return engine_.start_exec(exec, options);
+    }
+    Result<engine::Exec> inspect(std::string_view exec) const override {
+        return engine_.inspect_exec(exec);
+    }
+    Result<void> resize(std::string_view exec, engine::WindowSize size) override {
+        return engine_.resize_exec(exec, size);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
+class EngineImages : public ImageService {
+public:
+    explicit EngineImages(engine::Engine& engine) : engine_(engine) {}
+    Result<images::Image> find(std::string_view name_or_id) const override {
+        return engine_.images().find(name_or_id);
+    }
+    Result<std::vector<images::Image>> list() const override { return engine_.images().list(); }
+    Result<images::Image> pull(const oci::Reference& reference, const images::PullOptions& options,
+                               const images::ProgressSink& progress,
+                               std::stop_token stop) override {
+        return engine_.images().pull(reference, options, progress, std::move(stop));
+    }
+    Result<std::vector<std::string>> load(Reader& archive,
+                                          const images::ProgressSink& progress) override {
+        return engine_.images().load(archive, progress);
+    }
+    Result<void> tag(std::string_view image, const oci::Reference& reference) override {
+        return engine_.images().tag(image, reference);
+    }
+    Result<images::Removed> remove(std::string_view image, bool force) override {
+        return engine_.remove_image(image, force);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
+class EngineSystem : public SystemService {
+public:
+    explicit EngineSystem(engine::Engine& engine) : engine_(engine) {}
+    Result<engine::SystemInfo> info() const override { return engine_.system_info(); }
+    Result<std::vector<engine::Kernel>> kernels() const override { return engine_.list_kernels(); }
+    Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) override {
+        return engine_.import_kernel(name, vmlinux);
+    }
+    Result<void> set_default_kernel(std::string_view name) override {
+        return engine_.set_default_kernel(name);
+    }
+    Result<void> remove_kernel(std::string_view name) override {
+        return engine_.remove_kernel(name);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
+// All four, for a daemon's main.
+class EngineServices {
+public:
+    explicit EngineServices(engine::Engine& engine)
+        : containers_(engine), execs_(engine), images_(engine), system_(engine) {}
+    Services services() { return {containers_, execs_, images_, system_}; }
+
+private:
+    EngineContainers containers_;
+    EngineExecs execs_;
+    EngineImages images_;
+    EngineSystem system_;
+};
+
+}  // namespace hako::dockerapi

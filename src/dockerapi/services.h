@@ -1,0 +1,89 @@
+// What the API's routes need of the engine: small interfaces in the engine's own types, so that
+// tests can put fakes in their place. Meanings and errors are those of engine/engine.h and
+// images/image_store.h. All are called by many threads at once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/stream.h"
+#include "engine/engine.h"
+#include "engine/images.h"
+
+namespace hako::dockerapi {
+
+class ContainerService {
+public:
+    virtual ~ContainerService() = default;
+    virtual Result<engine::Created> create(const engine::CreateRequest& request) = 0;
+    virtual Result<engine::Container> inspect(std::string_view container) const = 0;
+    virtual Result<std::vector<engine::Container>> list(const engine::ListFilter& filter) const = 0;
+    virtual Result<void> start(std::string_view container) = 0;
+    virtual Result<void> stop(std::string_view container, std::optional<int> timeout_seconds) = 0;
+    virtual Result<void> restart(std::string_view container,
+                                 std::optional<int> timeout_seconds) = 0;
+    virtual Result<void> kill(std::string_view container, std::string_view signal) = 0;
+    virtual Result<void> rename(std::string_view container, std::string_view name) = 0;
+    virtual Result<void> remove(std::string_view container,
+                                const engine::RemoveOptions& options) = 0;
+    virtual Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
+                                                           engine::WaitCondition condition) = 0;
+    virtual Result<void> resize(std::string_view container, engine::WindowSize size) = 0;
+    virtual Result<engine::ProcessTable> top(std::string_view container,
+                                             std::string_view ps_arguments) = 0;
+    virtual Result<std::unique_ptr<engine::OutputStream>> logs(
+        std::string_view container, const engine::Engine::Logs& options) const = 0;
+    virtual Result<engine::Session> attach(std::string_view container,
+                                           const engine::Engine::Attach& options) = 0;
+};
+
+class ExecService {
+public:
+    virtual ~ExecService() = default;
+    virtual Result<std::string> create(std::string_view container,
+                                       const engine::ExecConfig& config) = 0;
+    virtual Result<engine::Session> start(std::string_view exec,
+                                          const engine::ExecStart& options) = 0;
+    virtual Result<engine::Exec> inspect(std::string_view exec) const = 0;
+    virtual Result<void> resize(std::string_view exec, engine::WindowSize size) = 0;
+};
+
+class ImageService {
+public:
+    virtual ~ImageService() = default;
+    virtual Result<images::Image> find(std::string_view name_or_id) const = 0;
+    virtual Result<std::vector<images::Image>> list() const = 0;
+    virtual Result<images::Image> pull(const oci::Reference& reference,
+                                       const images::PullOptions& options,
+                                       const images::ProgressSink& progress,
+                                       std::stop_token stop) = 0;
+    virtual Result<std::vector<std::string>> load(Reader& archive,
+                                                  const images::ProgressSink& progress) = 0;
+    virtual Result<void> tag(std::string_view image, const oci::Reference& reference) = 0;
+    virtual Result<images::Removed> remove(std::string_view image, bool force) = 0;
+};
+
+class SystemService {
+public:
+    virtual ~SystemService() = default;
+    virtual Result<engine::SystemInfo> info() const = 0;
+    virtual Result<std::vector<engine::Kernel>> kernels() const = 0;
+    virtual Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) = 0;
+    virtual Result<void> set_default_kernel(std::string_view name) = 0;
+    virtual Result<void> remove_kernel(std::string_view name) = 0;
+};
+
+// Borrowed: they outlive the API's handler.
+struct Services {
+    ContainerService& containers;
+    ExecService& execs;
+    ImageService& images;
+    SystemService& system;
+};
+
+}  // namespace hako::dockerapi
