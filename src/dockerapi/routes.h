@@ -6,6 +6,25 @@
 
 namespace hako::dockerapi {
 
+// Adds handlers that take the services first.
+class Routes {
+public:
+    using Handler = Result<void> (*)(const Services&, http::Request&, http::Response&);
+
+    Routes(http::Router& router, const Services& services) : router_(router), services_(services) {}
+    void add(std::string_view method, std::string_view pattern, Handler handler) {
+        router_.add(
+            method, pattern,
+            [services = services_, handler](http::Request& request, http::Response& response) {
+                return handler(services, request, response);
+            });
+    }
+
+private:
+    http::Router& router_;
+    const Services& services_;
+};
+
 void add_system_routes(http::Router& router, const Services& services);
 void add_container_routes(http::Router& router, const Services& services);
 void add_stream_routes(http::Router& router, const Services& services);  // logs, attach, wait

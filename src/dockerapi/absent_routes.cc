@@ -1,0 +1,103 @@
+// What the API knows and this version does not offer. Without these routes clients would see "page
+// not found" and guess.
+#include <array>
+
+#include "dockerapi/routes.h"
+
+namespace hako::dockerapi {
+namespace {
+
+using http::Request;
+using http::Response;
+
+struct Absent {
+    std::string_view method;
+    std::string_view pattern;
+    std::string_view what;
+};
+constexpr std::array kAbsent{
+    Absent{"GET", "/events", "the stream of events"},
+    Absent{"GET", "/system/df", "disk usage"},
+    Absent{"POST", "/auth", "checking registry credentials"},
+    Absent{"GET", "/distribution/{name:*}/json", "asking a registry about an image"},
+    Absent{"POST", "/build", "building images"},
+    Absent{"POST", "/build/prune", "building images"},
+    Absent{"POST", "/session", "building images with BuildKit"},
+    Absent{"POST", "/grpc", "building images with BuildKit"},
+    Absent{"POST", "/commit", "making an image of a container"},
+    Absent{"POST", "/containers/prune", "pruning containers"},
+    Absent{"POST", "/containers/{id}/pause", "pausing a container"},
+    Absent{"POST", "/containers/{id}/unpause", "pausing a container"},
+    Absent{"POST", "/containers/{id}/update", "changing a container's limits"},
+    Absent{"GET", "/containers/{id}/stats", "a container's statistics"},
+    Absent{"GET", "/containers/{id}/changes", "a container's changed files"},
+    Absent{"GET", "/containers/{id}/export", "exporting a container"},
+    Absent{"GET", "/containers/{id}/archive", "copying files out of a container"},
+    Absent{"HEAD", "/containers/{id}/archive", "copying files out of a container"},
+    Absent{"PUT", "/containers/{id}/archive", "copying files into a container"},
+    Absent{"GET", "/containers/{id}/attach/ws", "attaching by websocket"},
+    Absent{"GET", "/images/search", "searching a registry"},
+    Absent{"GET", "/images/get", "saving images"},
+    Absent{"GET", "/images/{name:*}/get", "saving images"},
+    Absent{"GET", "/images/{name:*}/history", "an image's history"},
+    Absent{"POST", "/images/{name:*}/push", "pushing images"},
+    Absent{"POST", "/images/prune", "pruning images"},
+    Absent{"POST", "/networks/create", "networks of one's own"},
+    Absent{"POST", "/networks/{id}/connect", "networks of one's own"},
+    Absent{"POST", "/networks/{id}/disconnect", "networks of one's own"},
+    Absent{"POST", "/networks/prune", "networks of one's own"},
+    Absent{"POST", "/volumes/create", "volumes"},
+    Absent{"POST", "/volumes/prune", "volumes"},
+};
+
+// An engine outside a swarm says this; clients know the sentence.
+constexpr std::string_view kNoSwarm =
+    "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "
+    "connect this node to swarm and try again.";
+
+http::Handler refuse(ErrorKind kind, std::string sentence) {
+    return [kind, sentence = std::move(sentence)](Request&, Response&) -> Result<void> {
+        return fail(kind, "{}", sentence);
+    };
+}
+
+http::Handler answer(Json json) {
+    return [json = std::move(json)](Request&, Response& response) {
+        return response.send_json(200, json);
+    };
+}
+
+http::Handler not_found(std::string_view what, std::string parameter) {
+    return [what, parameter = std::move(parameter)](Request& request, Response&) -> Result<void> {
+        return fail(ErrorKind::not_found, "{} {} not found", what, request.parameter(parameter));
+    };
+}
+
+}  // namespace
+
+void add_absent_routes(http::Router& router) {
+    for (const auto& absent : kAbsent)
+        router.add(absent.method, absent.pattern,
+                   refuse(ErrorKind::unimplemented,
+                          fmt::format("{} is not offered by this version of hako", absent.what)));
+    // There are none, and that is the truth.
+    router.add("GET", "/networks", answer(Json::array()));
+    router.add("GET", "/volumes",
+               answer({{"Volumes", Json::array()}, {"Warnings", Json::array()}}));
+    router.add("GET", "/plugins", answer(Json::array()));
+    for (const auto* method : {"GET", "DELETE"}) {
+        router.add(method, "/networks/{id}", not_found("network", "id"));
+        router.add(method, "/volumes/{name}", not_found("volume", "name"));
+    }
+    router.add("GET", "/plugins/{name:*}/json", not_found("plugin", "name"));
+    for (const auto* resource : {"swarm", "nodes", "services", "tasks", "secrets", "configs"}) {
+        for (const auto* method : {"GET", "POST", "DELETE"}) {
+            router.add(method, fmt::format("/{}", resource),
+                       refuse(ErrorKind::unavailable, std::string(kNoSwarm)));
+            router.add(method, fmt::format("/{}/{{rest:*}}", resource),
+                       refuse(ErrorKind::unavailable, std::string(kNoSwarm)));
+        }
+    }
+}
+
+}  // namespace hako::dockerapi

@@ -1,0 +1,256 @@
+#include "dockerapi/container_json.h"
+
+namespace hako::dockerapi {
+namespace {
+
+// What the client sent; it was checked when it came.
+Json as_sent(const std::string& text) {
+    auto json = parse_json(text);
+    return json && json->is_object() ? *std::move(json) : Json::object();
+}
+
+std::vector<std::string> arguments(const engine::Container& container) {
+    if (container.command.empty()) return {};
+    return {container.command.begin() + 1, container.command.end()};
+}
+
+std::string program(const engine::Container& container) {
+    return container.command.empty() ? "" : container.command.front();
+}
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+    return value ? Json(*value) : Json(nullptr);
+}
+
+Json state_details(const engine::ContainerState& state) {
+    return {{"Status", engine::to_string(state.status)},
+            {"Running", state.status == engine::Status::running},
+            {"Paused", false},
+            {"Restarting", false},
+            {"OOMKilled", state.oom_killed},
+            {"Dead", state.status == engine::Status::dead},
+            {"Pid", state.pid},
+            {"ExitCode", state.exit_code},
+            {"Error", state.error},
+            {"StartedAt", format_time(state.started_at)},
+            {"FinishedAt", format_time(state.finished_at)}};
+}
+
+Json config_details(const engine::Container& container) {
+    const engine::ContainerConfig& config = container.config;
+    Json json = {{"Volumes", nullptr}, {"OnBuild", nullptr}};
+    json.update(as_sent(container.config_json));
+    json.update(
+        {{"Hostname", config.hostname.empty() ? container.id.substr(0, 12) : config.hostname},
+         {"Domainname", config.domainname},
+         {"User", config.user},
+         {"AttachStdin", config.attach_stdin},
+         {"AttachStdout", config.attach_stdout},
+         {"AttachStderr", config.attach_stderr},
+         {"Tty", config.tty},
+         {"OpenStdin", config.open_stdin},
+         {"StdinOnce", config.stdin_once},
+         {"Env", config.env},
+         {"Cmd", or_null(config.cmd)},
+         {"Image", config.image},
+         {"WorkingDir", config.working_dir},
+         {"Entrypoint", or_null(config.entrypoint)},
+         {"Labels", config.labels}});
+    if (!config.stop_signal.empty()) json["StopSignal"] = config.stop_signal;
+    if (config.stop_timeout) json["StopTimeout"] = *config.stop_timeout;
+    return json;
+}
+
+// The VM has its loopback only.
+Json network_settings() {
+    return {{"Bridge", ""},
+            {"SandboxID", ""},
+            {"SandboxKey", ""},
+            {"Ports", Json::object()},
+            {"HairpinMode", false},
+            {"LinkLocalIPv6Address", ""},
+            {"LinkLocalIPv6PrefixLen", 0},
+            {"SecondaryIPAddresses", nullptr},
+            {"SecondaryIPv6Addresses", nullptr},
+            {"EndpointID", ""},
+            {"Gateway", ""},
+            {"GlobalIPv6Address", ""},
+            {"GlobalIPv6PrefixLen", 0},
+            {"IPAddress", ""},
+            {"IPPrefixLen", 0},
+            {"IPv6Gateway", ""},
+            {"MacAddress", ""},
+            {"Networks", Json::object()}};
+}
+
+// Like a shell line, but only words with a space are quoted.
+std::string command_line(const engine::Container& container) {
+    std::string line = program(container);
+    for (const auto& argument : arguments(container))
+        line += argument.find(' ') == std::string::npos ? " " + argument : " '" + argument + "'";
+    return line;
+}
+
+std::int64_t unix_seconds(WallTime time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+std::string network_mode(const engine::Container& container) {
+    const auto& mode = container.host_config.network_mode;
+    return mode.empty() ? "default" : mode;
+}
+
+}  // namespace
+
+Json container_details(const engine::Container& container) {
+    return {{"Id", container.id},
+            {"Created", format_time(container.created)},
+            {"Path", program(container)},
+            {"Args", arguments(container)},
+            {"State", state_details(container.state)},
+            {"Image", container.image_id},
+            {"ResolvConfPath", ""},
+            {"HostnamePath", ""},
+            {"HostsPath", ""},
+            {"LogPath", container.log_path},
+            {"Name", "/" + container.name},
+            {"RestartCount", container.restart_count},
+            {"Driver", "erofs"},
+            {"Platform", "linux"},
+            {"MountLabel", ""},
+            {"ProcessLabel", ""},
+            {"AppArmorProfile", ""},
+            {"ExecIDs", container.exec_ids.empty() ? Json(nullptr) : Json(container.exec_ids)},
+            {"HostConfig", host_config_details(container)},
+            {"GraphDriver", {{"Name", "erofs"}, {"Data", Json::object()}}},
+            {"Mounts", Json::array()},
+            {"Config", config_details(container)},
+            {"NetworkSettings", network_settings()}};
+}
+
+std::string status_text(const engine::ContainerState& state, WallTime moment) {
+    const auto since = [&](WallTime time) {
+        const auto span = std::chrono::duration_cast<std::chrono::seconds>(moment - time);
+        return format_span(std::max(span, std::chrono::seconds(0)));
+    };
+    switch (state.status) {
+        case engine::Status::running: return "Up " + since(state.started_at);
+        case engine::Status::created: return "Created";
+        case engine::Status::dead: return "Dead";
+        case engine::Status::exited: break;
+    }
+    if (state.finished_at == WallTime{}) return fmt::format("Exited ({})", state.exit_code);
+    return fmt::format("Exited ({}) {} ago", state.exit_code, since(state.finished_at));
+}
+
+Json container_summary(const engine::Container& container, WallTime moment) {
+    return {{"Id", container.id},
+            {"Names", {"/" + container.name}},
+            {"Image", container.config.image},
+            {"ImageID", container.image_id},
+            {"Command", command_line(container)},
+            {"Created", unix_seconds(container.created)},
+            {"Ports", Json::array()},
+            {"Labels", container.config.labels},
+            {"State", engine::to_string(container.state.status)},
+            {"Status", status_text(container.state, moment)},
+            {"HostConfig", {{"NetworkMode", network_mode(container)}}},
+            {"NetworkSettings", {{"Networks", Json::object()}}},
+            {"Mounts", Json::array()}};
+}
+
+Json host_config_details(const engine::Container& container) {
+    const Json none = nullptr;
+    const Json list = Json::array();
+    const Json object = Json::object();
+    Json json = {{"Binds", none},
+                 {"ContainerIDFile", ""},
+                 {"LogConfig", {{"Type", "json-file"}, {"Config", object}}},
+                 {"NetworkMode", network_mode(container)},
+                 {"PortBindings", object},
+                 {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
+                 {"AutoRemove", false},
+                 {"VolumeDriver", ""},
+                 {"VolumesFrom", none},
+                 {"ConsoleSize", {0, 0}},
+                 {"CapAdd", none},
+                 {"CapDrop", none},
+                 {"CgroupnsMode", "private"},
+                 {"Dns", list},
+                 {"DnsOptions", list},
+                 {"DnsSearch", list},
+                 {"ExtraHosts", none},
+                 {"GroupAdd", none},
+                 {"IpcMode", "private"},
+                 {"Cgroup", ""},
+                 {"Links", none},
+                 {"OomScoreAdj", 0},
+                 {"PidMode", ""},
+                 {"Privileged", false},
+                 {"PublishAllPorts", false},
+                 {"ReadonlyRootfs", false},
+                 {"SecurityOpt", none},
+                 {"UTSMode", ""},
+                 {"UsernsMode", ""},
+                 {"ShmSize", 64 * kMiB},
+                 {"Runtime", "hako"},
+                 {"Isolation", ""},
+                 {"CpuShares", 0},
+                 {"Memory", 0},
+                 {"NanoCpus", 0},
+                 {"CgroupParent", ""},
+                 {"BlkioWeight", 0},
+                 {"BlkioWeightDevice", list},
+                 {"BlkioDeviceReadBps", list},
+                 {"BlkioDeviceWriteBps", list},
+                 {"BlkioDeviceReadIOps", list},
+                 {"BlkioDeviceWriteIOps", list},
+                 {"CpuPeriod", 0},
+                 {"CpuQuota", 0},
+                 {"CpuRealtimePeriod", 0},
+                 {"CpuRealtimeRuntime", 0},
+                 {"CpusetCpus", ""},
+                 {"CpusetMems", ""},
+                 {"Devices", list},
+                 {"DeviceCgroupRules", none},
+                 {"DeviceRequests", none},
+                 {"MemoryReservation", 0},
+                 {"MemorySwap", 0},
+                 {"MemorySwappiness", none},
+                 {"OomKillDisable", none},
+                 {"PidsLimit", none},
+                 {"Ulimits", list},
+                 {"CpuCount", 0},
+                 {"CpuPercent", 0},
+                 {"IOMaximumIOps", 0},
+                 {"IOMaximumBandwidth", 0}};
+    // A null says nothing: the default stays.
+    for (const auto& [name, value] : as_sent(container.host_config_json).items())
+        if (!value.is_null()) json[name] = value;
+    return json;
+}
+
+Json exec_details(const engine::Exec& exec) {
+    const engine::ExecConfig& config = exec.config;
+    const std::vector<std::string> rest(
+        config.cmd.empty() ? config.cmd.end() : config.cmd.begin() + 1, config.cmd.end());
+    Json process = {{"tty", config.tty},
+                    {"entrypoint", config.cmd.empty() ? "" : config.cmd.front()},
+                    {"arguments", rest},
+                    {"privileged", config.privileged}};
+    if (!config.user.empty()) process["user"] = config.user;
+    return {{"ID", exec.id},
+            {"Running", exec.running},
+            {"ExitCode", or_null(exec.exit_code)},
+            {"ProcessConfig", process},
+            {"OpenStdin", config.attach_stdin},
+            {"OpenStdout", config.attach_stdout},
+            {"OpenStderr", config.attach_stderr},
+            {"CanRemove", false},
+            {"ContainerID", exec.container_id},
+            {"DetachKeys", config.detach_keys},
+            {"Pid", exec.pid}};
+}
+
+}  // namespace hako::dockerapi

@@ -1,0 +1,125 @@
+#include "dockerapi/container_request.h"
+
+#include <algorithm>
+
+namespace hako::dockerapi {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// "sh -c x" or ["sh", "-c", "x"]: older clients send one text for a command of one word.
+Result<std::optional<Strings>> words(const Json& body, std::string_view name) {
+    const auto found = body.find(name);
+    if (found != body.end() && found->is_string()) return Strings{found->get<std::string>()};
+    return json_field<Strings>(body, name);
+}
+
+Result<void> check_labels(const engine::StringMap& labels) {
+    for (const auto& [name, value] : labels)
+        if (name.empty() || (name + value).find('\0') != std::string::npos)
+            return fail(ErrorKind::invalid, "field Labels holds an empty name or a NUL byte");
+    return {};
+}
+
+Result<void> check_keys(const Json& body, std::string_view name) {
+    const auto found = body.find(name);
+    if (found == body.end() || found->is_null() || found->is_object()) return {};
+    return fail(ErrorKind::invalid, "field {} has a wrong type", name);
+}
+
+Result<void> refuse_networks(const Json& networking) {
+    const auto endpoints = networking.find("EndpointsConfig");
+    if (endpoints == networking.end() || endpoints->is_null()) return {};
+    if (!endpoints->is_object())
+        return fail(ErrorKind::invalid, "field NetworkingConfig.EndpointsConfig has a wrong type");
+    for (const auto& [name, ignored] : endpoints->items())
+        if (name != "default" && name != "bridge" && name != "none")
+            return fail(ErrorKind::not_found, "network {} not found", name);
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_environment(const Strings& env) {
+    for (const auto& variable : env) {
+        if (variable.empty() || variable.front() == '=')
+            return fail(ErrorKind::invalid, "invalid environment variable: {}", variable);
+        if (variable.find('\0') != std::string::npos)
+            return fail(ErrorKind::invalid, "field Env holds a NUL byte");
+    }
+    return {};
+}
+
+Result<engine::ContainerConfig> parse_config(const Json& body) {
+    engine::ContainerConfig config;
+    HAKO_CHECK(read_field(body, "Hostname", config.hostname));
+    HAKO_CHECK(read_field(body, "Domainname", config.domainname));
+    HAKO_CHECK(read_field(body, "User", config.user));
+    HAKO_CHECK(read_field(body, "Image", config.image));
+    HAKO_CHECK(read_field(body, "WorkingDir", config.working_dir));
+    HAKO_CHECK(read_field(body, "StopSignal", config.stop_signal));
+    HAKO_CHECK(read_field<int>(body, "StopTimeout", config.stop_timeout));
+    HAKO_CHECK(read_field(body, "Env", config.env));
+    HAKO_TRY(config.entrypoint, words(body, "Entrypoint"));
+    HAKO_TRY(config.cmd, words(body, "Cmd"));
+    HAKO_CHECK(read_field(body, "Labels", config.labels));
+    HAKO_CHECK(read_field(body, "Tty", config.tty));
+    HAKO_CHECK(read_field(body, "OpenStdin", config.open_stdin));
+    HAKO_CHECK(read_field(body, "StdinOnce", config.stdin_once));
+    HAKO_CHECK(read_field(body, "AttachStdin", config.attach_stdin));
+    HAKO_CHECK(read_field(body, "AttachStdout", config.attach_stdout));
+    HAKO_CHECK(read_field(body, "AttachStderr", config.attach_stderr));
+    // Kept as they are, for inspect.
+    for (const auto* name : {"ExposedPorts", "Healthcheck", "Volumes"})
+        HAKO_CHECK(check_keys(body, name));
+    if (config.image.empty())
+        return fail(ErrorKind::invalid, "field Image is missing: name an image");
+    HAKO_CHECK(check_environment(config.env));
+    HAKO_CHECK(check_labels(config.labels));
+    return config;
+}
+
+Result<ParsedCreate> parse_create(const Json& body) {
+    ParsedCreate parsed;
+    engine::CreateRequest& request = parsed.request;
+    HAKO_TRY(request.config, parse_config(body));
+    Json config = body;
+    for (const auto& [name, target] : {std::pair{"HostConfig", &request.host_config_json},
+                                       std::pair{"NetworkingConfig", &request.networking_json}}) {
+        HAKO_CHECK(check_keys(body, name));
+        const auto part = body.find(name);
+        *target = part != body.end() && part->is_object() ? dump_json(*part) : "{}";
+        config.erase(name);
+    }
+    request.config_json = dump_json(config);
+    if (const auto host = body.find("HostConfig"); host != body.end() && host->is_object()) {
+        HAKO_TRY(request.host_config,
+                 with_context(parse_host_config(*host, parsed.warnings), "HostConfig"));
+    }
+    if (const auto networks = body.find("NetworkingConfig");
+        networks != body.end() && networks->is_object())
+        HAKO_CHECK(refuse_networks(*networks));
+    if (const auto health = body.find("Healthcheck"); health != body.end() && health->is_object())
+        parsed.warnings.emplace_back("Healthcheck is kept, but not run by this version of hako.");
+    return parsed;
+}
+
+Result<engine::ExecConfig> parse_exec(const Json& body) {
+    engine::ExecConfig config;
+    HAKO_CHECK(read_field(body, "Cmd", config.cmd));
+    HAKO_CHECK(read_field(body, "Env", config.env));
+    HAKO_CHECK(read_field(body, "User", config.user));
+    HAKO_CHECK(read_field(body, "WorkingDir", config.working_dir));
+    HAKO_CHECK(read_field(body, "Tty", config.tty));
+    HAKO_CHECK(read_field(body, "Privileged", config.privileged));
+    HAKO_CHECK(read_field(body, "AttachStdin", config.attach_stdin));
+    HAKO_CHECK(read_field(body, "AttachStdout", config.attach_stdout));
+    HAKO_CHECK(read_field(body, "AttachStderr", config.attach_stderr));
+    HAKO_CHECK(read_field(body, "DetachKeys", config.detach_keys));
+    if (config.cmd.empty() || config.cmd.front().empty())
+        return fail(ErrorKind::invalid, "No exec command specified");
+    HAKO_CHECK(check_environment(config.env));
+    return config;
+}
+
+}  // namespace hako::dockerapi

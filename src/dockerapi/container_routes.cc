@@ -1,0 +1,165 @@
+// Containers: create, list, inspect and the verbs that change one.
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "dockerapi/container_json.h"
+#include "dockerapi/container_request.h"
+#include "dockerapi/parameters.h"
+#include "dockerapi/routes.h"
+
+namespace hako::dockerapi {
+namespace {
+
+using http::Request;
+using http::Response;
+
+// An image of the right name may be there for another platform.
+Result<void> check_platform(const ImageService& images, const std::string& image,
+                            const std::string& wanted_text) {
+    if (wanted_text.empty()) return {};
+    HAKO_TRY(const auto wanted, oci::Platform::parse(wanted_text));
+    HAKO_TRY(const auto found, images.find(image));
+    const auto offered = oci::normalize({found.os, found.architecture, found.variant});
+    if (oci::platform_rank(wanted, offered)) return {};
+    return fail(ErrorKind::not_found,
+                "image with reference {} was found but does not provide the specified platform "
+                "({}), it is for {}",
+                image, wanted.text(), offered.text());
+}
+
+Result<void> create(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto body, json_body(request));
+    HAKO_TRY(auto parsed, parse_create(body));
+    parsed.request.name = request.query.value_or("name", "");
+    if (parsed.request.name.starts_with('/')) parsed.request.name.erase(0, 1);
+    HAKO_CHECK(check_platform(services.images, parsed.request.config.image,
+                              request.query.value_or("platform", "")));
+    HAKO_TRY(auto created, services.containers.create(parsed.request));
+    std::ranges::move(parsed.warnings, std::back_inserter(created.warnings));
+    return response.send_json(201, {{"Id", created.id}, {"Warnings", created.warnings}});
+}
+
+constexpr std::array<std::string_view, 11> kListFilters{"id",     "name",     "label",  "status",
+                                                        "exited", "ancestor", "before", "since",
+                                                        "health", "network",  "volume"};
+
+Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& parsed) {
+    HAKO_TRY(const auto limit, number(query, "limit"));
+    engine::ListFilter filter;
+    filter.all = flag(query, "all");
+    if (limit && *limit > 0) filter.limit = static_cast<std::size_t>(*limit);
+    filter.ids = values_of(parsed, "id");
+    filter.names = values_of(parsed, "name");
+    filter.labels = values_of(parsed, "label");
+    filter.ancestors = values_of(parsed, "ancestor");
+    filter.statuses = values_of(parsed, "status");
+    constexpr std::array<std::string_view, 7> kStatuses{
+        "created", "running", "paused", "restarting", "removing", "exited", "dead"};
+    for (const auto& status : filter.statuses)
+        if (std::ranges::find(kStatuses, status) == kStatuses.end())
+            return fail(ErrorKind::invalid, "invalid filter 'status={}'", status);
+    for (const auto& text : values_of(parsed, "exited")) {
+        int code = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+        if (error != std::errc() || end != text.data() + text.size())
+            return fail(ErrorKind::invalid, "invalid filter 'exited={}'", text);
+        filter.exit_codes.push_back(code);
+    }
+    for (const auto& [name, target] : {std::pair{"before", &engine::ListFilter::before},
+                                       std::pair{"since", &engine::ListFilter::since}})
+        if (const auto values = values_of(parsed, name); !values.empty())
+            filter.*target = values.back();
+    return filter;
+}
+
+// Containers have no health, no networks and no volumes here: what asks for one finds nothing.
+bool asks_for_what_none_has(const Filters& parsed) {
+    const auto health = values_of(parsed, "health");
+    const bool other_health = !health.empty() && std::ranges::find(health, "none") == health.end();
+    return other_health || parsed.contains("network") || parsed.contains("volume");
+}
+
+Result<void> list(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto parsed, filters(request.query, kListFilters));
+    HAKO_TRY(const auto filter, list_filter(request.query, parsed));
+    Json answer = Json::array();
+    if (asks_for_what_none_has(parsed)) return response.send_json(200, answer);
+    HAKO_TRY(const auto containers, services.containers.list(filter));
+    const WallTime moment = now();
+    for (const auto& container : containers) answer.push_back(container_summary(container, moment));
+    return response.send_json(200, answer);
+}
+
+Result<void> top(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto table, services.containers.top(request.parameter("id"),
+                                                       request.query.value_or("ps_args", "-ef")));
+    return response.send_json(200, {{"Titles", table.titles}, {"Processes", table.rows}});
+}
+
+Result<void> stop(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto timeout, number(request.query, "t"));
+    if (!request.query.value_or("signal", "").empty())
+        return fail(ErrorKind::unimplemented,
+                    "stopping with another signal than the container's is not offered by this "
+                    "version of hako; use kill with the signal");
+    HAKO_CHECK(services.containers.stop(request.parameter("id"), timeout));
+    return response.send_empty(204);
+}
+
+Result<void> restart(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto timeout, number(request.query, "t"));
+    HAKO_CHECK(services.containers.restart(request.parameter("id"), timeout));
+    return response.send_empty(204);
+}
+
+Result<void> rename(const Services& services, Request& request, Response& response) {
+    std::string name = request.query.value_or("name", "");
+    if (name.starts_with('/')) name.erase(0, 1);
+    if (name.empty()) return fail(ErrorKind::invalid, "Neither old nor new names may be empty");
+    HAKO_CHECK(services.containers.rename(request.parameter("id"), name));
+    return response.send_empty(204);
+}
+
+Result<void> resize(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto size, window_size(request.query));
+    HAKO_CHECK(services.containers.resize(request.parameter("id"), size));
+    return response.send_empty(200);
+}
+
+}  // namespace
+
+void add_container_routes(http::Router& router, const Services& services) {
+    Routes routes(router, services);
+    routes.add("POST", "/containers/create", create);
+    routes.add("GET", "/containers/json", list);
+    routes.add("GET", "/containers/{id}/json",
+               [](const Services& s, Request& request, Response& response) -> Result<void> {
+                   HAKO_TRY(const auto container, s.containers.inspect(request.parameter("id")));
+                   return response.send_json(200, container_details(container));
+               });
+    routes.add("POST", "/containers/{id}/start",
+               [](const Services& s, Request& request, Response& response) -> Result<void> {
+                   HAKO_CHECK(s.containers.start(request.parameter("id")));
+                   return response.send_empty(204);
+               });
+    routes.add("POST", "/containers/{id}/stop", stop);
+    routes.add("POST", "/containers/{id}/restart", restart);
+    routes.add("POST", "/containers/{id}/kill",
+               [](const Services& s, Request& request, Response& response) -> Result<void> {
+                   HAKO_CHECK(s.containers.kill(request.parameter("id"),
+                                                request.query.value_or("signal", "SIGKILL")));
+                   return response.send_empty(204);
+               });
+    routes.add("POST", "/containers/{id}/rename", rename);
+    routes.add("POST", "/containers/{id}/resize", resize);
+    routes.add("GET", "/containers/{id}/top", top);
+    routes.add("DELETE", "/containers/{id}",
+               [](const Services& s, Request& request, Response& response) -> Result<void> {
+                   HAKO_CHECK(s.containers.remove(request.parameter("id"),
+                                                  {.force = flag(request.query, "force")}));
+                   return response.send_empty(204);
+               });
+}
+
+}  // namespace hako::dockerapi

@@ -1,0 +1,183 @@
+// HostConfig: what is offered, what is refused, what has no effect.
+#include <algorithm>
+#include <array>
+
+#include "dockerapi/container_request.h"
+
+namespace hako::dockerapi {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// Null, "", 0, false, [], {} and the objects of only such values ask for nothing.
+bool is_unset(const Json& value) {
+    if (value.is_null()) return true;
+    if (value.is_boolean()) return !value.get<bool>();
+    if (value.is_number()) return value == 0 || value == -1;
+    if (value.is_string()) return value.get_ref<const std::string&>().empty();
+    return value.empty();
+}
+
+struct Field {
+    std::string_view name;
+    std::string_view what;
+};
+
+// To ignore these would lose data, open nothing or weaken a promise: the client must know.
+constexpr std::array kRefused{
+    Field{"Binds", "mounting host folders and volumes (-v)"},
+    Field{"Mounts", "mounting host folders and volumes (--mount)"},
+    Field{"VolumesFrom", "using the volumes of another container (--volumes-from)"},
+    Field{"VolumeDriver", "a volume driver"},
+    Field{"Links", "linking containers (--link)"},
+    Field{"Devices", "giving host devices to a container (--device)"},
+    Field{"DeviceRequests", "giving GPUs and other devices to a container (--gpus)"},
+    Field{"PortBindings", "publishing ports (-p)"},
+    Field{"PublishAllPorts", "publishing ports (-P)"},
+    Field{"Init", "a built-in init process (--init)"},
+    Field{"OomKillDisable", "disabling the OOM killer"},
+    Field{"CgroupParent", "a parent cgroup: a container is a VM of its own"},
+    Field{"ContainerIDFile", "writing an id file"},
+};
+// Without effect here, but the container runs well without them.
+constexpr std::array kIgnored{"CpusetCpus",
+                              "CpusetMems",
+                              "BlkioWeight",
+                              "BlkioWeightDevice",
+                              "BlkioDeviceReadBps",
+                              "BlkioDeviceWriteBps",
+                              "BlkioDeviceReadIOps",
+                              "BlkioDeviceWriteIOps",
+                              "MemoryReservation",
+                              "MemorySwappiness",
+                              "CpuRealtimePeriod",
+                              "CpuRealtimeRuntime",
+                              "Dns",
+                              "DnsOptions",
+                              "DnsSearch",
+                              "ExtraHosts",
+                              "DeviceCgroupRules"};
+
+tl::unexpected<Error> not_offered(std::string_view what) {
+    return fail(ErrorKind::unimplemented, "{} is not offered by this version of hako", what);
+}
+
+Result<void> refuse_what_must_not_be_ignored(const Json& host) {
+    for (const auto& field : kRefused) {
+        const auto found = host.find(field.name);
+        if (found == host.end() || is_unset(*found)) continue;
+        return not_offered(fmt::format("{}: {}", field.name, field.what));
+    }
+    // Sharing a namespace crosses the border of the VM.
+    for (const auto* name : {"PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"}) {
+        HAKO_TRY(const auto mode, json_field_or<std::string>(host, name, ""));
+        if (mode == "host" || mode.starts_with("container:"))
+            return not_offered(fmt::format("{}: sharing the namespace of {}", name, mode));
+    }
+    return {};
+}
+
+Result<std::string> network_mode(const Json& host) {
+    HAKO_TRY(auto mode, json_field_or<std::string>(host, "NetworkMode", ""));
+    if (mode == "host" || mode.starts_with("container:"))
+        return not_offered(fmt::format("NetworkMode: sharing the network of {}", mode));
+    if (!mode.empty() && mode != "default" && mode != "bridge" && mode != "none")
+        return fail(ErrorKind::not_found, "network {} not found", mode);
+    return mode;
+}
+
+Result<std::string> restart_policy(const Json& host) {
+    HAKO_TRY(const auto policy, json_field_or<Json>(host, "RestartPolicy", Json::object()));
+    HAKO_TRY(auto name,
+             with_context(json_field_or<std::string>(policy, "Name", ""), "field RestartPolicy"));
+    if (!name.empty() && name != "no")
+        return not_offered(
+            fmt::format("RestartPolicy: restarting a container by itself ({})", name));
+    return name;
+}
+
+Result<std::vector<engine::Ulimit>> ulimits(const Json& host) {
+    HAKO_TRY(const auto list, json_field_or<std::vector<Json>>(host, "Ulimits", {}));
+    std::vector<engine::Ulimit> limits;
+    for (const auto& entry : list) {
+        engine::Ulimit limit;
+        const auto read = [&]() -> Result<void> {
+            HAKO_CHECK(read_field(entry, "Name", limit.name));
+            HAKO_CHECK(read_field(entry, "Soft", limit.soft));
+            return read_field(entry, "Hard", limit.hard);
+        };
+        HAKO_CHECK(with_context(read(), "field Ulimits"));
+        if (limit.name.empty()) return fail(ErrorKind::invalid, "field Ulimits: Name is missing");
+        if (limit.hard != -1 && (limit.soft == -1 || limit.soft > limit.hard))
+            return fail(ErrorKind::invalid,
+                        "field Ulimits: the soft limit of {} is above its hard limit", limit.name);
+        limits.push_back(std::move(limit));
+    }
+    return limits;
+}
+
+Result<std::optional<engine::WindowSize>> console_size(const Json& host) {
+    HAKO_TRY(const auto size, json_field_or<std::vector<std::uint32_t>>(host, "ConsoleSize", {}));
+    if (size.empty() || (size.size() == 2 && size[0] == 0 && size[1] == 0)) return std::nullopt;
+    if (size.size() != 2)
+        return fail(ErrorKind::invalid, "field ConsoleSize must be [height, width]");
+    return engine::WindowSize{.columns = size[1], .rows = size[0]};
+}
+
+// Signed, as Docker has it, where negative numbers mean nothing.
+Result<void> read_amount(const Json& host, std::string_view name, std::uint64_t& target) {
+    HAKO_TRY(const auto value, json_field_or<std::int64_t>(host, name, 0));
+    if (value < 0) return fail(ErrorKind::invalid, "field {} must not be negative", name);
+    target = static_cast<std::uint64_t>(value);
+    return {};
+}
+
+Result<void> read_limits(const Json& host, engine::HostConfig& config) {
+    HAKO_CHECK(read_amount(host, "Memory", config.memory));
+    HAKO_CHECK(read_amount(host, "NanoCpus", config.nano_cpus));
+    HAKO_CHECK(read_amount(host, "CpuShares", config.cpu_shares));
+    HAKO_CHECK(read_amount(host, "CpuPeriod", config.cpu_period));
+    HAKO_CHECK(read_field(host, "CpuQuota", config.cpu_quota));
+    HAKO_CHECK(read_field(host, "PidsLimit", config.pids_limit));
+    HAKO_CHECK(read_amount(host, "ShmSize", config.shm_size));
+    HAKO_CHECK(read_field(host, "OomScoreAdj", config.oom_score_adj));
+    HAKO_TRY(config.ulimits, ulimits(host));
+    if (config.nano_cpus != 0 && (config.cpu_quota != 0 || config.cpu_period != 0))
+        return fail(ErrorKind::invalid,
+                    "Conflicting options: NanoCpus and CpuQuota or CpuPeriod cannot both be set");
+    if (config.oom_score_adj < -1000 || config.oom_score_adj > 1000)
+        return fail(ErrorKind::invalid, "field OomScoreAdj must be -1000 to 1000");
+    return {};
+}
+
+}  // namespace
+
+Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings) {
+    HAKO_CHECK(refuse_what_must_not_be_ignored(host));
+    engine::HostConfig config;
+    HAKO_CHECK(read_limits(host, config));
+    HAKO_CHECK(read_field(host, "CapAdd", config.cap_add));
+    HAKO_CHECK(read_field(host, "CapDrop", config.cap_drop));
+    HAKO_CHECK(read_field(host, "GroupAdd", config.group_add));
+    HAKO_CHECK(read_field(host, "SecurityOpt", config.security_opt));
+    HAKO_CHECK(read_field(host, "Tmpfs", config.tmpfs));
+    HAKO_CHECK(read_field(host, "Sysctls", config.sysctls));
+    HAKO_CHECK(read_field(host, "Annotations", config.annotations));
+    HAKO_CHECK(read_field(host, "StorageOpt", config.storage_opt));
+    HAKO_CHECK(read_field<Strings>(host, "MaskedPaths", config.masked_paths));
+    HAKO_CHECK(read_field<Strings>(host, "ReadonlyPaths", config.readonly_paths));
+    HAKO_CHECK(read_field(host, "Privileged", config.privileged));
+    HAKO_CHECK(read_field(host, "ReadonlyRootfs", config.readonly_rootfs));
+    HAKO_CHECK(read_field(host, "AutoRemove", config.auto_remove));
+    HAKO_TRY(config.network_mode, network_mode(host));
+    HAKO_TRY(config.restart_policy, restart_policy(host));
+    HAKO_TRY(config.console_size, console_size(host));
+    for (const auto* name : kIgnored) {
+        const auto found = host.find(name);
+        if (found != host.end() && !is_unset(*found))
+            warnings.push_back(fmt::format("{} has no effect in this version of hako.", name));
+    }
+    return config;
+}
+
+}  // namespace hako::dockerapi

@@ -1,0 +1,116 @@
+#include "dockerapi/image_json.h"
+
+#include <algorithm>
+
+#include "base/units.h"
+
+namespace hako::dockerapi {
+namespace {
+
+// {"80/tcp": {}}
+Json as_keys(const std::vector<std::string>& names) {
+    Json object = Json::object();
+    for (const auto& name : names) object[name] = Json::object();
+    return object;
+}
+
+Json or_null(const std::vector<std::string>& list) {
+    return list.empty() ? Json(nullptr) : Json(list);
+}
+
+Json config_details(const oci::ImageConfig& config) {
+    Json json = {{"User", config.user},
+                 {"Env", config.env},
+                 {"Cmd", or_null(config.cmd)},
+                 {"WorkingDir", config.working_dir},
+                 {"Entrypoint", or_null(config.entrypoint)},
+                 {"OnBuild", or_null(config.on_build)},
+                 {"Labels", config.labels},
+                 {"Volumes", nullptr}};
+    if (!config.volumes.empty()) json["Volumes"] = as_keys(config.volumes);
+    if (!config.exposed_ports.empty()) json["ExposedPorts"] = as_keys(config.exposed_ports);
+    if (!config.stop_signal.empty()) json["StopSignal"] = config.stop_signal;
+    if (!config.shell.empty()) json["Shell"] = config.shell;
+    if (config.healthcheck.is_object()) json["Healthcheck"] = config.healthcheck;
+    return json;
+}
+
+void add_virtual_size(Json& json, const images::Image& image, ApiVersion version) {
+    if (version < ApiVersion{1, 44}) json["VirtualSize"] = image.size;
+}
+
+std::int64_t unix_seconds(const std::string& time) {
+    const auto parsed = parse_time(time);
+    if (!parsed) return 0;
+    return std::chrono::duration_cast<std::chrono::seconds>(parsed->time_since_epoch()).count();
+}
+
+// "[=====>     ]  1.2MB/3.4MB": 50 characters wide.
+std::string bar(std::uint64_t current, std::uint64_t total) {
+    constexpr std::size_t kWidth = 50;
+    if (total == 0) return format_bytes(current);
+    const double part = static_cast<double>(std::min(current, total)) / static_cast<double>(total);
+    const auto filled = static_cast<std::size_t>(part * kWidth);
+    std::string text(filled, '=');
+    if (filled < kWidth) text += '>';
+    text.resize(kWidth, ' ');
+    return fmt::format("[{}]  {}/{}", text, format_bytes(current), format_bytes(total));
+}
+
+}  // namespace
+
+Json image_details(const images::Image& image, ApiVersion version) {
+    Json json = {{"Id", image.id},
+                 {"RepoTags", image.repo_tags},
+                 {"RepoDigests", image.repo_digests},
+                 {"Parent", ""},
+                 {"Comment", ""},
+                 {"Created", image.created},
+                 {"DockerVersion", ""},
+                 {"Author", image.author},
+                 {"Config", config_details(image.config)},
+                 {"Architecture", image.architecture},
+                 {"Os", image.os},
+                 {"Size", image.size},
+                 {"GraphDriver", {{"Name", "erofs"}, {"Data", Json::object()}}},
+                 {"RootFS", {{"Type", "layers"}, {"Layers", image.diff_ids}}},
+                 {"Metadata", {{"LastTagTime", format_time(WallTime{})}}}};
+    if (!image.variant.empty()) json["Variant"] = image.variant;
+    add_virtual_size(json, image, version);
+    return json;
+}
+
+Json image_summary(const images::Image& image, ApiVersion version) {
+    Json json = {{"Containers", -1},
+                 {"Created", unix_seconds(image.created)},
+                 {"Id", image.id},
+                 {"Labels", image.config.labels},
+                 {"ParentId", ""},
+                 {"RepoDigests", image.repo_digests},
+                 {"RepoTags", image.repo_tags},
+                 {"SharedSize", -1},
+                 {"Size", image.size}};
+    add_virtual_size(json, image, version);
+    return json;
+}
+
+std::string progress_line(const images::Progress& progress) {
+    Json line = {{"status", progress.status}};
+    if (!progress.id.empty()) {
+        line["id"] = progress.id;
+        line["progressDetail"] = Json::object();
+    }
+    if (progress.current != 0 || progress.total != 0) {
+        line["progressDetail"] = {{"current", progress.current}, {"total", progress.total}};
+        line["progress"] = bar(progress.current, progress.total);
+    }
+    return dump_json(line) + "\r\n";
+}
+
+std::string error_line(const Error& error) {
+    return dump_json(
+               {{"errorDetail", {{"message", error.message()}}}, {"error", error.message()}}) +
+           "\r\n";
+}
+
+}  // namespace hako::dockerapi

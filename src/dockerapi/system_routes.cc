@@ -1,0 +1,154 @@
+// The daemon itself: _ping, version and info.
+#include <sys/utsname.h>
+
+#include "base/units.h"
+#include "dockerapi/routes.h"
+#include "dockerapi/version.h"
+#include "oci/platform.h"
+
+namespace hako::dockerapi {
+namespace {
+
+using http::Request;
+using http::Response;
+
+std::string machine() {
+    utsname names{};
+    return ::uname(&names) == 0 ? names.machine : "";
+}
+
+Result<void> ping(const Services&, Request&, Response& response) {
+    http::Fields& headers = response.headers();
+    headers.set("Builder-Version", "1");
+    headers.set("Swarm", "inactive");
+    headers.set("Cache-Control", "no-cache, no-store, must-revalidate");
+    headers.set("Pragma", "no-cache");
+    return response.send(200, "text/plain; charset=utf-8", "OK");
+}
+
+Result<void> version(const Services& services, Request&, Response& response) {
+    HAKO_TRY(const auto info, services.system.info());
+    const std::string architecture = oci::Platform::host().architecture;
+    const Json details = {{"ApiVersion", kMaxVersion.text()},
+                          {"MinAPIVersion", kMinVersion.text()},
+                          {"Os", "linux"},
+                          {"Arch", architecture},
+                          {"KernelVersion", info.kernel_release},
+                          {"Experimental", "false"}};
+    Json answer = {{"Platform", {{"Name", "hako"}}},
+                   {"Version", HAKO_VERSION},
+                   {"ApiVersion", kMaxVersion.text()},
+                   {"MinAPIVersion", kMinVersion.text()},
+                   {"GitCommit", ""},
+                   {"GoVersion", ""},
+                   {"Os", "linux"},
+                   {"Arch", architecture},
+                   {"KernelVersion", info.kernel_release},
+                   {"BuildTime", ""}};
+    answer["Components"] =
+        Json::array({{{"Name", "Engine"}, {"Version", HAKO_VERSION}, {"Details", details}}});
+    return response.send_json(200, answer);
+}
+
+// The DriverStatus of `docker info`: pairs of texts.
+Json facts(const engine::SystemInfo& info) {
+    const std::string accelerator = info.accelerator.empty() ? "not probed yet" : info.accelerator;
+    Json pairs = Json::array();
+    pairs.push_back(Json::array({"Accelerator", accelerator}));
+    if (!info.accelerator_reason.empty())
+        pairs.push_back(Json::array({"Accelerator Reason", info.accelerator_reason}));
+    return pairs;
+}
+
+Json warnings(const engine::SystemInfo& info) {
+    Json list = Json::array();
+    if (info.accelerator == "tcg")
+        list.push_back("WARNING: no usable KVM, machines run in slow software emulation: " +
+                       info.accelerator_reason);
+    return list;
+}
+
+Result<void> info(const Services& services, Request&, Response& response) {
+    HAKO_TRY(const auto info, services.system.info());
+    const Json none = nullptr;
+    const Json object = Json::object();
+    return response.send_json(
+        200, {{"ID", info.id},
+              {"Containers", info.containers},
+              {"ContainersRunning", info.running},
+              {"ContainersPaused", 0},
+              {"ContainersStopped", info.stopped},
+              {"Images", info.images},
+              {"Driver", "erofs"},
+              {"DriverStatus", facts(info)},
+              {"Plugins",
+               {{"Volume", Json::array()},
+                {"Network", Json::array()},
+                {"Authorization", none},
+                {"Log", Json::array({"json-file"})}}},
+              {"MemoryLimit", true},
+              {"SwapLimit", false},
+              {"CpuCfsPeriod", true},
+              {"CpuCfsQuota", true},
+              {"CPUShares", true},
+              {"CPUSet", false},
+              {"PidsLimit", true},
+              {"IPv4Forwarding", true},
+              {"BridgeNfIptables", false},
+              {"BridgeNfIp6tables", false},
+              {"OomKillDisable", false},
+              {"Debug", false},
+              {"NFd", 0},
+              {"NGoroutines", 0},
+              {"NEventsListener", 0},
+              {"SystemTime", format_time(now())},
+              {"LoggingDriver", "json-file"},
+              {"CgroupDriver", "none"},
+              {"CgroupVersion", "2"},
+              {"KernelVersion", info.kernel_release},
+              {"OperatingSystem", info.os_name},
+              {"OSVersion", ""},
+              {"OSType", "linux"},
+              {"Architecture", machine()},
+              {"IndexServerAddress", "https://index.docker.io/v1/"},
+              {"RegistryConfig",
+               {{"InsecureRegistryCIDRs", Json::array({"127.0.0.0/8", "::1/128"})},
+                {"IndexConfigs", object},
+                {"Mirrors", Json::array()}}},
+              {"NCPU", info.cpus},
+              {"MemTotal", info.memory},
+              {"GenericResources", none},
+              {"DockerRootDir", info.root},
+              {"HttpProxy", ""},
+              {"HttpsProxy", ""},
+              {"NoProxy", ""},
+              {"Name", info.host_name},
+              {"Labels", Json::array()},
+              {"ExperimentalBuild", false},
+              {"ServerVersion", HAKO_VERSION},
+              {"Runtimes", {{"hako", {{"path", "hako-shim"}}}}},
+              {"DefaultRuntime", "hako"},
+              {"Swarm",
+               {{"NodeID", ""},
+                {"NodeAddr", ""},
+                {"LocalNodeState", "inactive"},
+                {"ControlAvailable", false},
+                {"Error", ""},
+                {"RemoteManagers", none}}},
+              {"LiveRestoreEnabled", true},
+              {"Isolation", ""},
+              {"InitBinary", ""},
+              {"SecurityOptions", Json::array({"name=seccomp,profile=builtin", "name=cgroupns"})},
+              {"Warnings", warnings(info)}});
+}
+
+}  // namespace
+
+void add_system_routes(http::Router& router, const Services& services) {
+    Routes routes(router, services);
+    routes.add("GET", "/_ping", ping);
+    routes.add("GET", "/version", version);
+    routes.add("GET", "/info", info);
+}
+
+}  // namespace hako::dockerapi
