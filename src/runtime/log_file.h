@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -41,13 +43,21 @@ public:
     Result<void> append(LogStream stream, std::span<const std::byte> data);
     // The END record.
     Result<void> finish();
+    // Whether records follow the last END: a run that nobody finished.
+    bool is_open() const { return is_open_; }
 
 private:
-    LogWriter(Fd fd, std::uint64_t size) : fd_(std::move(fd)), size_(size) {}
+    LogWriter(Fd fd, std::uint64_t size, bool is_open)
+        : mutex_(std::make_unique<std::mutex>()),
+          fd_(std::move(fd)),
+          size_(size),
+          is_open_(is_open) {}
     Result<void> write_record(LogStream stream, std::uint8_t flags, std::span<const std::byte> data);
 
+    std::unique_ptr<std::mutex> mutex_;
     Fd fd_;
     std::uint64_t size_;
+    bool is_open_;
 };
 
 // Reads from its own position, buffered. One thread at a time.
@@ -62,17 +72,20 @@ public:
     Result<bool> wait(std::stop_token stop, std::chrono::milliseconds timeout);
     // Behind the last record that there is now.
     Result<void> seek_end();
-    // So that at most `lines` lines (of both streams together) follow; an unfinished last line
-    // counts as one.
+    // So that the last `lines` lines (of both streams together) follow; an unfinished last line
+    // counts as one. The first record may be a part of one.
     Result<void> seek_last_lines(std::size_t lines);
 
 private:
-    LogReader(Fd fd, Fd watch) : fd_(std::move(fd)), watch_(std::move(watch)) {}
+    LogReader(Fd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
     Result<bool> fill(std::size_t bytes);
+    std::optional<LogRecord> stale();
 
     Fd fd_;
-    Fd watch_;                  // inotify
+    std::filesystem::path path_;
+    Fd watch_;                  // inotify, from the first wait() on
     std::uint64_t offset_ = 0;  // in the file, of buffer_[used_]
+    std::size_t skip_ = 0;      // bytes of the next record's data
     std::string buffer_;
     std::size_t used_ = 0;
 };

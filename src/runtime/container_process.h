@@ -1,0 +1,78 @@
+// One process in the guest, as the shim sees it: its output goes to a log, its input comes from
+// whoever has it, its end is kept.
+#pragma once
+
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/guarded.h"
+#include "guest/agent_client.h"
+#include "runtime/exit_record.h"
+#include "runtime/log_file.h"
+
+namespace hako::runtime {
+
+// Any thread may call anything.
+class ContainerProcess {
+public:
+    // Says why the guest is gone, when it is.
+    using ExplainLoss = std::function<std::string()>;
+    // Called once, after the log's END record and before wait() returns.
+    using OnExit = std::function<void(const ExitRecord&)>;
+
+    struct Setup {
+        guest::ProcessSpec spec;
+        std::filesystem::path log;
+        ExplainLoss explain_loss;
+        OnExit on_exit;
+    };
+    // Creates the log and prepares the process in the guest.
+    static Result<std::unique_ptr<ContainerProcess>> create(guest::AgentClient& agent, Setup setup);
+    ContainerProcess(const ContainerProcess&) = delete;
+    ContainerProcess& operator=(const ContainerProcess&) = delete;
+    ~ContainerProcess();
+
+    struct Started {
+        int pid = 0;  // in the guest
+        WallTime at{};
+    };
+    // ErrorKind::conflict when it was started before.
+    Result<Started> start();
+    Result<void> write(std::span<const std::byte> data);
+    Result<void> close_input();
+    // Nullopt after the time-out.
+    std::optional<ExitRecord> wait(std::chrono::milliseconds timeout) const;
+
+    const guest::ProcessId& id() const { return setup_.spec.id; }
+    const std::filesystem::path& log_path() const { return setup_.log; }
+    std::optional<Started> started() const { return state_.lock()->started; }
+    std::optional<ExitRecord> exit() const { return state_.lock()->exit; }
+
+private:
+    struct State {
+        bool start_asked = false;
+        std::optional<Started> started;
+        std::optional<ExitRecord> exit;
+    };
+    ContainerProcess(guest::AgentClient& agent, Setup setup, LogWriter log)
+        : agent_(agent), setup_(std::move(setup)), log_(std::move(log)) {}
+
+    void follow();
+    ExitRecord await_exit();
+    void finish(const ExitRecord& record);
+
+    guest::AgentClient& agent_;
+    Setup setup_;
+    LogWriter log_;
+    std::optional<guest::Stdio> stdio_;  // set before the process starts
+    Guarded<State> state_;
+    mutable std::condition_variable ended_;
+    std::jthread follower_;
+};
+
+}  // namespace hako::runtime

@@ -1,0 +1,300 @@
+#include "runtime/sandbox.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/log.h"
+#include "runtime/seccomp.h"
+#include "runtime/shim_record.h"
+
+namespace hako::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto kPowerOffGrace = std::chrono::seconds(3);
+constexpr auto kQuitGrace = std::chrono::seconds(1);
+constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
+constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
+constexpr std::size_t kEntropyBytes = 64;
+
+constexpr std::string_view kRootfsMount = "/run/hako/rootfs";
+constexpr std::string_view kScratchMount = "/run/hako/scratch";
+
+std::vector<guest::Mount> container_mounts(const std::string& container) {
+    const auto scratch = [](std::string_view name) {
+        return fmt::format("{}/{}", kScratchMount, name);
+    };
+    return {
+        {.disk_serial = std::string(kRootfsSerial),
+         .type = "erofs",
+         .target = std::string(kRootfsMount),
+         .options = {"ro"}},
+        {.disk_serial = std::string(kScratchSerial),
+         .type = "ext4",
+         .target = std::string(kScratchMount)},
+        {.source = "overlay",
+         .type = "overlay",
+         .target = guest_rootfs(container),
+         .options = {fmt::format("lowerdir={}", kRootfsMount), "upperdir=" + scratch("upper"),
+                     "workdir=" + scratch("work")},
+         .create_directories = true},
+    };
+}
+
+// config.json's `process`, as a text of its own.
+Result<std::string> process_of(const std::string& oci_spec) {
+    HAKO_TRY(const auto json, with_context(parse_json(oci_spec), "config.json"));
+    HAKO_TRY(const auto process, json_field<Json>(json, "process"));
+    if (!process) return fail(ErrorKind::invalid, "config.json has no process");
+    return dump_json(*process);
+}
+
+}  // namespace
+
+Sandbox::Sandbox(SandboxSpec spec, std::vector<std::string> jail)
+    : spec_(std::move(spec)), jail_(std::move(jail)), bell_(::eventfd(0, EFD_CLOEXEC)) {}
+
+Sandbox::~Sandbox() = default;
+
+void Sandbox::run() {
+    if (const auto booted = boot(); booted) {
+        enter(Phase::ready);
+        wait_for_end();
+    } else {
+        log_error("{}", booted.error().message());
+        enter(Phase::failed, booted.error());
+    }
+    tear_down();
+    enter(Phase::gone);
+}
+
+Result<void> Sandbox::boot() {
+    std::error_code ignored;
+    std::filesystem::remove(spec_.exit_record, ignored);  // of the run before
+    HAKO_TRY(const auto self, identify_process(::getpid()));
+    HAKO_TRY(auto started, vmm::Machine::start(spec_.machine, {.jail = jail_,
+                                                              .console_log = spec_.console_log()}));
+    const std::shared_ptr<vmm::Machine> machine = std::move(started);
+    {
+        auto state = state_.lock();
+        if (state->stop_asked) return fail(ErrorKind::cancelled, "the VM was stopped at its start");
+        state->machine = machine;
+    }
+    HAKO_TRY(const auto qemu, identify_process(machine->pid()));
+    HAKO_CHECK(write_shim_record(spec_.shim_record(), {.shim = self, .qemu = qemu}));
+
+    const auto deadline = spec_.boot_deadline.count() > 0
+                              ? spec_.boot_deadline
+                              : vmm::agent_deadline(spec_.machine.accelerator);
+    const auto reach_agent = [&]() -> Result<std::shared_ptr<guest::AgentClient>> {
+        HAKO_TRY(Fd channel, machine->take_agent_channel(deadline));
+        HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
+                 guest::AgentClient::connect(std::move(channel)));
+        HAKO_TRY(const auto info, agent->info(deadline));
+        log_info("vminitd {} on kernel {}", info.version, info.kernel_release);
+        return agent;
+    };
+    const auto agent = reach_agent();
+    if (!agent) {
+        // Its end may be just behind the broken channel; the console says why.
+        (void)machine->wait(milliseconds(200));
+        return fail(machine->explain(agent.error().kind(),
+                                     "the VM does not start: " + agent.error().message()));
+    }
+    state_.lock()->agent = *agent;
+    HAKO_CHECK(prepare_guest(**agent));
+    return prepare_container(**agent);
+}
+
+Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
+    HAKO_CHECK(agent.set_time(now()));
+    std::array<std::byte, kEntropyBytes> entropy{};
+    if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
+        return fail_errno(errno, "cannot read random bytes");
+    return agent.add_entropy(entropy);
+}
+
+Result<void> Sandbox::prepare_container(guest::AgentClient& agent) {
+    HAKO_CHECK(agent.mount(container_mounts(spec_.id)));
+    HAKO_CHECK(agent.create_container(
+        {.id = spec_.id, .config = spec_.oci_spec, .files = spec_.files}));
+    HAKO_TRY(auto process, process_of(spec_.oci_spec));
+    HAKO_TRY([[maybe_unused]] const auto first,
+             create_process(spec_.id, std::move(process), spec_.open_stdin, spec_.seccomp));
+    return {};
+}
+
+Result<Sandbox::ProcessRef> Sandbox::create_process(const std::string& id, std::string process,
+                                                    bool open_stdin, bool seccomp) {
+    HAKO_TRY(const auto agent, this->agent());
+    const bool is_first = id == spec_.id;
+    std::string filter;
+    if (seccomp) {
+        HAKO_TRY(const auto capabilities, capabilities_of(process));
+        HAKO_TRY(filter, default_seccomp_filter(capabilities));
+    }
+    ContainerProcess::Setup setup{
+        .spec = {.id = {.container = spec_.id, .process = id},
+                 .process = std::move(process),
+                 .seccomp_bpf = std::move(filter),
+                 .open_stdin = open_stdin},
+        .log = is_first ? spec_.log : spec_.exec_log(id),
+        .explain_loss = [this] { return explain_loss(); },
+    };
+    if (is_first)
+        setup.on_exit = [this](const ExitRecord& record) {
+            if (const auto kept = write_exit_record(spec_.exit_record, record); !kept)
+                log_error("the exit record is lost: {}", kept.error().message());
+            ::eventfd_write(bell_.get(), 1);
+        };
+    HAKO_TRY(ProcessRef made, ContainerProcess::create(*agent, std::move(setup)));
+    state_.lock()->processes[id] = made;
+    return made;
+}
+
+// Until the first process ended, QEMU is gone or somebody asked for the end.
+void Sandbox::wait_for_end() {
+    const auto machine = state_.lock()->machine;
+    std::array<pollfd, 2> entries{{{.fd = machine->end_fd(), .events = POLLIN, .revents = 0},
+                                   {.fd = bell_.get(), .events = POLLIN, .revents = 0}}};
+    while (::poll(entries.data(), entries.size(), -1) < 0 && errno == EINTR) {
+    }
+}
+
+void Sandbox::tear_down() {
+    const auto [processes, machine, agent, stop_asked] = [&] {
+        auto state = state_.lock();
+        return std::tuple(state->processes, state->machine, state->agent, state->stop_asked);
+    }();
+    if (!machine) return;
+    if (!stop_asked && agent) {
+        for (const auto& [id, process] : processes)
+            if (process->started()) (void)process->wait(kExecsEnd);
+        (void)agent->power_off();
+        (void)machine->wait(kPowerOffGrace);
+    }
+    if (const auto stopped = machine->stop(kQuitGrace); !stopped)
+        log_error("QEMU does not stop: {}", stopped.error().message());
+    // Those that the VM took with it learn it from the broken channel; their logs get an end.
+    for (const auto& [id, process] : processes)
+        if (process->started()) (void)process->wait(kExecsEnd);
+}
+
+void Sandbox::enter(Phase phase, std::optional<Error> failure) {
+    auto state = state_.lock();
+    state->phase = phase;
+    if (failure) state->failure = std::move(failure);
+    changed_.notify_all();
+}
+
+std::string Sandbox::explain_loss() const {
+    const auto machine = state_.lock()->machine;
+    if (state_.lock()->stop_asked) return "the VM was shut down";
+    const auto end = machine->wait(kVmEnd);
+    if (end && *end) return (*end)->reason;
+    return machine->explain(ErrorKind::unavailable, "the guest agent does not answer").message();
+}
+
+std::string Sandbox::process_id(std::string_view process) const {
+    return process.empty() ? spec_.id : std::string(process);
+}
+
+std::optional<Result<void>> Sandbox::wait_ready(milliseconds timeout) {
+    auto state = state_.lock();
+    changed_.wait_for(state.lock(), timeout, [&] { return state->phase != Phase::booting; });
+    if (state->phase == Phase::booting) return std::nullopt;
+    if (state->failure) return fail(*state->failure);
+    return Result<void>();
+}
+
+Result<std::shared_ptr<guest::AgentClient>> Sandbox::agent() const {
+    auto state = state_.lock();
+    if (!state->agent) return fail(ErrorKind::conflict, "the VM is not ready");
+    return state->agent;
+}
+
+Result<Sandbox::ProcessRef> Sandbox::process(std::string_view id) const {
+    auto state = state_.lock();
+    const auto found = state->processes.find(process_id(id));
+    if (found == state->processes.end())
+        return fail(ErrorKind::not_found, "No such process in the VM: {}", process_id(id));
+    return found->second;
+}
+
+Result<void> Sandbox::exec(const std::string& id, std::string process, bool open_stdin,
+                           bool privileged) {
+    {
+        auto state = state_.lock();
+        if (state->phase != Phase::ready)
+            return fail(ErrorKind::conflict, "the container is not running");
+        if (id.empty() || state->processes.contains(id))
+            return fail(ErrorKind::conflict, "the exec '{}' exists already", id);
+    }
+    HAKO_TRY([[maybe_unused]] const auto made,
+             create_process(id, std::move(process), open_stdin, spec_.seccomp && !privileged));
+    return {};
+}
+
+Result<void> Sandbox::delete_exec(const std::string& id) {
+    HAKO_TRY(const auto found, process(id));
+    if (found->id().process == spec_.id)
+        return fail(ErrorKind::invalid, "the container's first process is no exec");
+    if (found->started() && !found->exit())
+        return fail(ErrorKind::conflict, "the exec {} is running", id);
+    state_.lock()->processes.erase(id);
+    std::error_code ignored;
+    std::filesystem::remove(found->log_path(), ignored);
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->delete_process(found->id());
+}
+
+Result<void> Sandbox::signal(std::string_view process, int number, bool all) {
+    HAKO_TRY(const auto found, this->process(process));
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->signal(found->id(), number, all);
+}
+
+Result<void> Sandbox::resize(std::string_view process, unsigned columns, unsigned rows) {
+    HAKO_TRY(const auto found, this->process(process));
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->resize(found->id(), columns, rows);
+}
+
+Result<std::string> Sandbox::statistics() {
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->statistics(spec_.id);
+}
+
+Result<std::string> Sandbox::list_processes() {
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->list_processes(spec_.id);
+}
+
+Result<void> Sandbox::shutdown(milliseconds grace) {
+    const auto [machine, agent] = [&] {
+        auto state = state_.lock();
+        state->stop_asked = true;
+        return std::pair(state->machine, state->agent);
+    }();
+    if (machine && agent && grace.count() > 0) {
+        (void)agent->power_off();
+        (void)machine->wait(grace);
+    }
+    if (machine) HAKO_CHECK(machine->stop(milliseconds(0)));
+    ::eventfd_write(bell_.get(), 1);
+    auto state = state_.lock();
+    changed_.wait_for(state.lock(), kPowerOffGrace, [&] { return state->phase == Phase::gone; });
+    return {};
+}
+
+Sandbox::Snapshot Sandbox::snapshot() const {
+    auto state = state_.lock();
+    return {.qemu = state->machine ? state->machine->pid() : 0, .processes = state->processes};
+}
+
+}  // namespace hako::runtime

@@ -1,0 +1,220 @@
+#include "runtime/shim_client.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include "guest/status.h"
+#include "proto/shim.grpc.pb.h"
+
+namespace hako::runtime {
+namespace {
+
+using grpc::ClientContext;
+using std::chrono::milliseconds;
+
+constexpr auto kCallDeadline = std::chrono::seconds(30);
+constexpr auto kConnectDeadline = std::chrono::seconds(5);
+constexpr std::size_t kInputPiece = 64 * kKiB;
+
+void set_deadline(ClientContext& context, milliseconds deadline) {
+    context.set_deadline(std::chrono::system_clock::now() + deadline);
+}
+
+Result<void> check(const grpc::Status& status) {
+    if (!status.ok()) return fail(guest::to_error(status));
+    return {};
+}
+
+WallTime wall_time(std::int64_t unix_ns) { return WallTime(std::chrono::nanoseconds(unix_ns)); }
+
+ExitRecord exit_record(const shim::v1::ExitStatus& status) {
+    return {.code = status.code(),
+            .oom_killed = status.oom_killed(),
+            .exited_at = wall_time(status.exited_at_unix_ns()),
+            .reason = status.reason()};
+}
+
+shim::v1::ProcessRequest process_request(std::string_view process) {
+    shim::v1::ProcessRequest request;
+    request.set_process(std::string(process));
+    return request;
+}
+
+class GrpcInputStream final : public InputStream {
+public:
+    GrpcInputStream(std::shared_ptr<shim::v1::Shim::Stub> stub, std::string_view process)
+        : stub_(std::move(stub)) {
+        writer_ = stub_->Input(&context_, &response_);
+        request_.set_process(std::string(process));
+    }
+    ~GrpcInputStream() override {
+        if (!finished_) {
+            writer_->WritesDone();
+            (void)writer_->Finish();
+        }
+    }
+
+    Result<void> write(std::span<const std::byte> data) override {
+        while (!data.empty()) {
+            const auto piece = data.first(std::min(data.size(), kInputPiece));
+            request_.set_data(piece.data(), piece.size());
+            HAKO_CHECK(send());
+            data = data.subspan(piece.size());
+        }
+        return {};
+    }
+
+    Result<void> close() override {
+        request_.clear_data();
+        request_.set_close(true);
+        HAKO_CHECK(send());
+        writer_->WritesDone();
+        return finish();
+    }
+
+private:
+    Result<void> send() {
+        if (finished_) return fail(ErrorKind::unavailable, "the input is closed");
+        if (writer_->Write(request_)) return {};
+        HAKO_CHECK(finish());
+        return fail(ErrorKind::unavailable, "the input is closed");
+    }
+    Result<void> finish() {
+        finished_ = true;
+        return check(writer_->Finish());
+    }
+
+    std::shared_ptr<shim::v1::Shim::Stub> stub_;
+    ClientContext context_;
+    shim::v1::Empty response_;
+    shim::v1::InputRequest request_;
+    std::unique_ptr<grpc::ClientWriter<shim::v1::InputRequest>> writer_;
+    bool finished_ = false;
+};
+
+class GrpcShimClient final : public ShimClient {
+public:
+    explicit GrpcShimClient(const std::shared_ptr<grpc::Channel>& channel)
+        : stub_(shim::v1::Shim::NewStub(channel)) {}
+
+    Result<vmm::Accelerator> ready(std::stop_token stop) override {
+        ClientContext context;
+        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+        shim::v1::ReadyResponse response;
+        HAKO_CHECK(check(stub_->Ready(&context, {}, &response)));
+        return response.accelerator() == to_string(vmm::Accelerator::kvm) ? vmm::Accelerator::kvm
+                                                                          : vmm::Accelerator::tcg;
+    }
+
+    Result<StartedProcess> start(std::string_view process) override {
+        shim::v1::StartResponse response;
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::Start, process_request(process), response));
+        return StartedProcess{.pid = response.pid(),
+                              .started_at = wall_time(response.started_at_unix_ns())};
+    }
+
+    Result<void> exec(const ExecSpec& spec) override {
+        shim::v1::ExecRequest request;
+        request.set_process(spec.id);
+        request.set_spec(spec.process);
+        request.set_stdin(spec.open_stdin);
+        request.set_tty(spec.tty);
+        request.set_privileged(spec.privileged);
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Exec, request, response);
+    }
+
+    Result<void> signal(std::string_view process, int number, bool all) override {
+        shim::v1::SignalRequest request;
+        request.set_process(std::string(process));
+        request.set_signal(number);
+        request.set_all(all);
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Signal, request, response);
+    }
+
+    Result<void> resize(std::string_view process, std::uint32_t columns,
+                        std::uint32_t rows) override {
+        shim::v1::ResizeRequest request;
+        request.set_process(std::string(process));
+        request.set_columns(columns);
+        request.set_rows(rows);
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Resize, request, response);
+    }
+
+    Result<std::unique_ptr<InputStream>> open_input(std::string_view process) override {
+        return std::make_unique<GrpcInputStream>(stub_, process);
+    }
+
+    Result<ExitRecord> wait(std::string_view process, std::stop_token stop) override {
+        ClientContext context;
+        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+        shim::v1::ExitStatus response;
+        HAKO_CHECK(check(stub_->Wait(&context, process_request(process), &response)));
+        return exit_record(response);
+    }
+
+    Result<SandboxState> state() override {
+        shim::v1::StateResponse response;
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::State, shim::v1::Empty(), response));
+        SandboxState state{.qemu_pid = response.qemu_pid()};
+        for (const auto& row : response.processes()) {
+            ProcessState process{.id = row.process(), .started = row.started(), .pid = row.pid()};
+            if (row.ended()) process.exit = exit_record(row.exit());
+            state.processes.push_back(std::move(process));
+        }
+        return state;
+    }
+
+    Result<guest::Statistics> statistics() override {
+        shim::v1::StatisticsResponse response;
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::Statistics, shim::v1::Empty(), response));
+        return guest::parse_statistics(response.agent());
+    }
+
+    Result<std::vector<guest::ProcessRow>> list_processes() override {
+        shim::v1::ListProcessesResponse response;
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::ListProcesses, shim::v1::Empty(), response));
+        return guest::parse_processes(response.agent());
+    }
+
+    Result<void> delete_exec(std::string_view exec) override {
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::DeleteExec, process_request(exec), response);
+    }
+
+    Result<void> shutdown(milliseconds grace) override {
+        shim::v1::ShutdownRequest request;
+        request.set_grace_ms(grace.count());
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Shutdown, request, response, kCallDeadline + grace);
+    }
+
+private:
+    template <typename Method, typename Request, typename Response>
+    Result<void> call(Method method, const Request& request, Response& response,
+                      milliseconds deadline = kCallDeadline) {
+        ClientContext context;
+        set_deadline(context, deadline);
+        return check(((*stub_).*method)(&context, request, &response));
+    }
+
+    std::shared_ptr<shim::v1::Shim::Stub> stub_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ShimClient>> ShimClient::connect(const std::filesystem::path& socket) {
+    grpc::ChannelArguments arguments;
+    // A channel of its own for each shim, not one shared by address: a new shim may have the name.
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto channel = grpc::CreateCustomChannel("unix:" + socket.native(),
+                                                   grpc::InsecureChannelCredentials(), arguments);
+    if (!channel->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline))
+        return fail(ErrorKind::unavailable, "no shim answers on {}", socket.native());
+    return std::make_unique<GrpcShimClient>(channel);
+}
+
+}  // namespace hako::runtime

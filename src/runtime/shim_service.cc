@@ -1,0 +1,246 @@
+#include "runtime/shim_service.h"
+
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "guest/status.h"
+#include "proto/shim.grpc.pb.h"
+
+namespace hako::runtime {
+namespace {
+
+using grpc::ServerContext;
+using grpc::Status;
+using guest::to_status;
+using std::chrono::milliseconds;
+
+constexpr auto kGrace = std::chrono::seconds(5);
+constexpr auto kPoll = milliseconds(500);  // how soon a caller's leaving is noticed
+constexpr int kMaxThreads = 128;
+
+void fill(shim::v1::ExitStatus& into, const ExitRecord& record) {
+    into.set_code(record.code);
+    into.set_oom_killed(record.oom_killed);
+    into.set_exited_at_unix_ns(record.exited_at.time_since_epoch().count());
+    into.set_reason(record.reason);
+}
+
+// Every handler runs in here: what a library throws becomes the call's error.
+template <typename Body>
+Status guarded(Body body) {
+    try {
+        return body();
+    } catch (const std::exception& error) {
+        return to_status(Error(ErrorKind::internal, error.what()));
+    }
+}
+
+const Error kCancelled(ErrorKind::cancelled, "the caller went away");
+
+class Service final : public shim::v1::Shim::Service {
+public:
+    explicit Service(Sandbox& sandbox) : sandbox_(sandbox) {}
+
+    Status Ready(ServerContext* context, const shim::v1::Empty*,
+                 shim::v1::ReadyResponse* response) override {
+        return guarded([&] {
+            for (;;) {
+                const auto ready = sandbox_.wait_ready(kPoll);
+                if (!ready && context->IsCancelled()) return to_status(kCancelled);
+                if (!ready) continue;
+                *ready_answered_.lock() = true;
+                answered_.notify_all();
+                response->set_accelerator(
+                    std::string(to_string(sandbox_.spec().machine.accelerator)));
+                return to_status(*ready);
+            }
+        });
+    }
+
+    Status Start(ServerContext*, const shim::v1::ProcessRequest* request,
+                 shim::v1::StartResponse* response) override {
+        return guarded([&] {
+            return to_status([&]() -> Result<void> {
+                HAKO_TRY(const auto process, sandbox_.process(request->process()));
+                HAKO_TRY(const auto started, process->start());
+                response->set_pid(started.pid);
+                response->set_started_at_unix_ns(started.at.time_since_epoch().count());
+                return {};
+            }());
+        });
+    }
+
+    Status Exec(ServerContext*, const shim::v1::ExecRequest* request, shim::v1::Empty*) override {
+        return guarded([&] {
+            return to_status(sandbox_.exec(request->process(), request->spec(), request->stdin(),
+                                           request->privileged()));
+        });
+    }
+
+    Status DeleteExec(ServerContext*, const shim::v1::ProcessRequest* request,
+                      shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.delete_exec(request->process())); });
+    }
+
+    Status Signal(ServerContext*, const shim::v1::SignalRequest* request,
+                  shim::v1::Empty*) override {
+        return guarded([&] {
+            return to_status(
+                sandbox_.signal(request->process(), request->signal(), request->all()));
+        });
+    }
+
+    Status Resize(ServerContext*, const shim::v1::ResizeRequest* request,
+                  shim::v1::Empty*) override {
+        return guarded([&] {
+            return to_status(
+                sandbox_.resize(request->process(), request->columns(), request->rows()));
+        });
+    }
+
+    Status Input(ServerContext*, grpc::ServerReader<shim::v1::InputRequest>* reader,
+                 shim::v1::Empty*) override {
+        return guarded([&] {
+            return to_status([&]() -> Result<void> {
+                shim::v1::InputRequest request;
+                if (!reader->Read(&request)) return {};
+                HAKO_TRY(const auto process, sandbox_.process(request.process()));
+                do {
+                    if (!request.data().empty())
+                        HAKO_CHECK(process->write(as_bytes(request.data())));
+                    if (request.close()) return process->close_input();
+                } while (reader->Read(&request));
+                return {};
+            }());
+        });
+    }
+
+    Status Wait(ServerContext* context, const shim::v1::ProcessRequest* request,
+                shim::v1::ExitStatus* response) override {
+        return guarded([&] {
+            const auto process = sandbox_.process(request->process());
+            if (!process) return to_status(process.error());
+            for (;;) {
+                if (const auto record = (*process)->wait(kPoll)) {
+                    fill(*response, *record);
+                    return Status::OK;
+                }
+                if (context->IsCancelled()) return to_status(kCancelled);
+            }
+        });
+    }
+
+    Status State(ServerContext*, const shim::v1::Empty*,
+                 shim::v1::StateResponse* response) override {
+        return guarded([&] {
+            const auto snapshot = sandbox_.snapshot();
+            response->set_qemu_pid(snapshot.qemu);
+            for (const auto& [id, process] : snapshot.processes) {
+                auto* row = response->add_processes();
+                if (id != sandbox_.spec().id) row->set_process(id);
+                if (const auto started = process->started()) {
+                    row->set_started(true);
+                    row->set_pid(started->pid);
+                }
+                if (const auto exit = process->exit()) {
+                    row->set_ended(true);
+                    fill(*row->mutable_exit(), *exit);
+                }
+            }
+            return Status::OK;
+        });
+    }
+
+    Status Statistics(ServerContext*, const shim::v1::Empty*,
+                      shim::v1::StatisticsResponse* response) override {
+        return guarded([&] {
+            auto result = sandbox_.statistics();
+            if (result) response->set_agent(*result);
+            return to_status(result);
+        });
+    }
+
+    Status ListProcesses(ServerContext*, const shim::v1::Empty*,
+                         shim::v1::ListProcessesResponse* response) override {
+        return guarded([&] {
+            auto result = sandbox_.list_processes();
+            if (result) response->set_agent(*result);
+            return to_status(result);
+        });
+    }
+
+    Status Shutdown(ServerContext*, const shim::v1::ShutdownRequest* request,
+                    shim::v1::Empty*) override {
+        return guarded(
+            [&] { return to_status(sandbox_.shutdown(milliseconds(request->grace_ms()))); });
+    }
+
+    bool wait_ready_answered(milliseconds timeout) {
+        auto answered = ready_answered_.lock();
+        return answered_.wait_for(answered.lock(), timeout, [&] { return *answered; });
+    }
+
+private:
+    Sandbox& sandbox_;
+    Guarded<bool> ready_answered_;
+    std::condition_variable answered_;
+};
+
+}  // namespace
+
+class ShimServer::Impl {
+public:
+    Impl(Sandbox& sandbox, std::filesystem::path socket)
+        : service(sandbox), socket_(std::move(socket)) {}
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() {
+        if (server) server->Shutdown(std::chrono::system_clock::now() + kGrace);
+        std::error_code ignored;
+        std::filesystem::remove(socket_, ignored);
+    }
+
+    Result<void> serve() {
+        std::error_code ignored;
+        std::filesystem::remove(socket_, ignored);
+        // One queue and one waiting thread: a shim has a handful of callers and must be small.
+        grpc::ServerBuilder builder;
+        builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1)
+            .SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1)
+            .SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2)
+            .SetResourceQuota(grpc::ResourceQuota("shim").SetMaxThreads(kMaxThreads))
+            .AddListeningPort("unix:" + socket_.native(), grpc::InsecureServerCredentials())
+            .RegisterService(&service);
+        server = builder.BuildAndStart();
+        if (!server)
+            return fail(ErrorKind::unavailable, "cannot serve on {}", socket_.native());
+        if (::chmod(socket_.c_str(), 0600) != 0)
+            return fail_errno(errno, "cannot protect {}", socket_.native());
+        return {};
+    }
+
+    Service service;
+    std::unique_ptr<grpc::Server> server;
+
+private:
+    std::filesystem::path socket_;
+};
+
+ShimServer::ShimServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ShimServer::~ShimServer() = default;
+
+Result<std::unique_ptr<ShimServer>> ShimServer::start(Sandbox& sandbox,
+                                                      const std::filesystem::path& socket) {
+    auto impl = std::make_unique<Impl>(sandbox, socket);
+    HAKO_CHECK(impl->serve());
+    return std::unique_ptr<ShimServer>(new ShimServer(std::move(impl)));
+}
+
+bool ShimServer::wait_ready_answered(milliseconds timeout) {
+    return impl_->service.wait_ready_answered(timeout);
+}
+
+}  // namespace hako::runtime

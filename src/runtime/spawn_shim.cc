@@ -1,0 +1,58 @@
+// From the outside: how a shim comes to life, and what is left to do when it did not end well.
+#include <fcntl.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "runtime/log_file.h"
+#include "runtime/sandbox_spec.h"
+#include "runtime/shim_record.h"
+#include "vmm/machine.h"
+
+namespace hako::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto kShimDeadline = std::chrono::seconds(20);
+constexpr auto kKillDeadline = std::chrono::seconds(5);
+
+std::string trimmed(std::string text) {
+    text.erase(text.find_last_not_of("\n ") + 1);
+    return text;
+}
+
+}  // namespace
+
+Result<ProcessIdentity> spawn_shim(const Installation& installation, const SandboxSpec& spec) {
+    HAKO_CHECK(make_folders(spec.folder));
+    const auto file = spec.folder / "spec.json";
+    HAKO_CHECK(replace_file(file, dump_json(to_json(spec)), 0600));
+    // --detach: a short-lived process in between, so that the shim is no child of ours to reap.
+    const Command command{
+        .argv = {installation.shim().native(), "--spec", file.native(), "--detach"}};
+    HAKO_TRY(const auto output, with_context(run(command, kShimDeadline), "cannot start hako-shim"));
+    if (!output.status.success())
+        return fail(ErrorKind::internal, "hako-shim does not start ({}): {}",
+                    to_string(output.status), trimmed(output.err));
+    HAKO_TRY(const auto record, read_shim_record(spec.shim_record()));
+    return record.shim;
+}
+
+Result<void> cleanup_sandbox(const Layout& layout, std::string_view id, const fs::path& log) {
+    const auto folder = layout.sandbox(id);
+    if (const auto record = read_shim_record(folder / "shim.json")) {
+        HAKO_CHECK(kill_process(record->shim, kKillDeadline));
+        if (record->qemu) HAKO_CHECK(kill_process(*record->qemu, kKillDeadline));
+    }
+    HAKO_CHECK(vmm::cleanup_machine(id));
+    std::error_code error;
+    if (!log.empty() && fs::exists(log, error)) {
+        HAKO_TRY(auto writer, LogWriter::open(log));
+        if (writer.is_open()) HAKO_CHECK(writer.finish());
+    }
+    fs::remove_all(folder, error);
+    if (error) return fail_errno(error.value(), "cannot remove {}", folder.native());
+    return {};
+}
+
+}  // namespace hako::runtime
