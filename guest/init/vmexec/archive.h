@@ -1,0 +1,27 @@
+// Tar streams of paths in the container. Runs inside its root (or chroot), so that a symbolic link,
+// even one that changes meanwhile, cannot lead out of it.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace hako::init {
+
+struct CopyInOptions {
+    bool keep_owners = false;  // of the archive; else what is written belongs to root
+    bool keep_kinds = false;   // a directory does not replace something else, and vice versa
+};
+
+// Reads a tar from fd into the existing directory `folder`. Entries outside of it are refused.
+Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions& options);
+
+// {"name","size","mode","mtime_ns","link_target"} of the path itself (no link is followed last).
+Result<Json> stat_path(const std::string& path);
+
+// Writes a pax tar of path to fd. Entries are named from path's last component on; hard links,
+// devices, extended attributes and times to the nanosecond are kept; sockets are left out.
+Result<void> create_tar(const std::string& path, int fd);
+
+}  // namespace hako::init

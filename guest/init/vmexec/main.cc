@@ -1,0 +1,163 @@
+// vmexec: makes the inside of a container around itself and becomes its process, or copies files in
+// and out. Started by vminitd only (init/common/vmexec_protocol.h).
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "init/common/namespaces.h"
+#include "init/common/vmexec_protocol.h"
+#include "init/vmexec/archive.h"
+#include "init/vmexec/control.h"
+#include "init/vmexec/execute.h"
+#include "init/vmexec/rootfs.h"
+#include "init/vmexec/terminal.h"
+
+namespace hako::init {
+namespace {
+
+Result<std::string> read_fd(int fd) {
+    struct stat state{};
+    if (::fstat(fd, &state) != 0) return fail_errno(errno, "vmexec lacks its descriptor {}", fd);
+    std::string text(static_cast<std::size_t>(state.st_size), '\0');
+    const auto got = ::pread(fd, text.data(), text.size(), 0);
+    if (got != state.st_size) return fail_errno(errno, "cannot read descriptor {}", fd);
+    return text;
+}
+
+void reset_signals() {
+    for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// From here the process is in all the container's namespaces, in its root.
+Result<void> run_program(const Json& request, const Json& process, bool first) {
+    HAKO_TRY(const bool filtered, json_field_or<bool>(request, request::kSeccomp, false));
+    std::string filter;
+    if (filtered) {
+        HAKO_TRY(filter, read_fd(kSeccompFd));
+    }
+    HAKO_TRY(const bool terminal, json_field_or<bool>(process, "terminal", false));
+    if (::setsid() < 0 && errno != EPERM) return fail_errno(errno, "cannot start a session");
+    Fd master;
+    if (terminal) {
+        HAKO_TRY(master, open_terminal(process, first));
+    }
+    if (first) {
+        HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
+        HAKO_CHECK(finish_root(container));
+    }
+    HAKO_TRY(auto program, read_program(process));
+    HAKO_CHECK(apply_limits(process));
+    HAKO_CHECK(send_report({{"ready", true}}, master ? std::optional(master.get()) : std::nullopt));
+    master.reset();
+    HAKO_CHECK(wait_for_go());
+    return fail(execute(process, std::move(program), filter));
+}
+
+Result<void> run_first(const Json& request) {
+    HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
+    HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
+    using Files = std::map<std::string, std::string>;
+    HAKO_TRY(const auto files, json_field_or<Files>(request, request::kFiles, {}));
+    HAKO_TRY(const auto flags, namespace_flags(container));
+    // Not with clone3: the new namespace's root would be vminitd's cgroup, not the container's.
+    if ((flags & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
+        return fail_errno(errno, "cannot make a cgroup namespace");
+    if ((flags & CLONE_NEWNET) != 0) HAKO_CHECK(bring_loopback_up());
+    HAKO_TRY(const auto root, build_root(container, files));
+    HAKO_CHECK(enter_root(root, container));
+    return run_program(request, process, true);
+}
+
+Result<void> join(unsigned flags) {
+    if (::setns(kContainerFd, static_cast<int>(flags)) != 0)
+        return fail_errno(errno == ESRCH ? ENOENT : errno, "cannot join the container");
+    return {};
+}
+
+Result<void> run_exec(const Json& request) {
+    HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
+    HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
+    HAKO_TRY(const auto flags, namespace_flags(container));
+    HAKO_CHECK(join(flags));
+    // Only a child is in the joined pid namespace; it becomes vminitd's child, as we are.
+    const auto pid = ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    if (pid < 0) return fail_errno(errno, "cannot start a process in the container");
+    if (pid != 0) return send_report({{"pid", pid}});
+    if (::chdir("/") != 0) return fail_errno(errno, "cannot enter the container's root");
+    return run_program(request, process, false);
+}
+
+// The copies work in the container's root, so that no path leads out of it.
+Result<void> enter_copy_root(const Json& request) {
+    HAKO_TRY(const bool joins, json_field_or<bool>(request, request::kJoin, false));
+    HAKO_TRY(const auto root, json_field_or<std::string>(request, request::kRoot, ""));
+    if (joins) HAKO_CHECK(join(CLONE_NEWNS));
+    else if (::chroot(root.c_str()) != 0) return fail_errno(errno, "cannot enter {}", root);
+    if (::chdir("/") != 0) return fail_errno(errno, "cannot enter the container's root");
+    return {};
+}
+
+Result<void> run_copy_in(const Json& request) {
+    HAKO_CHECK(enter_copy_root(request));
+    CopyInOptions options;
+    HAKO_TRY(const auto path, json_field_or<std::string>(request, request::kPath, ""));
+    HAKO_TRY(options.keep_owners, json_field_or<bool>(request, request::kKeepOwners, false));
+    HAKO_TRY(options.keep_kinds, json_field_or<bool>(request, request::kKeepKinds, false));
+    return extract_tar(0, path, options);
+}
+
+Result<void> run_copy_out(const Json& request) {
+    HAKO_CHECK(enter_copy_root(request));
+    HAKO_TRY(const auto path, json_field_or<std::string>(request, request::kPath, ""));
+    HAKO_TRY(const bool stat_only, json_field_or<bool>(request, request::kStatOnly, false));
+    HAKO_TRY(const auto stat, stat_path(path));
+    HAKO_CHECK(send_report({{"stat", stat}}));
+    return stat_only ? Result<void>() : create_tar(path, 1);
+}
+
+Result<void> run() {
+    // Processes of the container must neither trace us nor look at our descriptors.
+    if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return fail_errno(errno, "cannot hide from the container");
+    if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        return fail_errno(errno, "cannot mark descriptors as ours");
+    reset_signals();
+    HAKO_TRY(const auto text, read_fd(kRequestFd));
+    HAKO_TRY(const auto request, parse_json(text));
+    HAKO_TRY(const auto name, json_field_or<std::string>(request, request::kAction, ""));
+    if (name == action::kFirst) return run_first(request);
+    if (name == action::kExec) return run_exec(request);
+    if (name == action::kCopyIn) return run_copy_in(request);
+    if (name == action::kCopyOut) return run_copy_out(request);
+    return fail(ErrorKind::invalid, "vmexec knows no action \"{}\"", name);
+}
+
+int guarded() {
+    try {
+        const auto done = run();
+        if (done) return 0;
+        (void)send_error(done.error());
+    } catch (const std::exception& exception) {
+        (void)send_error({ErrorKind::internal, exception.what()});
+    }
+    return 1;
+}
+
+}  // namespace
+}  // namespace hako::init
+
+int main() { ::_exit(hako::init::guarded()); }

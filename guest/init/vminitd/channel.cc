@@ -1,0 +1,115 @@
+#include "init/vminitd/channel.h"
+
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "base/units.h"
+
+namespace hako::init {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kBuffer = 64 * kKiB;
+
+// poll tells POLLHUP for a port without a host end, at once and again and again: look now and then.
+void wait_for_port(int port) {
+    pollfd state{port, POLLIN, 0};
+    if (::poll(&state, 1, -1) > 0 && (state.revents & POLLIN) == 0) std::this_thread::sleep_for(20ms);
+}
+
+void pump_from_port(int port, int socket) {
+    std::vector<std::byte> buffer(kBuffer);
+    while (true) {
+        wait_for_port(port);
+        const auto got = ::read(port, buffer.data(), buffer.size());
+        if (got > 0) {
+            const std::span data(buffer.data(), static_cast<std::size_t>(got));
+            if (!write_all(socket, data)) return;
+        } else if (got == 0) {
+            std::this_thread::sleep_for(5ms);
+        } else if (errno != EAGAIN && errno != EINTR) {
+            log_error("the agent's port cannot be read: {}", errno_text(errno));
+            return;
+        }
+    }
+}
+
+void pump_to_port(int socket, int port) {
+    std::vector<std::byte> buffer(kBuffer);
+    while (true) {
+        const auto got = read_some(socket, buffer);
+        if (!got || *got == 0) return;
+        std::span<const std::byte> data(buffer.data(), *got);
+        while (!data.empty()) {
+            const auto put = ::write(port, data.data(), data.size());
+            if (put > 0) {
+                data = data.subspan(static_cast<std::size_t>(put));
+            } else if (errno == EAGAIN) {
+                pollfd state{port, POLLOUT, 0};
+                if (::poll(&state, 1, -1) > 0 && (state.revents & POLLOUT) == 0)
+                    std::this_thread::sleep_for(20ms);
+            } else if (errno != EINTR) {
+                log_error("the agent's port cannot be written: {}", errno_text(errno));
+                return;
+            }
+        }
+    }
+}
+
+}  // namespace
+
+Result<std::string> find_serial_port(const std::string& name) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator("/sys/class/virtio-ports", error))
+        if (read_file(entry.path() / "name").value_or("") == name + "\n")
+            return "/dev/" + entry.path().filename().string();
+    return fail(ErrorKind::not_found, "the VM has no virtio-serial port named {}", name);
+}
+
+Result<SerialBridge> SerialBridge::open(const std::string& device) {
+    HAKO_TRY(auto port_fd, open_file(device, O_RDWR | O_NONBLOCK));
+    HAKO_TRY(auto sockets, make_socket_pair());
+    const auto port = std::make_shared<const Fd>(std::move(port_fd));
+    const auto inner = std::make_shared<const Fd>(std::move(sockets.second));
+    SerialBridge bridge;
+    bridge.socket_ = std::move(sockets.first);
+    bridge.pumps_.push_back(start_thread("port-in", [=](const std::stop_token&) {
+        pump_from_port(port->get(), inner->get());
+    }));
+    bridge.pumps_.push_back(start_thread("port-out", [=](const std::stop_token&) {
+        pump_to_port(inner->get(), port->get());
+    }));
+    return bridge;
+}
+
+Result<void> accept_vsock(unsigned port, const std::function<void(Fd)>& accepted) {
+    const Fd listener(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!listener) return fail_errno(errno, "the guest kernel has no vsock");
+    sockaddr_vm address{};
+    address.svm_family = AF_VSOCK;
+    address.svm_cid = VMADDR_CID_ANY;
+    address.svm_port = port;
+    if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+        ::listen(listener.get(), 8) != 0)
+        return fail_errno(errno, "cannot listen on vsock port {}", port);
+    while (true) {
+        Fd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (connection) accepted(std::move(connection));
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return fail_errno(errno, "cannot accept on vsock port {}", port);
+    }
+}
+
+}  // namespace hako::init

@@ -1,0 +1,36 @@
+// How the host reaches vminitd: a virtio-serial port, or vsock.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace hako::init {
+
+constexpr unsigned kAgentVsockPort = 1024;
+
+// "/dev/vport0p1" by the port's name.
+Result<std::string> find_serial_port(const std::string& name);
+
+// A socket in front of a character device: gRPC wants a socket. Two threads carry the bytes as long
+// as it lives. A port whose host end is not (or no longer) open reads 0 bytes; that is no end.
+class SerialBridge {
+public:
+    static Result<SerialBridge> open(const std::string& device);
+    Fd take_socket() { return std::move(socket_); }
+
+private:
+    SerialBridge() = default;
+    Fd socket_;
+    std::vector<std::jthread> pumps_;
+};
+
+// Listens on vsock and hands over every accepted connection. Returns only with an error.
+Result<void> accept_vsock(unsigned port, const std::function<void(Fd)>& accepted);
+
+}  // namespace hako::init

@@ -1,0 +1,162 @@
+#include "init/vminitd/container.h"
+
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/log.h"
+#include "base/paths.h"
+#include "init/common/namespaces.h"
+#include "init/common/vmexec_protocol.h"
+
+namespace hako::init {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Ids become names of files and cgroups.
+Result<void> check_id(std::string_view id) {
+    const auto fine = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
+    };
+    if (id.empty() || id.size() > 128 || id.starts_with('.') || !std::ranges::all_of(id, fine))
+        return fail(ErrorKind::invalid, "\"{}\" is no id: letters, digits, _ . - (at most 128)", id);
+    return {};
+}
+
+agent::v1::Event exit_event(const std::string& container, const std::string& process,
+                            const ProcessEnd& end) {
+    agent::v1::Event event;
+    event.set_container(container);
+    event.mutable_exit()->set_process(process);
+    *event.mutable_exit()->mutable_status() = to_message(end);
+    return event;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Container>> Container::create(const Surroundings& surroundings,
+                                                     std::string id, Json spec,
+                                                     const std::map<std::string, std::string>& files) {
+    HAKO_CHECK(check_id(id));
+    HAKO_TRY(const auto namespaces, namespace_flags(spec));
+    HAKO_TRY(const auto root, json_field_or<Json>(spec, "root", Json::object()));
+    HAKO_TRY(auto path, json_field_or<std::string>(root, "path", ""));
+    HAKO_TRY(const auto linux_json, json_field_or<Json>(spec, "linux", Json::object()));
+    HAKO_TRY(const auto resources, json_field_or<Json>(linux_json, "resources", Json::object()));
+    HAKO_TRY(const auto settings, cgroup_settings(resources));
+
+    HAKO_TRY(auto cgroup, Cgroup::create(surroundings.cgroups, id));
+    // From here on the destructor cleans up.
+    const std::shared_ptr<Container> container(
+        new Container(surroundings, std::move(id), std::move(spec), std::move(path), namespaces,
+                      std::move(cgroup)));
+    HAKO_CHECK(container->cgroup_.apply(settings));
+    HAKO_CHECK(container->write_files(files));
+    return container;
+}
+
+Container::~Container() {
+    if (const auto removed = remove(); !removed)
+        log_error("container {}: {}", id_, removed.error().message());
+}
+
+Result<void> Container::write_files(const std::map<std::string, std::string>& files) {
+    if (files.empty()) return {};
+    HAKO_CHECK(make_folders(files_folder(), 0755));
+    for (const auto& [target, content] : files) {
+        const auto file = files_folder() / fmt::format("{}", files_.size());
+        HAKO_CHECK(write_file(file, content));
+        files_.emplace(target, file.string());
+    }
+    return {};
+}
+
+Launch Container::describe(const ProcessRequest& request, const ContainerProcess* running) const {
+    Launch launch;
+    launch.request = {{request::kAction, running == nullptr ? action::kFirst : action::kExec},
+                      {request::kContainer, spec_},
+                      {request::kProcess, request.process},
+                      {request::kFiles, files_},
+                      {request::kSeccomp, !request.seccomp.empty()}};
+    launch.seccomp = request.seccomp;
+    launch.cgroup = cgroup_.fd();
+    if (running == nullptr) {
+        launch.namespaces = namespaces_ & ~static_cast<unsigned>(CLONE_NEWCGROUP);
+    } else {
+        launch.container = running->pidfd();
+        launch.forks = true;
+    }
+    return launch;
+}
+
+Result<std::shared_ptr<ContainerProcess>> Container::launch_process(const ProcessRequest& request) {
+    std::shared_ptr<ContainerProcess> running;
+    if (request.id != id_) {
+        running = first_process();
+        if (!running) return fail(ErrorKind::conflict, "container {} is not running", id_);
+    }
+    ContainerProcess::Options options;
+    options.id = request.id;
+    options.input = request.input;
+    HAKO_TRY(options.terminal, json_field_or<bool>(request.process, "terminal", false));
+    options.on_end = [weak = weak_from_this(), id = request.id,
+                      before = oom_kills()](ProcessEnd& end) {
+        const auto self = weak.lock();
+        if (!self) return;
+        end.oom_killed = self->oom_kills() > before;
+        self->surroundings_.events.publish(exit_event(self->id_, id, end));
+    };
+    return ContainerProcess::create(surroundings_.launcher, describe(request, running.get()),
+                                    std::move(options));
+}
+
+Result<void> Container::create_process(const ProcessRequest& request) {
+    HAKO_CHECK(check_id(request.id));
+    if (!processes_.lock()->emplace(request.id, nullptr).second)
+        return fail(ErrorKind::conflict, "container {} has a process {} already", id_, request.id);
+    auto process = launch_process(request);
+    auto processes = processes_.lock();
+    if (process) processes->insert_or_assign(request.id, *process);
+    else processes->erase(request.id);
+    return process ? Result<void>() : fail(process.error());
+}
+
+Result<std::shared_ptr<ContainerProcess>> Container::process(const std::string& id) const {
+    auto processes = processes_.lock();
+    const auto found = processes->find(id);
+    if (found == processes->end() || !found->second)
+        return fail(ErrorKind::not_found, "container {} has no process {}", id_, id);
+    return found->second;
+}
+
+Result<void> Container::delete_process(const std::string& id) {
+    HAKO_TRY(const auto process, this->process(id));
+    if (process->started() && !process->ended())
+        return fail(ErrorKind::conflict, "process {} still runs", id);
+    if (id == id_ && !process->ended()) HAKO_CHECK(cgroup_.signal_all(SIGKILL));
+    processes_.lock()->erase(id);
+    return {};
+}
+
+std::shared_ptr<ContainerProcess> Container::first_process() const {
+    auto first = process(id_);
+    return first && !(*first)->ended() ? *first : nullptr;
+}
+
+std::uint64_t Container::oom_kills() const {
+    return cgroup_.read_table("memory.events")["oom_kill"];
+}
+
+Result<void> Container::remove() {
+    HAKO_CHECK(cgroup_.remove());
+    processes_.lock()->clear();
+    std::error_code error;
+    fs::remove_all(files_folder(), error);
+    if (error) return fail_errno(error.value(), "cannot remove {}", files_folder().string());
+    return {};
+}
+
+}  // namespace hako::init

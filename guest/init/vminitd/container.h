@@ -1,0 +1,81 @@
+// A container: its specification, cgroup, injected files and processes.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/guarded.h"
+#include "base/json.h"
+#include "init/vminitd/cgroup.h"
+#include "init/vminitd/events.h"
+#include "init/vminitd/launcher.h"
+#include "init/vminitd/process.h"
+
+namespace hako::init {
+
+// What containers need of the guest.
+struct Surroundings {
+    std::filesystem::path state;    // for injected files, on a tmpfs
+    std::filesystem::path cgroups;  // containers' cgroups are made below
+    Launcher& launcher;
+    Events& events;
+};
+
+struct ProcessRequest {
+    std::string id;
+    Json process;         // the OCI process object
+    std::string seccomp;  // struct sock_filter[]
+    bool input = false;
+};
+
+// Thread-safe.
+class Container : public std::enable_shared_from_this<Container> {
+public:
+    static Result<std::shared_ptr<Container>> create(const Surroundings& surroundings,
+                                                     std::string id, Json spec,
+                                                     const std::map<std::string, std::string>& files);
+    ~Container();  // as remove()
+    Container(const Container&) = delete;
+    Container& operator=(const Container&) = delete;
+
+    const std::string& id() const { return id_; }
+    const Cgroup& cgroup() const { return cgroup_; }
+    // Where its root is in vminitd's own mount namespace.
+    const std::string& root() const { return root_; }
+
+    Result<void> create_process(const ProcessRequest& request);
+    Result<std::shared_ptr<ContainerProcess>> process(const std::string& id) const;
+    // A running process is ErrorKind::conflict.
+    Result<void> delete_process(const std::string& id);
+    // The first process while it runs (or waits for its start), else null.
+    std::shared_ptr<ContainerProcess> first_process() const;
+
+    // Kills what is left and takes away all that the container had here. Idempotent.
+    Result<void> remove();
+
+private:
+    Container(const Surroundings& surroundings, std::string id, Json spec, std::string root,
+              unsigned namespaces, Cgroup cgroup)
+        : surroundings_(surroundings), id_(std::move(id)), spec_(std::move(spec)),
+          root_(std::move(root)), namespaces_(namespaces), cgroup_(std::move(cgroup)) {}
+    std::filesystem::path files_folder() const { return surroundings_.state / "files" / id_; }
+    Result<void> write_files(const std::map<std::string, std::string>& files);
+    // running: the first process, for one that joins it; null for the first itself.
+    Launch describe(const ProcessRequest& request, const ContainerProcess* running) const;
+    Result<std::shared_ptr<ContainerProcess>> launch_process(const ProcessRequest& request);
+    std::uint64_t oom_kills() const;
+
+    Surroundings surroundings_;
+    std::string id_;
+    Json spec_;
+    std::string root_;
+    unsigned namespaces_;
+    std::map<std::string, std::string> files_;  // path inside -> our file
+    Cgroup cgroup_;
+    // A null process is one that is just being created.
+    Guarded<std::map<std::string, std::shared_ptr<ContainerProcess>>> processes_;
+};
+
+}  // namespace hako::init

@@ -1,0 +1,48 @@
+// All that vminitd has to do with: the containers, and what they share.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/guarded.h"
+#include "init/vminitd/container.h"
+#include "init/vminitd/events.h"
+#include "init/vminitd/launcher.h"
+#include "init/vminitd/reaper.h"
+
+namespace hako::init {
+
+struct GuestPaths {
+    std::filesystem::path vmexec;
+    std::filesystem::path state;    // a tmpfs in a VM
+    std::filesystem::path cgroups;  // of which containers' cgroups are children
+};
+
+// Thread-safe.
+class Guest {
+public:
+    explicit Guest(const GuestPaths& paths)
+        : launcher_(paths.vmexec, reaper_), surroundings_{paths.state, paths.cgroups, launcher_, events_} {}
+
+    Events& events() { return events_; }
+    Launcher& launcher() { return launcher_; }
+
+    Result<void> create_container(const std::string& id, Json spec,
+                                  const std::map<std::string, std::string>& files);
+    Result<std::shared_ptr<Container>> container(const std::string& id) const;
+    Result<std::shared_ptr<ContainerProcess>> process(const std::string& container,
+                                                      const std::string& process) const;
+    Result<void> delete_container(const std::string& id);
+
+private:
+    Events events_;
+    Reaper reaper_;
+    Launcher launcher_;
+    Surroundings surroundings_;
+    // A null container is one that is just being created.
+    Guarded<std::map<std::string, std::shared_ptr<Container>>> containers_;
+};
+
+}  // namespace hako::init

@@ -1,0 +1,213 @@
+#include "init/vminitd/network.h"
+
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace hako::init {
+namespace {
+
+struct Address {
+    unsigned char family = AF_INET;
+    unsigned char prefix = 0;
+    std::vector<std::byte> bytes;  // network order
+};
+
+// "10.0.0.2", "10.0.0.0/24", "fd00::/64"; without a prefix it is the whole address.
+Result<Address> parse_address(const std::string& text) {
+    const auto slash = text.find('/');
+    const auto host = text.substr(0, slash);
+    Address address;
+    address.family = host.find(':') == std::string::npos ? AF_INET : AF_INET6;
+    address.bytes.resize(address.family == AF_INET ? 4 : 16);
+    if (::inet_pton(address.family, host.c_str(), address.bytes.data()) != 1)
+        return fail(ErrorKind::invalid, "\"{}\" is no IP address", text);
+    const auto bits = static_cast<unsigned>(address.bytes.size() * 8);
+    unsigned prefix = bits;
+    if (slash != std::string::npos) {
+        const char* end = text.data() + text.size();
+        const auto parsed = std::from_chars(text.data() + slash + 1, end, prefix);
+        if (parsed.ec != std::errc() || parsed.ptr != end || prefix > bits)
+            return fail(ErrorKind::invalid, "\"{}\" has no valid prefix length", text);
+    }
+    address.prefix = static_cast<unsigned char>(prefix);
+    return address;
+}
+
+// A netlink request that grows attribute by attribute.
+class Request {
+public:
+    template <typename Body>
+    Request(std::uint16_t type, std::uint16_t flags, const Body& body) {
+        nlmsghdr header{};
+        header.nlmsg_type = type;
+        header.nlmsg_flags = static_cast<std::uint16_t>(flags | NLM_F_REQUEST | NLM_F_ACK);
+        append(std::as_bytes(std::span(&header, 1)));
+        append(std::as_bytes(std::span(&body, 1)));
+    }
+    void add(std::uint16_t type, std::span<const std::byte> data) {
+        const rtattr header{static_cast<std::uint16_t>(RTA_LENGTH(data.size())), type};
+        append(std::as_bytes(std::span(&header, 1)));
+        append(data);
+    }
+    void add(std::uint16_t type, std::uint32_t value) { add(type, std::as_bytes(std::span(&value, 1))); }
+    std::span<const std::byte> finish() {
+        const auto length = static_cast<std::uint32_t>(bytes_.size());
+        std::memcpy(bytes_.data(), &length, sizeof(length));
+        return bytes_;
+    }
+
+private:
+    void append(std::span<const std::byte> data) {
+        bytes_.insert(bytes_.end(), data.begin(), data.end());
+        bytes_.resize(NLMSG_ALIGN(bytes_.size()));
+    }
+    std::vector<std::byte> bytes_;
+};
+
+class Netlink {
+public:
+    static Result<Netlink> open() {
+        Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+        if (!socket) return fail_errno(errno, "cannot open rtnetlink");
+        return Netlink(std::move(socket));
+    }
+    // 0, or the kernel's errno.
+    Result<int> ask(Request request) const {
+        const auto bytes = request.finish();
+        if (::send(socket_.get(), bytes.data(), bytes.size(), 0) < 0)
+            return fail_errno(errno, "cannot ask the kernel about the network");
+        alignas(nlmsghdr) std::array<std::byte, 8192> buffer{};
+        const auto got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+        nlmsghdr header{};
+        nlmsgerr answer{};
+        if (got < static_cast<ssize_t>(sizeof(header) + sizeof(answer)))
+            return fail(ErrorKind::internal, "the kernel's answer about the network is too short");
+        std::memcpy(&header, buffer.data(), sizeof(header));
+        std::memcpy(&answer, buffer.data() + sizeof(header), sizeof(answer));
+        if (header.nlmsg_type != NLMSG_ERROR)
+            return fail(ErrorKind::internal, "the kernel answers something else about the network");
+        return -answer.error;
+    }
+
+private:
+    explicit Netlink(Fd socket) : socket_(std::move(socket)) {}
+    Fd socket_;
+};
+
+Result<unsigned> interface_index(const std::string& name) {
+    const unsigned index = ::if_nametoindex(name.c_str());
+    if (index == 0) return fail(ErrorKind::not_found, "the VM has no network interface {}", name);
+    return index;
+}
+
+Result<std::array<std::byte, 6>> parse_mac(const std::string& text) {
+    std::array<unsigned, 6> parts{};
+    char rest = 0;
+    if (std::sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", &parts[0], &parts[1], &parts[2],
+                    &parts[3], &parts[4], &parts[5], &rest) != 6)
+        return fail(ErrorKind::invalid, "\"{}\" is no MAC address", text);
+    std::array<std::byte, 6> mac{};
+    for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::byte>(parts[i]);
+    return mac;
+}
+
+Result<void> check(Result<int> answer, const std::string& what) {
+    if (!answer) return fail(answer.error());
+    if (*answer == 0 || *answer == EEXIST) return {};
+    return fail_errno(*answer, "cannot {}", what);
+}
+
+Result<void> configure_interface(const Netlink& netlink,
+                                 const agent::v1::ConfigureNetworkRequest::Interface& interface) {
+    HAKO_TRY(const auto index, interface_index(interface.name()));
+    ifinfomsg link{};
+    link.ifi_family = AF_UNSPEC;
+    link.ifi_index = static_cast<int>(index);
+    if (!interface.mac().empty() || interface.mtu() != 0) {
+        Request request(RTM_NEWLINK, 0, link);
+        if (interface.mtu() != 0) request.add(IFLA_MTU, interface.mtu());
+        if (!interface.mac().empty()) {
+            HAKO_TRY(const auto mac, parse_mac(interface.mac()));
+            request.add(IFLA_ADDRESS, mac);
+        }
+        HAKO_CHECK(check(netlink.ask(std::move(request)), "set up " + interface.name()));
+    }
+    for (const auto& text : interface.addresses()) {
+        HAKO_TRY(const auto address, parse_address(text));
+        ifaddrmsg body{};
+        body.ifa_family = address.family;
+        body.ifa_prefixlen = address.prefix;
+        body.ifa_index = index;
+        // The host gave it: nobody else on the link has it.
+        if (address.family == AF_INET6) body.ifa_flags = IFA_F_NODAD;
+        Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body);
+        request.add(IFA_LOCAL, address.bytes);
+        request.add(IFA_ADDRESS, address.bytes);
+        HAKO_CHECK(check(netlink.ask(std::move(request)),
+                         "give " + interface.name() + " the address " + text));
+    }
+    link.ifi_change = IFF_UP;
+    link.ifi_flags = interface.up() ? IFF_UP : 0;
+    return check(netlink.ask(Request(RTM_NEWLINK, 0, link)), "switch " + interface.name());
+}
+
+Result<void> add_route(const Netlink& netlink,
+                       const agent::v1::ConfigureNetworkRequest::Route& route) {
+    rtmsg body{};
+    body.rtm_table = RT_TABLE_MAIN;
+    body.rtm_protocol = RTPROT_STATIC;
+    body.rtm_scope = route.gateway().empty() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    body.rtm_type = RTN_UNICAST;
+    Address gateway, destination;
+    if (!route.gateway().empty()) {
+        HAKO_TRY(gateway, parse_address(route.gateway()));
+        body.rtm_family = gateway.family;
+    }
+    if (route.destination() != "default") {
+        HAKO_TRY(destination, parse_address(route.destination()));
+        body.rtm_family = destination.family;
+        body.rtm_dst_len = destination.prefix;
+    } else if (route.gateway().empty()) {
+        body.rtm_family = AF_INET;
+    }
+    if (!gateway.bytes.empty() && gateway.family != body.rtm_family)
+        return fail(ErrorKind::invalid, "route {} and its gateway {} are of different families",
+                    route.destination(), route.gateway());
+    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body);
+    if (!destination.bytes.empty()) request.add(RTA_DST, destination.bytes);
+    if (!gateway.bytes.empty()) request.add(RTA_GATEWAY, gateway.bytes);
+    if (!route.interface().empty()) {
+        HAKO_TRY(const auto index, interface_index(route.interface()));
+        request.add(RTA_OIF, index);
+    }
+    return check(netlink.ask(std::move(request)),
+                 "add the route " + route.destination() + " via " + route.gateway());
+}
+
+}  // namespace
+
+Result<void> configure_network(const agent::v1::ConfigureNetworkRequest& request) {
+    HAKO_TRY(const auto netlink, Netlink::open());
+    for (const auto& interface : request.interfaces())
+        HAKO_CHECK(configure_interface(netlink, interface));
+    for (const auto& route : request.routes()) HAKO_CHECK(add_route(netlink, route));
+    const auto& name = request.hostname();
+    if (!name.empty() && ::sethostname(name.data(), name.size()) != 0)
+        return fail_errno(errno, "cannot set the host name \"{}\"", name);
+    return {};
+}
+
+}  // namespace hako::init

@@ -1,0 +1,56 @@
+// The part of the service that is about the guest as a machine.
+#include <unistd.h>
+
+#include "guest/status.h"
+#include "init/vminitd/mounts.h"
+#include "init/vminitd/network.h"
+#include "init/vminitd/service.h"
+#include "init/vminitd/system.h"
+
+namespace hako::init {
+
+using guest::to_status;
+
+grpc::Status Service::Info(Context*, const agent::v1::InfoRequest*,
+                           agent::v1::InfoResponse* response) {
+    auto info = describe_guest();
+    if (info) *response = std::move(*info);
+    return to_status(info);
+}
+
+grpc::Status Service::Mount(Context*, const agent::v1::MountRequest* request, agent::v1::Empty*) {
+    for (const auto& mount : request->mounts())
+        if (const auto done = mount_one(mount); !done) return to_status(done);
+    return Status::OK;
+}
+
+grpc::Status Service::Unmount(Context*, const agent::v1::UnmountRequest* request,
+                              agent::v1::Empty*) {
+    return to_status(unmount(request->target()));
+}
+
+grpc::Status Service::Sync(Context*, const agent::v1::Empty*, agent::v1::Empty*) {
+    ::sync();
+    return Status::OK;
+}
+
+grpc::Status Service::SetTime(Context*, const agent::v1::SetTimeRequest* request,
+                              agent::v1::Empty*) {
+    return to_status(set_time(*request));
+}
+
+grpc::Status Service::AddEntropy(Context*, const agent::v1::AddEntropyRequest* request,
+                                 agent::v1::Empty*) {
+    return to_status(add_entropy(request->data()));
+}
+
+grpc::Status Service::ConfigureNetwork(Context*, const agent::v1::ConfigureNetworkRequest* request,
+                                       agent::v1::Empty*) {
+    return to_status(configure_network(*request));
+}
+
+grpc::Status Service::PowerOff(Context*, const agent::v1::Empty*, agent::v1::Empty*) {
+    return to_status(power_off());
+}
+
+}  // namespace hako::init

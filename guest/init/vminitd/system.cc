@@ -1,0 +1,105 @@
+#include "init/vminitd/system.h"
+
+#include <fcntl.h>
+#include <linux/random.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ranges>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace hako::init {
+namespace {
+
+constexpr std::size_t kMinEntropy = 32, kMaxEntropy = 512;
+
+std::string first_line(const char* path) {
+    auto text = read_file(path).value_or("");
+    text.erase(std::min(text.find('\n'), text.size()));
+    return text;
+}
+
+// Last mounted first; what is busy becomes read-only, so that its file system is clean.
+void unmount_all() {
+    std::vector<std::string> targets;
+    std::istringstream lines(read_file("/proc/self/mounts").value_or(""));
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream fields(line);
+        std::string source, target;
+        fields >> source >> target;
+        if (target.starts_with("/run/")) targets.push_back(target);
+    }
+    for (const auto& target : targets | std::views::reverse)
+        if (::umount2(target.c_str(), UMOUNT_NOFOLLOW) != 0)
+            ::mount(nullptr, target.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
+}
+
+}  // namespace
+
+Result<agent::v1::InfoResponse> describe_guest() {
+    utsname names{};
+    struct sysinfo memory{};
+    if (::uname(&names) != 0 || ::sysinfo(&memory) != 0)
+        return fail_errno(errno, "cannot describe the guest");
+    agent::v1::InfoResponse info;
+    info.set_version(HAKO_VERSION);
+    info.set_kernel_release(names.release);
+    info.set_boot_id(first_line("/proc/sys/kernel/random/boot_id"));
+    info.set_memory_bytes(memory.totalram * memory.mem_unit);
+    info.set_cpus(static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
+    return info;
+}
+
+Result<void> set_time(const agent::v1::SetTimeRequest& request) {
+    if (request.nanoseconds() < 0 || request.nanoseconds() >= 1'000'000'000)
+        return fail(ErrorKind::invalid, "{} nanoseconds are not within a second",
+                    request.nanoseconds());
+    const timespec time{request.seconds(), request.nanoseconds()};
+    if (::clock_settime(CLOCK_REALTIME, &time) != 0)
+        return fail_errno(errno, "cannot set the clock");
+    return {};
+}
+
+Result<void> add_entropy(std::string_view data) {
+    if (data.size() < kMinEntropy || data.size() > kMaxEntropy)
+        return fail(ErrorKind::invalid, "entropy comes in {} to {} bytes, not {}", kMinEntropy,
+                    kMaxEntropy, data.size());
+    // struct rand_pool_info {int entropy_count; int buf_size; __u32 buf[];}
+    std::vector<int> pool(2 + (data.size() + sizeof(int) - 1) / sizeof(int));
+    pool[0] = static_cast<int>(data.size() * 8);
+    pool[1] = static_cast<int>(data.size());
+    std::memcpy(&pool[2], data.data(), data.size());
+    HAKO_TRY(const auto random, open_file("/dev/random", O_RDWR));
+    if (::ioctl(random.get(), RNDADDENTROPY, pool.data()) != 0 ||
+        ::ioctl(random.get(), RNDRESEEDCRNG) != 0)
+        return fail_errno(errno, "cannot add entropy");
+    return {};
+}
+
+Result<void> power_off() {
+    using namespace std::chrono_literals;
+    ::sync();
+    ::kill(-1, SIGKILL);  // all but us
+    std::this_thread::sleep_for(20ms);
+    unmount_all();
+    ::sync();
+    // QEMU's microvm has no power switch. With -no-reboot a reset ends it just as well, and a
+    // machine with a switch is started with -no-reboot too.
+    ::reboot(RB_AUTOBOOT);
+    return fail_errno(errno, "cannot power off");
+}
+
+}  // namespace hako::init

@@ -1,0 +1,19 @@
+// The guest as a machine: what it is, its clock, its entropy, its end.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+#include "proto/agent.pb.h"
+
+namespace hako::init {
+
+Result<agent::v1::InfoResponse> describe_guest();
+Result<void> set_time(const agent::v1::SetTimeRequest& request);
+// 32 to 512 bytes, credited as full entropy.
+Result<void> add_entropy(std::string_view data);
+// Kills all other processes, syncs, unmounts what can be unmounted and powers off. Does not return
+// in a VM.
+Result<void> power_off();
+
+}  // namespace hako::init
