@@ -165,7 +165,6 @@ private:
     // Downloads in a thread of its own, unpacks in this one.
     Result<LayerStore::Pending> download(const oci::Descriptor& layer, oci::BlobWriter& blob) {
         ByteChannel channel(kChannelBytes);
-        std::optional<Error> download_error;
         std::optional<Error> download_error =
             Error(ErrorKind::internal, "the download ended unexpectedly; see the daemon's log");
         auto downloader = start_thread("download", [&](std::stop_token) {
