@@ -27,7 +27,10 @@ inline std::string pack_tar(const std::vector<Entry>& entries, Packing packing =
     archive* writer = archive_write_new();
     archive_write_set_format_ustar(writer);
     archive_write_set_bytes_in_last_block(writer, 1);
-    if (packing == Packing::gzip) archive_write_add_filter_gzip(writer);
+    if (packing == Packing::gzip) {
+        archive_write_add_filter_gzip(writer);
+        archive_write_set_filter_option(writer, "gzip", "timestamp", nullptr);
+    }
     if (packing == Packing::zstd) archive_write_add_filter_zstd(writer);
     std::string buffer(16U << 20U, '\0');
     std::size_t used = 0;
