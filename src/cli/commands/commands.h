@@ -1,0 +1,36 @@
+// The commands, each made anew by every call: `hako rm` and `hako container rm` are two of them.
+#pragma once
+
+#include "cli/command.h"
+
+namespace hako::cli {
+
+Command attach_command();
+Command create_command();
+Command exec_command();
+Command inspect_command(std::string_view type);  // "container", "image", or "" for either
+Command kill_command();
+Command logs_command();
+Command ps_command(std::string name);
+Command restart_command();
+Command rm_command();
+Command run_command();
+Command start_command();
+Command stop_command();
+Command top_command();
+Command wait_command();
+
+Command images_command(std::string name);
+Command load_command();
+Command pull_command();
+Command rmi_command(std::string name);
+Command tag_command();
+
+Command info_command();
+Command version_command();
+Command kernel_command();  // a group
+Command system_command();  // a group
+Command completion_command();
+Command complete_command();  // hidden: what the shells' scripts ask
+
+}  // namespace hako::cli

@@ -1,0 +1,120 @@
+// hako inspect and hako top
+#include "cli/commands/commands.h"
+#include "cli/output/table.h"
+#include "cli/session.h"
+#include "cli/template/template.h"
+
+namespace hako::cli {
+namespace {
+
+struct Options {
+    std::string format, type;
+    bool size = false;
+};
+
+constexpr int kIndent = 4;
+
+// The object with the name: a container, or else an image.
+Result<Json> look_up(const Api& api, const Options& options, const std::string& name) {
+    if (options.type.empty() || options.type == "container") {
+        http::Query query;
+        if (options.size) query.add("size", "1");
+        auto found = api.get(fmt::format("/containers/{}/json", name), query);
+        if (found || options.type == "container" ||
+            found.error().kind() != ErrorKind::not_found)
+            return found;
+    }
+    auto found = api.get(fmt::format("/images/{}/json", name));
+    if (!found && found.error().kind() == ErrorKind::not_found && options.type.empty())
+        return fail(ErrorKind::not_found, "Error: No such object: {}", name);
+    return found;
+}
+
+Result<int> inspect(Session& session, const Options& options,
+                    const std::vector<std::string>& names) {
+    std::optional<Template> format;
+    if (!options.format.empty() && options.format != "json") {
+        HAKO_TRY(format, Template::parse(options.format));
+    }
+    HAKO_TRY(const auto* api, session.api());
+    Json found = Json::array();
+    std::string failures;
+    for (const auto& name : names) {
+        auto object = look_up(*api, options, name);
+        if (object) found.push_back(*std::move(object));
+        else failures += (failures.empty() ? "" : "\n") + object.error().message();
+    }
+    if (format) {
+        for (const auto& object : found) {
+            HAKO_TRY(const auto line, format->render(object));
+            session.io.print_line(line);
+        }
+    } else if (options.format == "json") {
+        session.io.print_line(dump_json(found));
+    } else {
+        // As dump_json(): bytes that are no UTF-8 do not end us.
+        session.io.print_line(
+            found.dump(kIndent, ' ', false, Json::error_handler_t::replace));
+    }
+    if (failures.empty()) return 0;
+    session.io.complain(failures);
+    return 1;
+}
+
+Result<int> top(Session& session, const std::vector<std::string>& arguments) {
+    HAKO_TRY(const auto* api, session.api());
+    http::Query query;
+    std::string ps_arguments;
+    for (std::size_t i = 1; i < arguments.size(); ++i)
+        ps_arguments += (i > 1 ? " " : "") + arguments[i];
+    if (!ps_arguments.empty()) query.add("ps_args", ps_arguments);
+    HAKO_TRY(const auto answer,
+             api->get(fmt::format("/containers/{}/top", arguments.front()), query));
+    std::vector<Row> rows;
+    HAKO_TRY(auto titles, json_field_or(answer, "Titles", Row()));
+    rows.push_back(std::move(titles));
+    HAKO_TRY(const auto processes, json_field_or(answer, "Processes", std::vector<Row>()));
+    rows.insert(rows.end(), processes.begin(), processes.end());
+    session.io.print(format_table(rows));
+    return 0;
+}
+
+}  // namespace
+
+Command inspect_command(std::string_view type) {
+    auto options = std::make_shared<Options>();
+    options->type = type;
+    Command command("inspect", type == "image"
+                                   ? "Display detailed information on one or more images"
+                               : type == "container"
+                                   ? "Display detailed information on one or more containers"
+                                   : "Return low-level information on containers and images");
+    command.option("-f,--format", options->format, "Format output: json, or a Go template");
+    if (type.empty()) {
+        command.option("--type", "string", "Only inspect objects of the type: container, image",
+                       [options](const std::string& value) -> Result<void> {
+                           if (value != "container" && value != "image")
+                               return fail(ErrorKind::invalid, "it is not container or image");
+                           options->type = value;
+                           return {};
+                       });
+    }
+    if (type != "image")
+        command.flag("-s,--size", options->size, "Display total file sizes of a container");
+    command.arguments(type == "image" ? "IMAGE [IMAGE...]" : "NAME|ID [NAME|ID...]", 1, kUnlimited,
+                      type == "image" ? Completes::images : Completes::containers);
+    command.action([options](Session& session, const auto& names) {
+        return inspect(session, *options, names);
+    });
+    return command;
+}
+
+Command top_command() {
+    Command command("top", "Display the running processes of a container");
+    command.arguments("CONTAINER [ps OPTIONS]", 1, kUnlimited, Completes::running_containers)
+        .stop_at_first_argument();
+    command.action(top);
+    return command;
+}
+
+}  // namespace hako::cli

@@ -1,0 +1,104 @@
+#include "cli/daemon.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include "base/fd.h"
+#include "base/process.h"
+#include "http/client.h"
+
+namespace hako::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kPollInterval{20};
+
+bool answers(const DaemonPaths& paths) {
+    const http::Client client(http::Endpoint::unix_socket(paths.socket()));
+    const auto pong = client.call({.target = "/_ping", .timeout = std::chrono::seconds(2)});
+    return pong.has_value();
+}
+
+// What the log says since `offset`, its last lines.
+std::string log_tail(const std::filesystem::path& log, std::uintmax_t offset) {
+    constexpr std::size_t kShown = 2000;
+    auto text = read_file(log);
+    if (!text || text->size() <= offset) return "it wrote nothing";
+    auto tail = text->substr(std::max<std::size_t>(
+        offset, text->size() > kShown ? text->size() - kShown : 0));
+    while (tail.ends_with('\n')) tail.pop_back();
+    return "it wrote:\n" + tail;
+}
+
+Result<Process> spawn_daemon(const DaemonPaths& paths) {
+    HAKO_TRY(const auto installation, Installation::find());
+    HAKO_CHECK(make_folders(paths.run, 0755));
+    HAKO_TRY(const auto log,
+             open_file(paths.log(), O_WRONLY | O_CREAT | O_APPEND, 0640));
+    const Command command{.argv = {installation.daemon(), "--root", paths.root, "--run", paths.run},
+                          .new_session = true};
+    return spawn(command, {{log.get(), STDOUT_FILENO}, {log.get(), STDERR_FILENO}});
+}
+
+}  // namespace
+
+Result<void> start_daemon(const DaemonPaths& paths, std::chrono::milliseconds deadline) {
+    std::error_code no_log_yet;
+    const auto size = std::filesystem::file_size(paths.log(), no_log_yet);
+    const auto offset = no_log_yet ? 0 : size;
+    auto spawned = spawn_daemon(paths);
+    if (!spawned) return fail(std::move(spawned.error()).context("cannot start the daemon"));
+    Process daemon = *std::move(spawned);
+
+    const auto end = Clock::now() + deadline;
+    while (Clock::now() < end) {
+        HAKO_TRY(const auto ended, daemon.wait(kPollInterval));
+        if (answers(paths)) {
+            daemon.release();
+            return {};
+        }
+        if (ended)
+            return fail(ErrorKind::unavailable, "the daemon ended at once ({}), {}",
+                        to_string(*ended), log_tail(paths.log(), offset));
+    }
+    (void)daemon.stop(std::chrono::seconds(2));
+    return fail(ErrorKind::deadline, "the daemon did not answer on {} within {} s, {}",
+                paths.socket().string(), deadline.count() / 1000, log_tail(paths.log(), offset));
+}
+
+Result<pid_t> daemon_pid(const DaemonPaths& paths) {
+    auto socket = connect_unix(paths.socket());
+    if (!socket)
+        return fail(ErrorKind::unavailable, "no daemon listens on {}", paths.socket().string());
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    if (::getsockopt(socket->get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return fail_errno(errno, "cannot tell who listens on {}", paths.socket().string());
+    const auto name = read_file(fmt::format("/proc/{}/comm", peer.pid));
+    if (!name || *name != "hakod\n")
+        return fail(ErrorKind::conflict,
+                    "{} is not held by a hakod of ours; use systemctl if systemd runs the daemon",
+                    paths.socket().string());
+    return peer.pid;
+}
+
+Result<void> stop_daemon(const DaemonPaths& paths, std::chrono::milliseconds deadline) {
+    HAKO_TRY(const auto pid, daemon_pid(paths));
+    HAKO_TRY(const auto identity, identify_process(pid));
+    if (::kill(pid, SIGTERM) != 0 && errno != ESRCH)
+        return fail_errno(errno, "cannot stop the daemon (process {})", pid);
+    const auto end = Clock::now() + deadline;
+    while (is_alive(identity)) {
+        if (Clock::now() >= end)
+            return fail(ErrorKind::deadline, "the daemon (process {}) did not end within {} s", pid,
+                        deadline.count() / 1000);
+        std::this_thread::sleep_for(kPollInterval);
+    }
+    return {};
+}
+
+}  // namespace hako::cli

@@ -1,0 +1,32 @@
+#include "cli/host.h"
+
+#include <cstdlib>
+
+namespace hako::cli {
+
+std::optional<std::string> environment(const char* name) {
+    const char* value = std::getenv(name);
+    if (value == nullptr || *value == '\0') return std::nullopt;
+    return value;
+}
+
+DaemonPaths DaemonPaths::from_environment() {
+    return {environment("HAKO_ROOT").value_or("/var/lib/hako"),
+            environment("HAKO_RUN").value_or("/run/hako")};
+}
+
+Result<HostChoice> choose_host(const std::vector<std::string>& flags, const DaemonPaths& paths) {
+    if (flags.size() > 1)
+        return fail(ErrorKind::invalid, "specify only one -H: a command talks to one daemon");
+    std::optional<std::string> named;
+    if (!flags.empty()) named = flags.front();
+    if (!named) named = environment("HAKO_HOST");
+    // HAKO_RUN asks for a daemon of ours, which a DOCKER_HOST for other tools must not override.
+    if (!named && !environment("HAKO_RUN")) named = environment("DOCKER_HOST");
+    if (!named) return HostChoice{http::Endpoint::unix_socket(paths.socket()), true};
+    HAKO_TRY(auto endpoint, http::Endpoint::parse(*named));
+    const bool own = endpoint.is_unix() && endpoint.path == paths.socket();
+    return HostChoice{std::move(endpoint), own};
+}
+
+}  // namespace hako::cli

@@ -1,0 +1,39 @@
+// Which daemon to talk to.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/paths.h"
+#include "base/result.h"
+#include "http/endpoint.h"
+
+namespace hako::cli {
+
+// Where our own daemon keeps its things: --root and --run, HAKO_ROOT and HAKO_RUN, else
+// /var/lib/hako and /run/hako.
+struct DaemonPaths {
+    std::filesystem::path root;
+    std::filesystem::path run;
+
+    static DaemonPaths from_environment();
+
+    std::filesystem::path socket() const { return Layout(root, run).socket(); }
+    std::filesystem::path log() const { return run / "hakod.log"; }
+    std::filesystem::path pid_file() const { return run / "hakod.pid"; }
+};
+
+struct HostChoice {
+    http::Endpoint endpoint;
+    bool own = false;  // the socket of DaemonPaths: that daemon is ours to start
+};
+
+// --host, HAKO_HOST, DOCKER_HOST, else the socket of our own daemon. unix:// and tcp:// only.
+Result<HostChoice> choose_host(const std::vector<std::string>& flags, const DaemonPaths& paths);
+
+// Empty variables count as unset.
+std::optional<std::string> environment(const char* name);
+
+}  // namespace hako::cli

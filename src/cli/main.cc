@@ -1,0 +1,89 @@
+#include "cli/main.h"
+
+#include "cli/commands/commands.h"
+#include "cli/session.h"
+#include "cli/version.h"
+
+namespace hako::cli {
+namespace {
+
+constexpr int kInternalError = 125;
+
+Command container_group() {
+    Command group("container", "Manage containers");
+    group.add(attach_command());
+    group.add(create_command());
+    group.add(exec_command());
+    group.add(inspect_command("container"));
+    group.add(kill_command());
+    group.add(logs_command());
+    for (const char* name : {"ls", "list", "ps"}) {
+        auto command = ps_command(name);
+        if (name != std::string_view("ls")) command.hidden();
+        group.add(std::move(command));
+    }
+    group.add(restart_command());
+    group.add(rm_command());
+    group.add(run_command());
+    group.add(start_command());
+    group.add(stop_command());
+    group.add(top_command());
+    group.add(wait_command());
+    return group;
+}
+
+Command image_group() {
+    Command group("image", "Manage images");
+    group.add(inspect_command("image"));
+    group.add(load_command());
+    group.add(images_command("ls"));
+    group.add(std::move(images_command("list").hidden()));
+    group.add(pull_command());
+    group.add(rmi_command("rm"));
+    group.add(std::move(rmi_command("remove").hidden()));
+    group.add(tag_command());
+    return group;
+}
+
+int run_guarded(const std::vector<std::string>& arguments, const Stdio& io) {
+    Session session(io, DaemonPaths::from_environment());
+    Command root = all_commands();
+    session.root = &root;
+    bool show_version = false;
+    root.option("-H,--host", session.host_flags, "Daemon to talk to: unix://PATH or tcp://HOST:PORT");
+    root.flag("-v,--version", show_version, "Print version information and quit");
+    root.action([&](Session&, const auto&) -> Result<int> {
+        io.print(show_version ? fmt::format("hako version {}\n", kVersion) : root.help());
+        return 0;
+    });
+    return root.run(session, arguments);
+}
+
+}  // namespace
+
+Command all_commands() {
+    Command root("hako", "Containers, each in a virtual machine of its own");
+    for (auto make : {run_command, create_command, start_command, exec_command, attach_command,
+                      logs_command, stop_command, restart_command, kill_command, wait_command,
+                      rm_command, top_command, pull_command, load_command, tag_command,
+                      container_group, image_group, kernel_command, system_command, info_command,
+                      version_command, completion_command, complete_command})
+        root.add(make());
+    root.add(ps_command("ps"));
+    root.add(images_command("images"));
+    root.add(rmi_command("rmi"));
+    root.add(inspect_command(""));
+    return root;
+}
+
+int run_program(const std::vector<std::string>& arguments, const Stdio& io) {
+    try {
+        return run_guarded(arguments, io);
+    } catch (const std::exception& error) {
+        // An answer in a shape that no daemon should send ends here.
+        io.complain(fmt::format("hako: the daemon's answer is not understood: {}", error.what()));
+        return kInternalError;
+    }
+}
+
+}  // namespace hako::cli

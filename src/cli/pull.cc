@@ -1,0 +1,26 @@
+#include "cli/pull.h"
+
+#include "cli/output/progress.h"
+
+namespace hako::cli {
+
+ImageName split_image_name(std::string_view text) {
+    if (const auto at = text.find('@'); at != std::string_view::npos)
+        return {std::string(text.substr(0, at)), std::string(text.substr(at + 1))};
+    const auto colon = text.rfind(':');
+    // A colon before a slash belongs to the registry's port.
+    if (colon == std::string_view::npos || text.find('/', colon) != std::string_view::npos)
+        return {std::string(text), "latest"};
+    return {std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
+}
+
+Result<void> pull_image(const Api& api, const PullRequest& request) {
+    const auto image = split_image_name(request.image);
+    http::Query query{{"fromImage", image.name}, {"tag", image.tag}};
+    if (!request.platform.empty()) query.add("platform", request.platform);
+    HAKO_TRY(const auto answer, api.stream("POST", "/images/create", query));
+    return show_progress(*answer, request.quiet ? ProgressView::quiet()
+                                                : ProgressView::on(request.progress));
+}
+
+}  // namespace hako::cli
