@@ -130,8 +130,7 @@ struct PathStat {
 struct CopyIn {
     std::string container;
     std::string path;  // an existing directory in the container
-    bool no_overwrite_dir_non_dir = false;
-    bool copy_uid_gid = false;
+    bool no_overwrite_dir_non_dir = false;  // neither replaces the other
 };
 
 // The shim hands these two answers on as they are (proto/shim.proto), so they come serialised.

@@ -34,7 +34,6 @@ constexpr std::string_view kJoin = "join";           // true: kContainerFd is se
 constexpr std::string_view kRoot = "root";           // a copy's root without a running container
 constexpr std::string_view kPath = "path";           // a copy's path
 constexpr std::string_view kStatOnly = "stat_only";
-constexpr std::string_view kKeepOwners = "keep_owners";
 constexpr std::string_view kKeepKinds = "keep_kinds";  // no directory replaces a file, and vice versa
 }  // namespace request
 

@@ -10,11 +10,11 @@
 namespace hako::init {
 
 struct CopyInOptions {
-    bool keep_owners = false;  // of the archive; else what is written belongs to root
-    bool keep_kinds = false;   // a directory does not replace something else, and vice versa
+    bool keep_kinds = false;  // a directory does not replace something else, and vice versa
 };
 
-// Reads a tar from fd into the existing directory `folder`. Entries outside of it are refused.
+// Reads a tar from fd into the existing directory `folder`; owners, modes, times and extended
+// attributes are the archive's. Entries that would lie outside of the folder are refused.
 Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions& options);
 
 // {"name","size","mode","mtime_ns","link_target"} of the path itself (no link is followed last).

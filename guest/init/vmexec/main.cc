@@ -115,7 +115,6 @@ Result<void> run_copy_in(const Json& request) {
     HAKO_CHECK(enter_copy_root(request));
     CopyInOptions options;
     HAKO_TRY(const auto path, json_field_or<std::string>(request, request::kPath, ""));
-    HAKO_TRY(options.keep_owners, json_field_or<bool>(request, request::kKeepOwners, false));
     HAKO_TRY(options.keep_kinds, json_field_or<bool>(request, request::kKeepKinds, false));
     return extract_tar(0, path, options);
 }

@@ -46,7 +46,6 @@ Result<void> copy_in(Guest& guest, grpc::ServerReader<agent::v1::CopyInRequest>&
     HAKO_TRY(auto launched, start_copy(guest, message.container(),
                                        {{request::kAction, action::kCopyIn},
                                         {request::kPath, message.path()},
-                                        {request::kKeepOwners, message.copy_uid_gid()},
                                         {request::kKeepKinds, message.no_overwrite_dir_non_dir()}},
                                        pipe.first.get(), -1));
     pipe.first.reset();

@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include <grpcpp/server.h>
+
 #include "base/fd.h"
 #include "base/result.h"
 #include "init/vminitd/service.h"

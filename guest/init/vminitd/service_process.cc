@@ -106,8 +106,7 @@ grpc::Status Service::Stdio(Context*, StdioStream* stream) {
     if (!process) return to_status(process);
     const auto streams = (*process)->claim_streams();
     if (!streams) return to_status(streams);
-    // The host learns that its output will not be lost.
-    stream->SendInitialMetadata();
+    stream->Write(agent::v1::StdioOutput());
     auto input = start_thread("stdin", [&](const std::stop_token&) { pump_input(*stream, **streams); });
     pump_output(*stream, **streams);
     (*process)->finish_output();

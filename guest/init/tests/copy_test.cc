@@ -1,0 +1,202 @@
+// Files in and out of containers.
+#include <archive.h>
+#include <archive_entry.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "init/tests/agent_fixture.h"
+
+namespace hako::init {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TextReader : public Reader {
+public:
+    explicit TextReader(std::string text) : text_(std::move(text)) {}
+    Result<std::size_t> read(std::span<std::byte> buffer) override {
+        const auto size = std::min(buffer.size(), text_.size() - used_);
+        std::copy_n(as_bytes(text_).data() + used_, size, buffer.data());
+        used_ += size;
+        return size;
+    }
+
+private:
+    std::string text_;
+    std::size_t used_ = 0;
+};
+
+class TextWriter : public Writer {
+public:
+    Result<void> write(std::span<const std::byte> data) override {
+        text += as_text(data);
+        return {};
+    }
+    std::string text;
+};
+
+struct Item {
+    std::string name;
+    unsigned mode;
+    std::string content;  // or a link's target
+    unsigned uid = 0;
+};
+
+la_ssize_t append(::archive*, void* text, const void* data, std::size_t size) {
+    static_cast<std::string*>(text)->append(static_cast<const char*>(data), size);
+    return static_cast<la_ssize_t>(size);
+}
+
+std::string make_tar(const std::vector<Item>& items) {
+    std::string tar;
+    auto* writer = ::archive_write_new();
+    ::archive_write_set_format_pax(writer);
+    ::archive_write_open(writer, &tar, nullptr, append, nullptr);
+    for (const auto& item : items) {
+        auto* entry = ::archive_entry_new();
+        ::archive_entry_set_pathname(entry, item.name.c_str());
+        ::archive_entry_set_mode(entry, item.mode);
+        ::archive_entry_set_uid(entry, item.uid);
+        ::archive_entry_set_mtime(entry, 1'000'000'000, 500);
+        if (S_ISLNK(item.mode)) ::archive_entry_set_symlink(entry, item.content.c_str());
+        else ::archive_entry_set_size(entry, static_cast<la_int64_t>(item.content.size()));
+        ::archive_write_header(writer, entry);
+        if (S_ISREG(item.mode)) ::archive_write_data(writer, item.content.data(), item.content.size());
+        ::archive_entry_free(entry);
+    }
+    ::archive_write_free(writer);
+    return tar;
+}
+
+std::map<std::string, std::string> read_tar(const std::string& tar) {
+    std::map<std::string, std::string> items;
+    auto* reader = ::archive_read_new();
+    ::archive_read_support_format_tar(reader);
+    EXPECT_EQ(::archive_read_open_memory(reader, tar.data(), tar.size()), ARCHIVE_OK);
+    ::archive_entry* entry = nullptr;
+    while (::archive_read_next_header(reader, &entry) == ARCHIVE_OK) {
+        std::string content(static_cast<std::size_t>(::archive_entry_size(entry)), '\0');
+        ::archive_read_data(reader, content.data(), content.size());
+        if (const char* link = ::archive_entry_symlink(entry)) content = fmt::format("-> {}", link);
+        if (const char* link = ::archive_entry_hardlink(entry)) content = fmt::format("= {}", link);
+        items[::archive_entry_pathname(entry)] = content;
+    }
+    ::archive_read_free(reader);
+    return items;
+}
+
+class CopyTest : public AgentTest {
+protected:
+    Result<void> copy_in(const std::string& path, const std::vector<Item>& items, bool keep = false) {
+        TextReader tar(make_tar(items));
+        return agent().copy_in({kContainer, path, keep}, tar);
+    }
+    Result<std::map<std::string, std::string>> copy_out(const std::string& path) {
+        TextWriter tar;
+        guest::PathStat stat;
+        HAKO_CHECK(agent().copy_out(
+            kContainer, path,
+            [&](const guest::PathStat& told) {
+                stat = told;
+                return Result<void>();
+            },
+            tar));
+        EXPECT_FALSE(stat.name.empty());
+        return read_tar(tar.text);
+    }
+};
+
+TEST_F(CopyTest, AFolderGoesInAndComesOut) {
+    run_sleeper();
+    const std::string large(3'000'000, 'x');
+    const auto copied = copy_in("/home", {{"a/", S_IFDIR | 0750, "", 1001},
+                                          {"a/file", S_IFREG | 0640, "hello", 1001},
+                                          {"a/large", S_IFREG | 0644, large},
+                                          {"a/deep/er/file", S_IFREG | 0644, "deep"},
+                                          {"a/link", S_IFLNK | 0777, "file"},
+                                          {"a/caf\xc3\xa9", S_IFREG | 0644, "e"}});
+    ASSERT_TRUE(copied) << copied.error().message();
+    EXPECT_EQ(output_of(process_spec({"stat", "-c", "%u:%a:%Y", "/home/a", "/home/a/file"}), "p"),
+              "1001:750:1000000000\n1001:640:1000000000\n");
+    const auto out = copy_out("/home/a");
+    ASSERT_TRUE(out) << out.error().message();
+    EXPECT_EQ(out->at("a/file"), "hello");
+    EXPECT_TRUE(out->at("a/large") == large);
+    EXPECT_EQ(out->at("a/deep/er/file"), "deep");
+    EXPECT_EQ(out->at("a/link"), "-> file");
+    EXPECT_TRUE(out->contains("a/caf\xc3\xa9"));
+    EXPECT_EQ(out->size(), 8U);
+}
+
+TEST_F(CopyTest, HardLinksStayLinks) {
+    run_sleeper();
+    ASSERT_EQ(output_of(script("cd /home && echo x > one && ln one two"), "p"), "");
+    const auto out = copy_out("/home");
+    ASSERT_TRUE(out) << out.error().message();
+    EXPECT_EQ(out->at("home/one"), "x\n");
+    EXPECT_EQ(out->at("home/two"), "= home/one");
+}
+
+TEST_F(CopyTest, APathIsDescribed) {
+    run_sleeper();
+    const auto file = agent().stat_path(kContainer, "/etc/passwd");
+    ASSERT_TRUE(file) << file.error().message();
+    EXPECT_EQ(file->name, "passwd");
+    EXPECT_EQ(file->size, fs::file_size(rootfs() / "etc/passwd"));
+    EXPECT_TRUE(S_ISREG(file->mode));
+    const auto link = agent().stat_path(kContainer, "/bin/sh");
+    EXPECT_EQ(link->link_target, "busybox");
+    EXPECT_EQ(agent().stat_path(kContainer, "/")->name, "/");
+    const auto missing = agent().stat_path(kContainer, "/nope");
+    ASSERT_FALSE(missing);
+    EXPECT_EQ(missing.error().kind(), ErrorKind::not_found);
+}
+
+TEST_F(CopyTest, NoPathLeadsOutOfTheContainer) {
+    const auto outside = state() / "outside";
+    fs::create_directories(outside);
+    ASSERT_TRUE(write_file(outside / "secret", "secret"));
+    fs::create_directory_symlink(outside, rootfs() / "trap");
+    fs::create_directory_symlink("../../../../../../../..", rootfs() / "up");
+    run_sleeper();
+    (void)copy_in("/trap", {{"file", S_IFREG | 0644, "x"}});
+    (void)copy_in("/", {{"trap/file", S_IFREG | 0644, "x"}});
+    EXPECT_FALSE(fs::exists(outside / "file"));
+    EXPECT_FALSE(copy_in("/home", {{"../../escaped", S_IFREG | 0644, "x"}}));
+    EXPECT_TRUE(copy_in("/up", {{"from-up", S_IFREG | 0644, "x"}}));
+    EXPECT_TRUE(fs::exists(rootfs() / "from-up"));
+    EXPECT_FALSE(agent().stat_path(kContainer, "/trap/secret"));
+}
+
+TEST_F(CopyTest, AStoppedContainersFilesCanBeCopied) {
+    create_container(container_spec());
+    ASSERT_TRUE(copy_in("/home", {{"file", S_IFREG | 0644, "x"}}));
+    EXPECT_TRUE(fs::exists(rootfs() / "home/file"));
+    EXPECT_EQ(copy_out("/home/file")->at("file"), "x");
+}
+
+TEST_F(CopyTest, KindsAreKeptWhenAskedFor) {
+    run_sleeper();
+    ASSERT_TRUE(copy_in("/home", {{"a/b", S_IFREG | 0644, "x"}}));
+    EXPECT_FALSE(copy_in("/home", {{"a", S_IFREG | 0644, "file"}}, true));
+    EXPECT_FALSE(copy_in("/home", {{"a/b/", S_IFDIR | 0755, ""}}, true));
+    EXPECT_TRUE(copy_in("/home", {{"a", S_IFREG | 0644, "file"}}, false));
+    EXPECT_EQ(copy_out("/home/a")->at("a"), "file");
+}
+
+TEST_F(CopyTest, BadArchivesAndPlacesAreErrors) {
+    run_sleeper();
+    TextReader garbage(std::string(4096, '!'));
+    const auto refused = agent().copy_in({kContainer, "/home"}, garbage);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), ErrorKind::invalid);
+    EXPECT_EQ(copy_in("/nope", {}).error().kind(), ErrorKind::not_found);
+    EXPECT_EQ(copy_in("/etc/passwd", {}).error().kind(), ErrorKind::invalid);
+    EXPECT_EQ(copy_out("/nope").error().kind(), ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace hako::init

@@ -1,0 +1,302 @@
+#include "guest/agent_client.h"
+
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/grpcpp.h>
+
+#include "guest/messages.h"
+#include "guest/status.h"
+#include "guest/stdio_impl.h"
+#include "proto/agent.grpc.pb.h"
+
+namespace hako::guest {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kMaxMessage = 4 << 20;
+constexpr std::size_t kMaxData = 64 * kKiB;
+// Short calls. A guest under emulation on a busy host is slow, not dead.
+constexpr auto kDeadline = 60s;
+// A container's end may wait for processes that do not die at once.
+constexpr auto kLongDeadline = 120s;
+
+void set_deadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
+}
+
+agent::v1::ProcessRequest to_request(const ProcessId& id) {
+    agent::v1::ProcessRequest request;
+    request.set_container(id.container);
+    request.set_process(id.process);
+    return request;
+}
+
+agent::v1::ContainerRequest to_request(const std::string& container) {
+    agent::v1::ContainerRequest request;
+    request.set_container(container);
+    return request;
+}
+
+Result<void> to_result(const grpc::Status& status) {
+    return status.ok() ? Result<void>() : fail(to_error(status));
+}
+
+}  // namespace
+
+struct AgentClient::Impl {
+    explicit Impl(std::shared_ptr<grpc::Channel> channel)
+        : stub(agent::v1::Agent::NewStub(std::move(channel))) {}
+
+    // One unary call with a deadline.
+    template <typename Method, typename Request, typename Response>
+    Result<void> call(Method method, const Request& request, Response& response,
+                      std::chrono::milliseconds timeout = kDeadline) {
+        grpc::ClientContext context;
+        set_deadline(context, timeout);
+        return to_result(((*stub).*method)(&context, request, &response));
+    }
+    template <typename Method, typename Request>
+    Result<void> call(Method method, const Request& request,
+                      std::chrono::milliseconds timeout = kDeadline) {
+        agent::v1::Empty response;
+        return call(method, request, response, timeout);
+    }
+
+    std::unique_ptr<agent::v1::Agent::Stub> stub;
+};
+
+using Stub = agent::v1::Agent::Stub;
+
+Result<std::unique_ptr<AgentClient>> AgentClient::connect(Fd channel) {
+    if (!channel) return fail(ErrorKind::invalid, "the agent's channel is not open");
+    // gRPC takes the descriptor as it is and would block in it.
+    HAKO_CHECK(set_nonblocking(channel.get(), true));
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxMessage);
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    auto impl = std::make_unique<Impl>(
+        grpc::CreateCustomInsecureChannelFromFd("vm", channel.release(), arguments));
+    return std::unique_ptr<AgentClient>(new AgentClient(std::move(impl)));
+}
+
+AgentClient::AgentClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AgentClient::~AgentClient() = default;
+
+Result<GuestInfo> AgentClient::info(std::chrono::milliseconds timeout) {
+    agent::v1::InfoResponse response;
+    HAKO_CHECK(impl_->call(&Stub::Info, agent::v1::InfoRequest(), response, timeout));
+    return GuestInfo{response.version(), response.kernel_release(), response.boot_id(),
+                     response.memory_bytes(), response.cpus()};
+}
+
+Result<void> AgentClient::mount(std::span<const Mount> mounts) {
+    agent::v1::MountRequest request;
+    for (const auto& mount : mounts) *request.add_mounts() = to_message(mount);
+    return impl_->call(&Stub::Mount, request);
+}
+
+Result<void> AgentClient::unmount(const std::string& target) {
+    agent::v1::UnmountRequest request;
+    request.set_target(target);
+    return impl_->call(&Stub::Unmount, request);
+}
+
+Result<void> AgentClient::sync() {
+    return impl_->call(&Stub::Sync, agent::v1::Empty(), kLongDeadline);
+}
+
+Result<void> AgentClient::set_time(WallTime time) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+    agent::v1::SetTimeRequest request;
+    request.set_seconds(seconds.time_since_epoch().count());
+    request.set_nanoseconds(static_cast<std::int32_t>((time - seconds).count()));
+    return impl_->call(&Stub::SetTime, request);
+}
+
+Result<void> AgentClient::add_entropy(std::span<const std::byte> data) {
+    agent::v1::AddEntropyRequest request;
+    request.set_data(data.data(), data.size());
+    return impl_->call(&Stub::AddEntropy, request);
+}
+
+Result<void> AgentClient::configure_network(const Network& network) {
+    return impl_->call(&Stub::ConfigureNetwork, to_message(network));
+}
+
+Result<void> AgentClient::create_container(const Container& container) {
+    agent::v1::CreateContainerRequest request;
+    request.set_container(container.id);
+    request.set_spec(container.config);
+    for (const auto& [path, content] : container.files) (*request.mutable_files())[path] = content;
+    return impl_->call(&Stub::CreateContainer, request);
+}
+
+Result<void> AgentClient::delete_container(const std::string& container) {
+    return impl_->call(&Stub::DeleteContainer, to_request(container), kLongDeadline);
+}
+
+Result<void> AgentClient::create_process(const ProcessSpec& spec) {
+    agent::v1::CreateProcessRequest request;
+    request.set_container(spec.id.container);
+    request.set_process(spec.id.process);
+    request.set_spec(spec.process);
+    request.set_seccomp_bpf(spec.seccomp_bpf);
+    request.set_stdin(spec.open_stdin);
+    return impl_->call(&Stub::CreateProcess, request);
+}
+
+Result<int> AgentClient::start_process(const ProcessId& id) {
+    agent::v1::StartProcessResponse response;
+    HAKO_CHECK(impl_->call(&Stub::StartProcess, to_request(id), response));
+    return response.pid();
+}
+
+Result<void> AgentClient::signal(const ProcessId& id, int number, bool all) {
+    agent::v1::SignalRequest request;
+    request.set_container(id.container);
+    request.set_process(id.process);
+    request.set_signal(number);
+    request.set_all(all);
+    return impl_->call(&Stub::Signal, request);
+}
+
+Result<void> AgentClient::resize(const ProcessId& id, unsigned columns, unsigned rows) {
+    agent::v1::ResizeRequest request;
+    request.set_container(id.container);
+    request.set_process(id.process);
+    request.set_columns(columns);
+    request.set_rows(rows);
+    return impl_->call(&Stub::Resize, request);
+}
+
+Result<ProcessExit> AgentClient::wait(const ProcessId& id, std::stop_token stop) {
+    grpc::ClientContext context;
+    const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+    agent::v1::ExitStatus response;
+    HAKO_CHECK(to_result(impl_->stub->Wait(&context, to_request(id), &response)));
+    return from_message(response);
+}
+
+Result<void> AgentClient::delete_process(const ProcessId& id) {
+    return impl_->call(&Stub::DeleteProcess, to_request(id));
+}
+
+Result<Stdio> AgentClient::stdio(const ProcessId& id) {
+    auto impl = std::make_unique<Stdio::Impl>();
+    impl->stream = impl_->stub->Stdio(&impl->context);
+    agent::v1::StdioInput first;
+    first.set_container(id.container);
+    first.set_process(id.process);
+    impl->stream->Write(first);
+    agent::v1::StdioOutput accepted;
+    if (impl->stream->Read(&accepted)) return Stdio(std::move(impl));
+    const auto status = impl->finish();
+    return status.ok() ? fail(ErrorKind::corrupt, "the guest refused the streams without a reason")
+                       : fail(to_error(status));
+}
+
+Result<std::string> AgentClient::statistics(const std::string& container) {
+    agent::v1::StatisticsResponse response;
+    HAKO_CHECK(impl_->call(&Stub::Statistics, to_request(container), response));
+    return response.SerializeAsString();
+}
+
+Result<std::string> AgentClient::list_processes(const std::string& container) {
+    agent::v1::ListProcessesResponse response;
+    HAKO_CHECK(impl_->call(&Stub::ListProcesses, to_request(container), response));
+    return response.SerializeAsString();
+}
+
+Result<void> AgentClient::copy_in(const CopyIn& where, Reader& tar, std::stop_token stop) {
+    grpc::ClientContext context;
+    const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+    agent::v1::Empty response;
+    const auto writer = impl_->stub->CopyIn(&context, &response);
+    agent::v1::CopyInRequest message;
+    message.set_container(where.container);
+    message.set_path(where.path);
+    message.set_no_overwrite_dir_non_dir(where.no_overwrite_dir_non_dir);
+    std::vector<std::byte> buffer(kMaxData);
+    // A failed write means that the guest has ended the call: Finish tells why.
+    for (bool open = writer->Write(message); open; open = writer->Write(message)) {
+        const auto got = tar.read(buffer);
+        if (!got) {
+            context.TryCancel();
+            (void)writer->Finish();
+            return fail(got.error());
+        }
+        if (*got == 0) break;
+        message.Clear();
+        message.set_data(buffer.data(), *got);
+    }
+    writer->WritesDone();
+    return to_result(writer->Finish());
+}
+
+Result<void> AgentClient::copy_out(const std::string& container, const std::string& path,
+                                   const std::function<Result<void>(const PathStat&)>& on_stat,
+                                   Writer& tar, std::stop_token stop) {
+    grpc::ClientContext context;
+    const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+    agent::v1::CopyOutRequest request;
+    request.set_container(container);
+    request.set_path(path);
+    const auto reader = impl_->stub->CopyOut(&context, request);
+    agent::v1::DataChunk chunk;
+    bool first = true;
+    while (reader->Read(&chunk)) {
+        const auto taken = first ? on_stat(from_message(chunk.stat())) : tar.write(as_bytes(chunk.data()));
+        first = false;
+        if (taken) continue;
+        context.TryCancel();
+        (void)reader->Finish();
+        return taken;
+    }
+    HAKO_CHECK(to_result(reader->Finish()));
+    if (first) return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
+    return {};
+}
+
+Result<PathStat> AgentClient::stat_path(const std::string& container, const std::string& path) {
+    grpc::ClientContext context;
+    set_deadline(context, kDeadline);
+    agent::v1::CopyOutRequest request;
+    request.set_container(container);
+    request.set_path(path);
+    request.set_stat_only(true);
+    const auto reader = impl_->stub->CopyOut(&context, request);
+    agent::v1::DataChunk chunk;
+    const bool told = reader->Read(&chunk) && chunk.has_stat();
+    agent::v1::DataChunk rest;
+    while (reader->Read(&rest)) {}
+    HAKO_CHECK(to_result(reader->Finish()));
+    if (!told) return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
+    return from_message(chunk.stat());
+}
+
+Result<void> AgentClient::events(const std::function<void(const Event&)>& on_event,
+                                 std::stop_token stop) {
+    grpc::ClientContext context;
+    const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+    const auto reader = impl_->stub->Events(&context, agent::v1::Empty());
+    agent::v1::Event message;
+    while (reader->Read(&message)) {
+        Event event;
+        event.container = message.container();
+        event.oom = message.has_oom();
+        event.process = message.exit().process();
+        event.exit = from_message(message.exit().status());
+        on_event(event);
+    }
+    const auto status = reader->Finish();
+    return stop.stop_requested() ? Result<void>() : to_result(status);
+}
+
+Result<void> AgentClient::power_off() {
+    const auto done = impl_->call(&Stub::PowerOff, agent::v1::Empty());
+    if (!done && done.error().kind() != ErrorKind::unavailable) return done;
+    return {};
+}
+
+}  // namespace hako::guest
