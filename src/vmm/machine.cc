@@ -233,6 +233,7 @@ Result<Fd> Machine::take_agent_channel(milliseconds deadline) {
 }
 
 pid_t Machine::pid() const { return impl_->pid_; }
+int Machine::end_fd() const { return impl_->pidfd_.get(); }
 
 Result<std::optional<MachineEnd>> Machine::wait(std::optional<milliseconds> timeout) {
     return impl_->wait(timeout);

@@ -54,6 +54,8 @@ public:
     Result<Fd> take_agent_channel(std::chrono::milliseconds deadline);
 
     pid_t pid() const;
+    // Readable once QEMU has ended, for poll(2).
+    int end_fd() const;
     // Nullopt when it still runs after the time-out; no time-out waits for ever.
     Result<std::optional<MachineEnd>> wait(std::optional<std::chrono::milliseconds> timeout = {});
     // Asks QEMU to quit, waits for the grace time, then kills. The guest is not asked: that is the

@@ -1,0 +1,144 @@
+#include "vmm/qemu/arguments.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace hako::vmm {
+namespace {
+
+MachineSpec small_machine() {
+    return {.id = "0123456789abcdef0123456789abcdef",
+            .kernel = "/share/vmlinux",
+            .initramfs = "/share/initramfs.cpio",
+            .memory_bytes = 256 * kMiB,
+            .cpus = 2,
+            .tsc_khz = 2'500'000};
+}
+
+// One argument with its value a line.
+std::string argument_lines(const QemuLaunch& launch) {
+    std::string text;
+    for (const auto& word : launch.command.argv) {
+        if (!text.empty()) text += word.starts_with('-') ? '\n' : ' ';
+        text += word;
+    }
+    return text;
+}
+
+std::string lines_of(const MachineSpec& spec) {
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    return launch ? argument_lines(*launch) : launch.error().message();
+}
+
+TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
+    auto spec = small_machine();
+    spec.kernel_arguments = {"loglevel=7"};
+    spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
+    EXPECT_EQ(lines_of(spec), R"(/usr/bin/qemu-system-x86_64
+-name hako-0123456789ab
+-nodefaults
+-no-user-config
+-nographic
+-no-reboot
+-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+-machine microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off
+-global virtio-mmio.force-legacy=false
+-accel tcg,tb-size=128
+-cpu max
+-m 256M
+-smp 2
+-kernel /share/vmlinux
+-initrd /share/initramfs.cpio
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off pci=off hako.agent=serial tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9
+-chardev socket,id=qmp,fd=3
+-mon chardev=qmp,mode=control
+-chardev socket,id=console,fd=4
+-serial chardev:console
+-chardev socket,id=agent,fd=5
+-device virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=2
+-device virtserialport,chardev=agent,name=hako.agent
+-object rng-builtin,id=rng
+-device virtio-rng-device,bus=virtio-mmio-bus.1,rng=rng
+-device virtio-balloon-device,bus=virtio-mmio-bus.2,free-page-reporting=on
+-add-fd fd=6,set=6
+-blockdev node-name=disk0,read-only=off,driver=raw,discard=unmap,file.discard=unmap,file.filename=/dev/fdset/6,file.driver=file
+-device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
+}
+
+TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
+    const auto folder = TempDir::create();
+    ASSERT_TRUE(folder);
+    const auto metadata = folder->path() / "metadata";
+    const auto data = folder->path() / "data";
+    ASSERT_TRUE(write_file(metadata, std::string(4096, 'm')));
+    ASSERT_TRUE(write_file(data, std::string(8192, 'd')));
+
+    auto spec = small_machine();
+    spec.accelerator = Accelerator::kvm;
+    spec.channel = AgentChannel::vsock;
+    spec.vsock_cid = 77;
+    spec.disks = {{.serial = "rootfs", .extents = {metadata, data}, .read_only = true}};
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_TRUE(launch) << launch.error().message();
+    const auto text = argument_lines(*launch);
+    EXPECT_EQ(text.substr(text.find("-accel")), R"(-accel kvm
+-cpu host
+-m 256M
+-smp 2
+-kernel /share/vmlinux
+-initrd /share/initramfs.cpio
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off pci=off hako.agent=vsock virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9
+-chardev socket,id=qmp,fd=3
+-mon chardev=qmp,mode=control
+-chardev socket,id=console,fd=4
+-serial chardev:console
+-device vhost-vsock-device,bus=virtio-mmio-bus.0,guest-cid=77
+-object rng-builtin,id=rng
+-device virtio-rng-device,bus=virtio-mmio-bus.1,rng=rng
+-device virtio-balloon-device,bus=virtio-mmio-bus.2,free-page-reporting=on
+-add-fd fd=6,set=6
+-add-fd fd=7,set=7
+-add-fd fd=8,set=8
+-blockdev node-name=disk0,read-only=on,driver=vmdk,file.filename=/dev/fdset/8,file.driver=file
+-device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=rootfs)");
+
+    ASSERT_EQ(launch->files.size(), 3U);
+    EXPECT_EQ(launch->files[0].path, metadata);
+    EXPECT_EQ(launch->files[1].path, data);
+    EXPECT_TRUE(launch->files[2].path.empty());
+    EXPECT_EQ(launch->files[2].text, R"(# Disk DescriptorFile
+version=1
+CID=00000001
+parentCID=ffffffff
+createType="monolithicFlat"
+RW 8 FLAT "/dev/fdset/6" 0
+RW 16 FLAT "/dev/fdset/7" 0
+)");
+}
+
+TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {
+    auto spec = small_machine();
+    for (const auto* serial : {"a", "b", "c", "d", "e"})
+        spec.disks.push_back({.serial = serial, .extents = {"/x"}});
+    EXPECT_EQ(lines_of(spec), "a VM has at most 4 disks, not 5");
+}
+
+TEST(ArgumentsTest, RefusesExtentsThatCannotBeJoined) {
+    const auto folder = TempDir::create();
+    ASSERT_TRUE(folder);
+    const auto odd = folder->path() / "odd";
+    ASSERT_TRUE(write_file(odd, std::string(100, 'x')));
+    auto spec = small_machine();
+    spec.disks = {{.serial = "d", .extents = {odd, odd}, .read_only = true}};
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_FALSE(launch);
+    EXPECT_EQ(launch.error().kind(), ErrorKind::invalid);
+    spec.disks[0].extents = {folder->path() / "missing", odd};
+    EXPECT_EQ(qemu_launch(spec, "/usr/bin/qemu-system-x86_64").error().kind(),
+              ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace hako::vmm
