@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <csignal>
+#include <optional>
 #include <random>
 
 namespace hako::engine {

@@ -1,4 +1,5 @@
 // What is not about one container: images in use, kernels, the host.
+#include <fcntl.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -89,7 +90,7 @@ Result<SystemInfo> Engine::system_info() const {
     }
     HAKO_TRY(const auto images, context_->images->list());
     info.images = static_cast<int>(images.size());
-    if (const auto verdict = context_->accelerator.lock(); *verdict) {
+    if (auto verdict = context_->accelerator.lock(); *verdict) {
         info.accelerator = vmm::to_string((*verdict)->accelerator);
         info.accelerator_reason = (*verdict)->reason;
     }

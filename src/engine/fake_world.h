@@ -1,0 +1,289 @@
+// For tests: an engine whose virtual machines are a few variables in memory. The machines outlive
+// the engine, as real ones do, so that a test can end one daemon and start the next.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <csignal>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/fd.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "runtime/log_file.h"
+
+namespace hako::engine {
+
+// What one process of a fake machine does and did.
+struct FakeProcess {
+    bool started = false;
+    std::optional<runtime::ExitRecord> exit;
+    std::string input;
+    bool input_closed = false;
+    std::filesystem::path log;
+};
+
+class FakeSandbox {
+public:
+    explicit FakeSandbox(runtime::SandboxSpec sandbox_spec) : spec(std::move(sandbox_spec)) {
+        add("", spec.log);
+    }
+
+    void add(const std::string& process, const std::filesystem::path& log) {
+        const std::lock_guard lock(mutex);
+        processes[process].log = log;
+        EXPECT_TRUE(runtime::LogWriter::open(log));
+    }
+    void say(const std::string& process, std::string_view text) {
+        const std::lock_guard lock(mutex);
+        auto writer = runtime::LogWriter::open(processes[process].log);
+        EXPECT_TRUE(writer && writer->append(runtime::LogStream::out, as_bytes(text)));
+    }
+    void finish(const std::string& process, int code, const std::string& reason = "") {
+        const std::lock_guard lock(mutex);
+        FakeProcess& ended = processes[process];
+        if (ended.exit) return;
+        ended.exit = runtime::ExitRecord{.code = code, .exited_at = now(), .reason = reason};
+        if (auto writer = runtime::LogWriter::open(ended.log)) EXPECT_TRUE(writer->finish());
+        if (process.empty()) EXPECT_TRUE(runtime::write_exit_record(spec.exit_record, *ended.exit));
+        changed.notify_all();
+    }
+    // kill -9 of the shim and its machine.
+    void lose() {
+        const std::lock_guard lock(mutex);
+        lost = true;
+        changed.notify_all();
+    }
+
+    const runtime::SandboxSpec spec;
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::map<std::string, FakeProcess> processes;
+    bool lost = false;
+    bool ignores_sigterm = false;
+};
+
+// The machines of a host, and what shall go wrong with them.
+struct FakeWorld {
+    std::mutex mutex;
+    std::map<std::string, std::shared_ptr<FakeSandbox>> sandboxes;  // by the container's id
+    std::function<Result<void>(const runtime::SandboxSpec&)> on_ready;
+    std::function<Result<void>(const std::string& process)> on_start;
+    bool ignores_sigterm = false;
+    int cleanups = 0;
+
+    std::shared_ptr<FakeSandbox> find(const std::string& id) {
+        const std::lock_guard lock(mutex);
+        const auto found = sandboxes.find(id);
+        return found == sandboxes.end() ? nullptr : found->second;
+    }
+};
+
+class FakeInput : public runtime::InputStream {
+public:
+    FakeInput(std::shared_ptr<FakeSandbox> sandbox, std::string process)
+        : sandbox_(std::move(sandbox)), process_(std::move(process)) {}
+    Result<void> write(std::span<const std::byte> data) override {
+        const std::lock_guard lock(sandbox_->mutex);
+        sandbox_->processes[process_].input += as_text(data);
+        return {};
+    }
+    Result<void> close() override {
+        const std::lock_guard lock(sandbox_->mutex);
+        sandbox_->processes[process_].input_closed = true;
+        return {};
+    }
+
+private:
+    std::shared_ptr<FakeSandbox> sandbox_;
+    std::string process_;
+};
+
+class FakeShim : public runtime::ShimClient {
+public:
+    FakeShim(FakeWorld& world, std::shared_ptr<FakeSandbox> sandbox)
+        : world_(world), sandbox_(std::move(sandbox)) {}
+
+    Result<vmm::Accelerator> ready(std::stop_token) override {
+        if (world_.on_ready) HAKO_CHECK(world_.on_ready(sandbox_->spec));
+        return vmm::Accelerator::tcg;
+    }
+    Result<runtime::StartedProcess> start(std::string_view process) override {
+        const std::string id(process);
+        if (world_.on_start) HAKO_CHECK(world_.on_start(id));
+        const std::lock_guard lock(sandbox_->mutex);
+        sandbox_->processes[id].started = true;
+        return runtime::StartedProcess{.pid = 7, .started_at = now()};
+    }
+    Result<void> exec(const runtime::ExecSpec& exec) override {
+        sandbox_->add(exec.id, sandbox_->spec.exec_log(exec.id));
+        return {};
+    }
+    Result<void> signal(std::string_view process, int number, bool) override {
+        if (number == SIGKILL || (number == SIGTERM && !world_.ignores_sigterm))
+            sandbox_->finish(std::string(process), 128 + number);
+        return {};
+    }
+    Result<void> resize(std::string_view, std::uint32_t, std::uint32_t) override { return {}; }
+    Result<std::unique_ptr<runtime::InputStream>> open_input(std::string_view process) override {
+        return std::make_unique<FakeInput>(sandbox_, std::string(process));
+    }
+    Result<runtime::ExitRecord> wait(std::string_view process, std::stop_token stop) override {
+        std::unique_lock lock(sandbox_->mutex);
+        FakeProcess& waited = sandbox_->processes[std::string(process)];
+        sandbox_->changed.wait(lock, stop, [&] { return waited.exit || sandbox_->lost; });
+        if (waited.exit) return *waited.exit;
+        if (sandbox_->lost) return fail(ErrorKind::unavailable, "the shim is gone");
+        return fail(ErrorKind::cancelled, "stopped");
+    }
+    Result<runtime::SandboxState> state() override {
+        const std::lock_guard lock(sandbox_->mutex);
+        runtime::SandboxState state{.qemu_pid = 4711};
+        for (const auto& [id, process] : sandbox_->processes)
+            state.processes.push_back(
+                {.id = id, .started = process.started, .pid = 7, .exit = process.exit});
+        return state;
+    }
+    Result<guest::Statistics> statistics() override { return guest::Statistics{}; }
+    Result<std::vector<guest::ProcessRow>> list_processes() override {
+        guest::ProcessRow row;
+        row.pid = 1;
+        row.user = "root";
+        row.command = "/bin/sleep 5";
+        return std::vector{row};
+    }
+    Result<void> delete_exec(std::string_view) override { return {}; }
+    Result<void> shutdown(std::chrono::milliseconds) override {
+        sandbox_->lose();
+        return {};
+    }
+
+private:
+    FakeWorld& world_;
+    std::shared_ptr<FakeSandbox> sandbox_;
+};
+
+class FakeDriver : public SandboxDriver {
+public:
+    explicit FakeDriver(FakeWorld& world) : world_(world) {}
+
+    Result<ProcessIdentity> spawn(const runtime::SandboxSpec& spec) override {
+        HAKO_CHECK(make_folders(spec.folder));
+        const std::lock_guard lock(world_.mutex);
+        world_.sandboxes[spec.id] = std::make_shared<FakeSandbox>(spec);
+        return ProcessIdentity{1, 1};
+    }
+    Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) override {
+        auto sandbox = world_.find(std::string(id));
+        if (!sandbox) return fail(ErrorKind::unavailable, "no shim");
+        return std::make_unique<FakeShim>(world_, std::move(sandbox));
+    }
+    Result<void> cleanup(std::string_view id, const std::filesystem::path&) override {
+        if (auto sandbox = world_.find(std::string(id))) {
+            sandbox->lose();
+            std::filesystem::remove_all(sandbox->spec.folder);
+        }
+        const std::lock_guard lock(world_.mutex);
+        ++world_.cleanups;
+        world_.sandboxes.erase(std::string(id));
+        return {};
+    }
+
+private:
+    FakeWorld& world_;
+};
+
+class FakeImages : public ImageSource {
+public:
+    Result<images::Image> find(std::string_view name) override {
+        if (name != "busybox") return fail(ErrorKind::not_found, "No such image: {}", name);
+        images::Image image;
+        image.id = "sha256:" + std::string(64, 'a');
+        image.config.cmd = {"sh"};
+        image.config.env = {"A=image", "B=image"};
+        image.config.labels = {{"from", "image"}};
+        return image;
+    }
+    Result<images::Rootfs> rootfs(std::string_view) override {
+        return images::Rootfs{{"/images/view", "/images/layer"}};
+    }
+};
+
+class FakeMachines : public MachineSource {
+public:
+    Result<vmm::ProbeResult> accelerator() override {
+        return vmm::ProbeResult{vmm::Accelerator::tcg, "there is no KVM in a test"};
+    }
+    Result<vmm::Kernel> kernel(std::string_view name) override {
+        if (!name.empty() && name != "own")
+            return fail(ErrorKind::not_found, "No such kernel: {}", name);
+        return vmm::Kernel{.name = "builtin", .vmlinux = "/share/vmlinux"};
+    }
+    std::filesystem::path initramfs() override { return "/share/initramfs.cpio"; }
+};
+
+class EngineTest : public ::testing::Test {
+protected:
+    EngineTest() : layout_(folder_.path() / "root", folder_.path() / "run") { start_daemon(); }
+
+    void start_daemon() {
+        ASSERT_TRUE(make_folders(layout_.root()));
+        auto database = store::Database::open(layout_.database());
+        ASSERT_TRUE(database) << database.error().message();
+        auto containers = ContainerStore::open(**database);
+        ASSERT_TRUE(containers) << containers.error().message();
+        auto context = std::make_unique<Context>(
+            layout_, *std::move(database), *std::move(containers),
+            Surroundings{std::make_unique<FakeDriver>(world_), std::make_unique<FakeImages>(),
+                         std::make_unique<FakeMachines>()});
+        auto opened = Engine::open(std::move(context));
+        ASSERT_TRUE(opened) << opened.error().message();
+        engine_ = *std::move(opened);
+    }
+    // As after kill -9, or a restart: machines go on.
+    void stop_daemon() { engine_.reset(); }
+
+    static CreateRequest request(const std::string& name = "") {
+        CreateRequest request;
+        request.name = name;
+        request.config.image = "busybox";
+        request.host_config.storage_opt = {{"size", "16m"}};
+        return request;
+    }
+    std::string create(const CreateRequest& request) {
+        auto created = engine_->create(request);
+        EXPECT_TRUE(created) << created.error().message();
+        return created ? created->id : "";
+    }
+    std::string create(const std::string& name = "") { return create(request(name)); }
+    std::string run(const std::string& name = "") {
+        const std::string id = create(name);
+        auto started = engine_->start(id);
+        EXPECT_TRUE(started) << started.error().message();
+        return id;
+    }
+    ContainerState state(const std::string& id) {
+        auto container = engine_->inspect(id);
+        EXPECT_TRUE(container) << container.error().message();
+        return container ? container->state : ContainerState{};
+    }
+    WaitResult wait(const std::string& id, WaitCondition condition = WaitCondition::not_running) {
+        auto wait = engine_->wait(id, condition);
+        EXPECT_TRUE(wait) << wait.error().message();
+        auto result = (*wait)->wait({});
+        EXPECT_TRUE(result) << result.error().message();
+        return result.value_or(WaitResult{-1, ""});
+    }
+
+    TempDir folder_ = *TempDir::create();
+    Layout layout_;
+    FakeWorld world_;
+    std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace hako::engine

@@ -1,0 +1,26 @@
+// hakod's command line.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace hako::hakod {
+
+struct Options {
+    std::filesystem::path root = "/var/lib/hako";  // images, containers, the database
+    std::filesystem::path run = "/run/hako";       // sockets, running VMs
+    std::vector<std::string> hosts;                // empty: unix://<run>/docker.sock
+    LogLevel log_level = LogLevel::info;
+    // Set when there is nothing to serve: after --help, --version, or a wrong option.
+    std::optional<int> exit_code;
+};
+
+// Prints what --help and --version ask for, and what is wrong.
+Options parse_options(int argc, char** argv);
+
+}  // namespace hako::hakod
