@@ -93,8 +93,7 @@ Result<ParsedCreate> parse_create(const Json& body) {
     }
     request.config_json = dump_json(config);
     if (const auto host = body.find("HostConfig"); host != body.end() && host->is_object()) {
-        HAKO_TRY(request.host_config,
-                 with_context(parse_host_config(*host, parsed.warnings), "HostConfig"));
+        HAKO_TRY(request.host_config, parse_host_config(*host, parsed.warnings));
     }
     if (const auto networks = body.find("NetworkingConfig");
         networks != body.end() && networks->is_object())

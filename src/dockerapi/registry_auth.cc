@@ -41,14 +41,16 @@ Result<images::RegistryAuth> parse_registry_auth(std::string_view header) {
     images::RegistryAuth auth;
     if (header.empty()) return auth;
     constexpr std::string_view kSentence = "the X-Registry-Auth header is malformed";
-    HAKO_TRY(const auto text, with_context(decode_base64(header), kSentence));
-    if (text.empty()) return auth;
-    HAKO_TRY(const auto json, with_context(parse_json(text), kSentence));
+    // Not the parsers' own errors: they quote what they read.
+    const auto text = decode_base64(header);
+    if (text && text->empty()) return auth;
+    const auto json = text ? parse_json(*text) : Result<Json>(fail(text.error()));
+    if (!json) return fail(ErrorKind::invalid, "{}", kSentence);
     const auto read = [&]() -> Result<void> {
-        HAKO_CHECK(read_field(json, "username", auth.username));
-        HAKO_CHECK(read_field(json, "password", auth.password));
-        HAKO_CHECK(read_field(json, "identitytoken", auth.identity_token));
-        return read_field(json, "serveraddress", auth.server);
+        HAKO_CHECK(read_field(*json, "username", auth.username));
+        HAKO_CHECK(read_field(*json, "password", auth.password));
+        HAKO_CHECK(read_field(*json, "identitytoken", auth.identity_token));
+        return read_field(*json, "serveraddress", auth.server);
     };
     HAKO_CHECK(with_context(read(), kSentence));
     return auth;

@@ -1,0 +1,195 @@
+#include "dockerapi/container_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace hako::dockerapi {
+namespace {
+
+using testing::HasSubstr;
+
+Json body_with(const std::string& members) {
+    return parse_json(R"({"Image":"busybox")" + (members.empty() ? "" : "," + members) + "}")
+        .value();
+}
+
+TEST(CreateRequest, ReadsWhatIsOffered) {
+    const auto parsed = parse_create(body_with(R"(
+        "Hostname":"h","Domainname":"d","User":"1:2","WorkingDir":"/w","StopSignal":"SIGINT",
+        "StopTimeout":3,"Env":["A=1","B"],"Entrypoint":["sh","-c"],"Cmd":["true"],
+        "Labels":{"a":"b"},"Tty":true,"OpenStdin":true,"StdinOnce":true,"AttachStdin":true,
+        "ExposedPorts":{"80/tcp":{}},"Volumes":{"/data":{}},
+        "HostConfig":{"Memory":67108864,"NanoCpus":1500000000,"CpuShares":512,"PidsLimit":100,
+          "Ulimits":[{"Name":"nofile","Soft":10,"Hard":20}],"ShmSize":1048576,"CapAdd":["NET_ADMIN"],
+          "CapDrop":["ALL"],"Privileged":true,"SecurityOpt":["no-new-privileges"],
+          "ReadonlyRootfs":true,"Tmpfs":{"/tmp":"size=1m"},"Sysctls":{"kernel.x":"1"},
+          "OomScoreAdj":500,"AutoRemove":true,"RestartPolicy":{"Name":"no","MaximumRetryCount":0},
+          "NetworkMode":"none","ConsoleSize":[24,80]},
+        "NetworkingConfig":{"EndpointsConfig":{"default":{"Aliases":null}}})"));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    const auto& config = parsed->request.config;
+    EXPECT_EQ(config.image, "busybox");
+    EXPECT_EQ(config.user, "1:2");
+    EXPECT_EQ(config.stop_timeout, 3);
+    EXPECT_EQ(config.env, (std::vector<std::string>{"A=1", "B"}));
+    EXPECT_EQ(config.entrypoint, (std::vector<std::string>{"sh", "-c"}));
+    EXPECT_EQ(config.cmd, std::vector<std::string>{"true"});
+    EXPECT_TRUE(config.tty && config.open_stdin && config.stdin_once && config.attach_stdin);
+    EXPECT_FALSE(config.attach_stdout);
+    const auto& host = parsed->request.host_config;
+    EXPECT_EQ(host.memory, 64 * kMiB);
+    EXPECT_EQ(host.nano_cpus, 1'500'000'000U);
+    ASSERT_EQ(host.ulimits.size(), 1U);
+    EXPECT_EQ(host.ulimits[0].hard, 20);
+    EXPECT_EQ(host.cap_drop, std::vector<std::string>{"ALL"});
+    EXPECT_EQ(host.tmpfs.at("/tmp"), "size=1m");
+    EXPECT_TRUE(host.privileged && host.readonly_rootfs && host.auto_remove);
+    EXPECT_EQ(host.network_mode, "none");
+    EXPECT_EQ(host.console_size->columns, 80U);
+    EXPECT_TRUE(parsed->warnings.empty());
+    EXPECT_THAT(parsed->request.config_json, HasSubstr("ExposedPorts"));
+    EXPECT_THAT(parsed->request.config_json, testing::Not(HasSubstr("HostConfig")));
+    EXPECT_THAT(parsed->request.host_config_json, HasSubstr("Ulimits"));
+    EXPECT_THAT(parsed->request.networking_json, HasSubstr("default"));
+}
+
+TEST(CreateRequest, NullsAndAbsentFieldsAreDefaults) {
+    const auto parsed = parse_create(body_with(
+        R"("Cmd":null,"Env":null,"Labels":null,"Entrypoint":null,"StopTimeout":null,
+           "HostConfig":{"Binds":null,"PortBindings":{},"Links":[],"RestartPolicy":{"Name":""},
+           "MemorySwappiness":-1,"OomKillDisable":false,"Init":null,"CapAdd":null,"Memory":0})"));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_FALSE(parsed->request.config.cmd);
+    EXPECT_FALSE(parsed->request.config.entrypoint);
+    EXPECT_TRUE(parsed->warnings.empty());
+    EXPECT_TRUE(parse_create(body_with("")));
+    EXPECT_TRUE(parse_create(body_with(R"("HostConfig":null,"NetworkingConfig":null)")));
+    EXPECT_EQ(parse_create(body_with(R"("Entrypoint":[],"Cmd":"ls")"))->request.config.cmd,
+              std::vector<std::string>{"ls"});
+}
+
+struct Wrong {
+    const char* field;
+    const char* members;
+};
+
+// Each is 400 and names its field.
+constexpr Wrong kWrong[] = {
+    {"Hostname", R"("Hostname":1)"},
+    {"Domainname", R"("Domainname":[])"},
+    {"User", R"("User":0)"},
+    {"WorkingDir", R"("WorkingDir":{})"},
+    {"StopSignal", R"("StopSignal":15)"},
+    {"StopTimeout", R"("StopTimeout":"3")"},
+    {"StopTimeout", R"("StopTimeout":99999999999)"},
+    {"Env", R"("Env":{"A":"1"})"},
+    {"Env", R"("Env":["A=1",2])"},
+    {"Env", R"("Env":["A=\u0000"])"},
+    {"environment", R"("Env":["=x"])"},
+    {"environment", R"("Env":[""])"},
+    {"Entrypoint", R"("Entrypoint":{"a":1})"},
+    {"Cmd", R"("Cmd":[1])"},
+    {"Labels", R"("Labels":["a"])"},
+    {"Labels", R"("Labels":{"a":1})"},
+    {"Labels", R"("Labels":{"":"x"})"},
+    {"Tty", R"("Tty":"yes")"},
+    {"OpenStdin", R"("OpenStdin":1)"},
+    {"ExposedPorts", R"("ExposedPorts":["80"])"},
+    {"Healthcheck", R"("Healthcheck":"x")"},
+    {"Volumes", R"("Volumes":["/x"])"},
+    {"HostConfig", R"("HostConfig":[])"},
+    {"NetworkingConfig", R"("NetworkingConfig":1)"},
+    {"EndpointsConfig", R"("NetworkingConfig":{"EndpointsConfig":[]})"},
+    {"Memory", R"("HostConfig":{"Memory":"1g"})"},
+    {"Memory", R"("HostConfig":{"Memory":-5})"},
+    {"Memory", R"("HostConfig":{"Memory":1.5})"},
+    {"NanoCpus", R"("HostConfig":{"NanoCpus":1e30})"},
+    {"NanoCpus", R"("HostConfig":{"NanoCpus":1,"CpuQuota":5})"},
+    {"CpuQuota", R"("HostConfig":{"CpuQuota":"5"})"},
+    {"PidsLimit", R"("HostConfig":{"PidsLimit":"x"})"},
+    {"Ulimits", R"("HostConfig":{"Ulimits":{}})"},
+    {"Ulimits", R"("HostConfig":{"Ulimits":[5]})"},
+    {"Ulimits", R"("HostConfig":{"Ulimits":[{"Soft":1,"Hard":2}]})"},
+    {"Ulimits", R"("HostConfig":{"Ulimits":[{"Name":"core","Soft":3,"Hard":2}]})"},
+    {"Ulimits", R"("HostConfig":{"Ulimits":[{"Name":"core","Soft":-1,"Hard":2}]})"},
+    {"ShmSize", R"("HostConfig":{"ShmSize":-1})"},
+    {"CapAdd", R"("HostConfig":{"CapAdd":"ALL"})"},
+    {"SecurityOpt", R"("HostConfig":{"SecurityOpt":[{}]})"},
+    {"Tmpfs", R"("HostConfig":{"Tmpfs":["/tmp"]})"},
+    {"Sysctls", R"("HostConfig":{"Sysctls":{"a":1}})"},
+    {"OomScoreAdj", R"("HostConfig":{"OomScoreAdj":1001})"},
+    {"Privileged", R"("HostConfig":{"Privileged":"true"})"},
+    {"RestartPolicy", R"("HostConfig":{"RestartPolicy":{"Name":1}})"},
+    {"NetworkMode", R"("HostConfig":{"NetworkMode":{}})"},
+    {"PidMode", R"("HostConfig":{"PidMode":1})"},
+    {"ConsoleSize", R"("HostConfig":{"ConsoleSize":[1]})"},
+    {"MaskedPaths", R"("HostConfig":{"MaskedPaths":"/x"})"},
+};
+
+TEST(CreateRequest, AWrongFieldIsNamed) {
+    for (const auto& wrong : kWrong) {
+        const auto parsed = parse_create(body_with(wrong.members));
+        ASSERT_FALSE(parsed) << wrong.members;
+        EXPECT_EQ(parsed.error().kind(), ErrorKind::invalid) << wrong.members;
+        EXPECT_THAT(parsed.error().message(), HasSubstr(wrong.field)) << wrong.members;
+    }
+    EXPECT_THAT(parse_create(Json::object()).error().message(), HasSubstr("Image"));
+}
+
+constexpr Wrong kNotOffered[] = {
+    {"Binds", R"({"Binds":["/a:/b"]})"},
+    {"Mounts", R"({"Mounts":[{"Type":"bind"}]})"},
+    {"VolumesFrom", R"({"VolumesFrom":["x"]})"},
+    {"Links", R"({"Links":["x"]})"},
+    {"Devices", R"({"Devices":[{"PathOnHost":"/dev/x"}]})"},
+    {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},
+    {"PortBindings", R"({"PortBindings":{"80/tcp":[{"HostPort":"80"}]}})"},
+    {"PublishAllPorts", R"({"PublishAllPorts":true})"},
+    {"Init", R"({"Init":true})"},
+    {"RestartPolicy", R"({"RestartPolicy":{"Name":"always"}})"},
+    {"NetworkMode", R"({"NetworkMode":"host"})"},
+    {"NetworkMode", R"({"NetworkMode":"container:x"})"},
+    {"PidMode", R"({"PidMode":"host"})"},
+};
+
+TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
+    for (const auto& refused : kNotOffered) {
+        const auto parsed =
+            parse_create(body_with(fmt::format("\"HostConfig\":{}", refused.members)));
+        ASSERT_FALSE(parsed) << refused.members;
+        EXPECT_EQ(parsed.error().kind(), ErrorKind::unimplemented) << refused.members;
+        EXPECT_THAT(parsed.error().message(), HasSubstr(refused.field));
+        EXPECT_THAT(parsed.error().message(), HasSubstr("not offered by this version of hako"));
+    }
+    EXPECT_EQ(parse_create(body_with(R"("HostConfig":{"NetworkMode":"mine"})")).error().message(),
+              "network mine not found");
+    EXPECT_EQ(parse_create(body_with(R"("NetworkingConfig":{"EndpointsConfig":{"mine":{}}})"))
+                  .error()
+                  .kind(),
+              ErrorKind::not_found);
+}
+
+TEST(CreateRequest, WhatHasNoEffectIsAWarning) {
+    const auto parsed = parse_create(body_with(
+        R"("Healthcheck":{"Test":["CMD","true"]},"HostConfig":{"CpusetCpus":"0","Dns":["1.1.1.1"]})"));
+    ASSERT_TRUE(parsed);
+    EXPECT_THAT(parsed->warnings,
+                testing::UnorderedElementsAre(HasSubstr("CpusetCpus"), HasSubstr("Dns"),
+                                              HasSubstr("Healthcheck")));
+}
+
+TEST(ExecRequest, IsCheckedToo) {
+    const auto config = parse_exec(
+        parse_json(R"({"Cmd":["ls","-l"],"Env":["A=1"],"User":"u","WorkingDir":"/","Tty":true,
+                       "AttachStdin":true,"Privileged":true,"DetachKeys":"ctrl-x"})")
+            .value());
+    ASSERT_TRUE(config);
+    EXPECT_EQ(config->cmd, (std::vector<std::string>{"ls", "-l"}));
+    EXPECT_TRUE(config->tty && config->attach_stdin && config->privileged);
+    for (const char* bad : {"{}", R"({"Cmd":[]})", R"({"Cmd":[""]})", R"({"Cmd":"ls"})",
+                            R"({"Cmd":["ls"],"Env":["=1"]})", R"({"Cmd":["ls"],"Tty":1})"})
+        EXPECT_EQ(parse_exec(parse_json(bad).value()).error().kind(), ErrorKind::invalid) << bad;
+}
+
+}  // namespace
+}  // namespace hako::dockerapi
