@@ -16,9 +16,9 @@ using namespace std::chrono_literals;
 constexpr int kMaxMessage = 4 << 20;
 constexpr std::size_t kMaxData = 64 * kKiB;
 // Short calls. A guest under emulation on a busy host is slow, not dead.
-constexpr auto kDeadline = 60s;
+constexpr std::chrono::milliseconds kDeadline = 60s;
 // A container's end may wait for processes that do not die at once.
-constexpr auto kLongDeadline = 120s;
+constexpr std::chrono::milliseconds kLongDeadline = 120s;
 
 void set_deadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
     context.set_deadline(std::chrono::system_clock::now() + timeout);
