@@ -226,7 +226,8 @@ Json host_config_details(const engine::Container& container) {
                  {"IOMaximumIOps", 0},
                  {"IOMaximumBandwidth", 0}};
     // A null says nothing: the default stays.
-    for (const auto& [name, value] : as_sent(container.host_config_json).items())
+    const Json sent = as_sent(container.host_config_json);
+    for (const auto& [name, value] : sent.items())
         if (!value.is_null()) json[name] = value;
     return json;
 }
