@@ -15,7 +15,7 @@ CONTROLLERS = {"cpu", "cpuset", "hugetlb", "io", "memory", "misc", "pids", "rdma
 
 INIT = """#!/bin/busybox sh
 export PATH=/bin
-fact() { echo "fact:$1=$2"; }
+fact() { echo "fact:$1=$2" > /dev/kmsg; } # printk needs no interrupt of the serial port
 busybox mount -t proc proc /proc && busybox --install -s /bin
 mount -t devtmpfs dev /dev && mount -t sysfs sys /sys
 mkdir -p /lower /upper /root /cg
@@ -26,7 +26,8 @@ for disk in /sys/block/vd*; do
 done
 mount -t erofs -o ro /dev/$image /lower && mount -t ext4 /dev/$scratch /upper
 mkdir /upper/data /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work,metacopy=on overlay /root
+layers=lowerdir=/lower,upperdir=/upper/data,workdir=/upper/work
+mount -t overlay -o $layers,metacopy=on overlay /root
 fact file "$(cat /root/file)"
 echo changed > /root/file
 fact upper "$(cat /upper/data/file)"
@@ -110,17 +111,19 @@ def boot(kernel, files, machine, bus, append):
         )
     ]
     command = [
-        "qemu-system-x86_64", "-M", machine, "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "256",
-        "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio",
+        "qemu-system-x86_64", "-M", machine, "-accel", "tcg", "-cpu", "max",
+        "-smp", "2", "-m", "256", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio",
         "-global", "virtio-mmio.force-legacy=false", "-kernel", kernel, "-initrd", files / "initrd",
         *disks,
         "-device", f"virtio-rng-{bus}", "-device", f"virtio-balloon-{bus},free-page-reporting=on",
         "-device", f"virtio-serial-{bus}", "-chardev", "null,id=agent",
         "-device", "virtserialport,chardev=agent,name=hako.agent",
-        "-append", f"console=ttyS0 panic=-1 reboot=t no_timer_check {append}",
+        "-append", "console=ttyS0 panic=-1 reboot=t no_timer_check tsc=reliable "
+        f"printk.devkmsg=on {append}",
     ]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=120
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -130,7 +133,9 @@ def boot(kernel, files, machine, bus, append):
 def test_boots_with_all_that_hako_uses(kernel, files, machine):
     console = boot(kernel, files, *MACHINES[machine])
     facts = dict(
-        line.strip().split("fact:")[1].split("=", 1) for line in console.splitlines() if "fact:" in line
+        line.strip().split("fact:")[1].split("=", 1)
+        for line in console.splitlines()
+        if "fact:" in line
     )
     assert facts.get("file") == "original", console
     assert facts["upper"] == "changed"

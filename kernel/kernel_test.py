@@ -2,13 +2,16 @@
 
 import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build.sh"
+SOURCE = Path("/usr/src/linux-source-6.1.tar.xz")
 GROUPS = sorted((HERE / "config").glob("*.config"))
 OPTION = re.compile(r'^(CONFIG_[A-Z0-9_a-z]+)=(y|-?[0-9]+|"[^"]*")$')
 
@@ -29,12 +32,17 @@ def requirements():
 
 
 def missing(options):
-    return ["|".join(names) for names in requirements() if all(options.get(name) != "y" for name in names)]
+    return [
+        "|".join(names)
+        for names in requirements()
+        if all(options.get(name) != "y" for name in names)
+    ]
 
 
 def run_build(*arguments, **environment):
     return subprocess.run(
-        [BUILD, *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=60
+        [BUILD, *arguments],
+        env=os.environ | environment, capture_output=True, text=True, timeout=60,
     )
 
 
@@ -102,7 +110,8 @@ def test_key_follows_the_options_but_not_the_comments(tmp_path):
     subprocess.run(["cp", "-r", HERE, copy], check=True)
 
     def key():
-        return subprocess.run([copy / "build.sh", "--key"], capture_output=True, text=True, check=True).stdout
+        command = [copy / "build.sh", "--key"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert key() == run_build("--key").stdout
     group = copy / "config" / "base.config"
@@ -120,6 +129,20 @@ def test_cached_kernel_is_answered_without_a_build(tmp_path):
     assert answer.returncode == 0
     assert answer.stdout.splitlines()[-1] == str(path)
     assert answer.stderr == ""
+
+
+@pytest.mark.skipif(not SOURCE.exists(), reason="the kernel's source package is not installed")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_build_leaves_only_its_lock(tmp_path, number):
+    environment = os.environ | {"HAKO_CACHE": str(tmp_path)}
+    with subprocess.Popen([BUILD], env=environment, stdout=subprocess.PIPE) as build:
+        while not list(tmp_path.glob("kernel/.*.partial/source/*")):
+            assert build.poll() is None, "the build ended by itself"
+            time.sleep(0.05)
+        build.send_signal(number)
+        assert build.wait(timeout=120) == 130
+        assert build.stdout.read() == b""
+    assert [path.suffix for path in tmp_path.glob("kernel/*")] == [".lock"]
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--key", "--print"], [""]])
