@@ -35,11 +35,15 @@ std::string log_tail(const std::filesystem::path& log, std::uintmax_t offset) {
 }
 
 Result<Process> spawn_daemon(const DaemonPaths& paths) {
-    HAKO_TRY(const auto installation, Installation::find());
+    auto program = paths.program;
+    if (program.empty()) {
+        HAKO_TRY(const auto installation, Installation::find());
+        program = installation.daemon();
+    }
     HAKO_CHECK(make_folders(paths.run, 0755));
     HAKO_TRY(const auto log,
              open_file(paths.log(), O_WRONLY | O_CREAT | O_APPEND, 0640));
-    const Command command{.argv = {installation.daemon(), "--root", paths.root, "--run", paths.run},
+    const Command command{.argv = {program, "--root", paths.root, "--run", paths.run},
                           .new_session = true};
     return spawn(command, {{log.get(), STDOUT_FILENO}, {log.get(), STDERR_FILENO}});
 }

@@ -12,7 +12,8 @@ std::optional<std::string> environment(const char* name) {
 
 DaemonPaths DaemonPaths::from_environment() {
     return {environment("HAKO_ROOT").value_or("/var/lib/hako"),
-            environment("HAKO_RUN").value_or("/run/hako")};
+            environment("HAKO_RUN").value_or("/run/hako"),
+            {}};
 }
 
 Result<HostChoice> choose_host(const std::vector<std::string>& flags, const DaemonPaths& paths) {

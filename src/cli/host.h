@@ -17,12 +17,12 @@ namespace hako::cli {
 struct DaemonPaths {
     std::filesystem::path root;
     std::filesystem::path run;
+    std::filesystem::path program = {};  // empty: hakod beside our own executable
 
     static DaemonPaths from_environment();
 
     std::filesystem::path socket() const { return Layout(root, run).socket(); }
     std::filesystem::path log() const { return run / "hakod.log"; }
-    std::filesystem::path pid_file() const { return run / "hakod.pid"; }
 };
 
 struct HostChoice {

@@ -88,7 +88,7 @@ ListedItem describe(const Json& summary, const Options& options) {
     item.fields = {
         {"ID", options.full ? id : short_id(id)},
         {"Image", image},
-        {"Command", quoted(command)},
+        {"Command", go_quote(command)},
         {"CreatedAt", go_time(created)},
         {"RunningFor", time_ago(WallTime(std::chrono::seconds(created)), now())},
         {"State", summary.value("State", std::string())},

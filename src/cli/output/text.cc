@@ -44,7 +44,7 @@ std::string go_time(std::int64_t unix_seconds) {
     return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z %Z", &local)};
 }
 
-std::string quoted(std::string_view text) {
+std::string go_quote(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') out += '\\';

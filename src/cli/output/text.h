@@ -20,6 +20,6 @@ std::string go_time(std::int64_t unix_seconds);
 // Columns that a terminal needs for UTF-8 text; each code point counts one.
 std::size_t display_width(std::string_view text);
 // In double quotes, with escapes, as Go's strconv.Quote.
-std::string quoted(std::string_view text);
+std::string go_quote(std::string_view text);
 
 }  // namespace hako::cli

@@ -1,0 +1,58 @@
+// For tests: runs commands with their streams in files, and looks at what they wrote.
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "cli/command.h"
+#include "cli/session.h"
+
+namespace hako::cli {
+
+class TestProgram {
+public:
+    // Its daemon lives in a folder of the test's own, where none runs.
+    TestProgram() : session_({}, {folder_.path() / "root", folder_.path() / "run", {}}) {
+        session_.io = {null_.get(), out_.get(), err_.get()};
+    }
+
+    int run(Command& command, const std::vector<std::string>& arguments) {
+        clear();
+        return command.run(session_, arguments);
+    }
+    // What the last run wrote.
+    std::string out() const { return text(out_); }
+    std::string err() const { return text(err_); }
+    void clear() {
+        for (const Fd* fd : {&out_, &err_}) {
+            (void)::ftruncate(fd->get(), 0);
+            (void)::lseek(fd->get(), 0, SEEK_SET);
+        }
+    }
+
+    Stdio stdio(int in = -1) const {
+        return {in < 0 ? null_.get() : in, out_.get(), err_.get()};
+    }
+    Session& session() { return session_; }
+    const std::filesystem::path& folder() const { return folder_.path(); }
+
+private:
+    Fd file(const char* name) const {
+        return open_file(folder_.path() / name, O_RDWR | O_CREAT).value();
+    }
+    static std::string text(const Fd& fd) {
+        return read_file("/proc/self/fd/" + std::to_string(fd.get())).value();
+    }
+
+    TempDir folder_ = TempDir::create().value();
+    Fd null_ = open_file("/dev/null", O_RDWR).value();
+    Fd out_ = file("out");
+    Fd err_ = file("err");
+    Session session_;
+};
+
+}  // namespace hako::cli
