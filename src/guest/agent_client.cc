@@ -49,7 +49,7 @@ struct AgentClient::Impl {
 
     // One unary call with a deadline.
     template <typename Method, typename Request, typename Response>
-    Result<void> call(Method method, const Request& request, Response& response,
+    Result<void> fetch(Method method, const Request& request, Response& response,
                       std::chrono::milliseconds timeout = kDeadline) {
         grpc::ClientContext context;
         set_deadline(context, timeout);
@@ -59,7 +59,7 @@ struct AgentClient::Impl {
     Result<void> call(Method method, const Request& request,
                       std::chrono::milliseconds timeout = kDeadline) {
         agent::v1::Empty response;
-        return call(method, request, response, timeout);
+        return fetch(method, request, response, timeout);
     }
 
     std::unique_ptr<agent::v1::Agent::Stub> stub;
@@ -85,7 +85,7 @@ AgentClient::~AgentClient() = default;
 
 Result<GuestInfo> AgentClient::info(std::chrono::milliseconds timeout) {
     agent::v1::InfoResponse response;
-    HAKO_CHECK(impl_->call(&Stub::Info, agent::v1::InfoRequest(), response, timeout));
+    HAKO_CHECK(impl_->fetch(&Stub::Info, agent::v1::InfoRequest(), response, timeout));
     return GuestInfo{response.version(), response.kernel_release(), response.boot_id(),
                      response.memory_bytes(), response.cpus()};
 }
@@ -148,7 +148,7 @@ Result<void> AgentClient::create_process(const ProcessSpec& spec) {
 
 Result<int> AgentClient::start_process(const ProcessId& id) {
     agent::v1::StartProcessResponse response;
-    HAKO_CHECK(impl_->call(&Stub::StartProcess, to_request(id), response));
+    HAKO_CHECK(impl_->fetch(&Stub::StartProcess, to_request(id), response));
     return response.pid();
 }
 
@@ -198,13 +198,13 @@ Result<Stdio> AgentClient::stdio(const ProcessId& id) {
 
 Result<std::string> AgentClient::statistics(const std::string& container) {
     agent::v1::StatisticsResponse response;
-    HAKO_CHECK(impl_->call(&Stub::Statistics, to_request(container), response));
+    HAKO_CHECK(impl_->fetch(&Stub::Statistics, to_request(container), response));
     return response.SerializeAsString();
 }
 
 Result<std::string> AgentClient::list_processes(const std::string& container) {
     agent::v1::ListProcessesResponse response;
-    HAKO_CHECK(impl_->call(&Stub::ListProcesses, to_request(container), response));
+    HAKO_CHECK(impl_->fetch(&Stub::ListProcesses, to_request(container), response));
     return response.SerializeAsString();
 }
 

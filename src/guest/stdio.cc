@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "guest/status.h"
 #include "guest/stdio_impl.h"
 

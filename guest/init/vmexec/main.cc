@@ -93,10 +93,14 @@ Result<void> run_exec(const Json& request) {
     HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
     HAKO_TRY(const auto flags, namespace_flags(container));
     HAKO_CHECK(join(flags));
-    // Only a child is in the joined pid namespace; it becomes vminitd's child, as we are.
+    // Only a child is in the joined pid namespace; it becomes vminitd's child, as we are. It says
+    // nothing before we told its pid: the pipe ends with us.
+    HAKO_TRY(auto pipe, make_pipe());
     const auto pid = ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     if (pid < 0) return fail_errno(errno, "cannot start a process in the container");
     if (pid != 0) return send_report({{"pid", pid}});
+    pipe.second.reset();
+    HAKO_CHECK(wait_readable(pipe.first.get(), {}));
     if (::chdir("/") != 0) return fail_errno(errno, "cannot enter the container's root");
     return run_program(request, process, false);
 }

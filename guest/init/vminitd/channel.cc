@@ -46,7 +46,14 @@ void pump_from_port(int port, int socket) {
     }
 }
 
+// What is written before the host has opened its end is lost.
+void wait_for_host(int port) {
+    pollfd state{port, POLLOUT, 0};
+    while (::poll(&state, 1, 0) >= 0 && (state.revents & POLLHUP) != 0) std::this_thread::sleep_for(2ms);
+}
+
 void pump_to_port(int socket, int port) {
+    wait_for_host(port);
     std::vector<std::byte> buffer(kBuffer);
     while (true) {
         const auto got = read_some(socket, buffer);
@@ -71,10 +78,15 @@ void pump_to_port(int socket, int port) {
 }  // namespace
 
 Result<std::string> find_serial_port(const std::string& name) {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator("/sys/class/virtio-ports", error))
-        if (read_file(entry.path() / "name").value_or("") == name + "\n")
-            return "/dev/" + entry.path().filename().string();
+    // The host tells the names of ports some time after they appeared.
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (std::chrono::steady_clock::now() < deadline) {
+        std::error_code error;
+        for (const auto& entry : fs::directory_iterator("/sys/class/virtio-ports", error))
+            if (read_file(entry.path() / "name").value_or("") == name + "\n")
+                return "/dev/" + entry.path().filename().string();
+        std::this_thread::sleep_for(1ms);
+    }
     return fail(ErrorKind::not_found, "the VM has no virtio-serial port named {}", name);
 }
 

@@ -14,7 +14,7 @@ namespace hako::init {
 
 constexpr unsigned kAgentVsockPort = 1024;
 
-// "/dev/vport0p1" by the port's name.
+// "/dev/vport0p1" by the port's name; waits for it up to 10 seconds.
 Result<std::string> find_serial_port(const std::string& name);
 
 // A socket in front of a character device: gRPC wants a socket. Two threads carry the bytes as long

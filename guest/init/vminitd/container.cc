@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "init/common/namespaces.h"
 #include "init/common/vmexec_protocol.h"
+#include "init/vminitd/oom_watch.h"
 
 namespace hako::init {
 namespace {
@@ -147,7 +148,7 @@ std::shared_ptr<ContainerProcess> Container::first_process() const {
 }
 
 std::uint64_t Container::oom_kills() const {
-    return cgroup_.read_table("memory.events")["oom_kill"];
+    return count_oom_kills(cgroup_.path() / "memory.events");
 }
 
 Result<void> Container::remove() {

@@ -8,9 +8,13 @@ Result<void> Guest::create_container(const std::string& id, Json spec,
         return fail(ErrorKind::conflict, "there is a container {} already", id);
     auto container = Container::create(surroundings_, id, std::move(spec), files);
     auto containers = containers_.lock();
-    if (container) containers->insert_or_assign(id, *container);
-    else containers->erase(id);
-    return container ? Result<void>() : fail(container.error());
+    if (!container) {
+        containers->erase(id);
+        return fail(container.error());
+    }
+    containers->insert_or_assign(id, *container);
+    oom_watch_.add(id, (*container)->cgroup().path());
+    return {};
 }
 
 Result<std::shared_ptr<Container>> Guest::container(const std::string& id) const {

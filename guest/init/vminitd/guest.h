@@ -10,6 +10,7 @@
 #include "init/vminitd/container.h"
 #include "init/vminitd/events.h"
 #include "init/vminitd/launcher.h"
+#include "init/vminitd/oom_watch.h"
 #include "init/vminitd/reaper.h"
 
 namespace hako::init {
@@ -38,6 +39,7 @@ public:
 
 private:
     Events events_;
+    OomWatch oom_watch_{events_};
     Reaper reaper_;
     Launcher launcher_;
     Surroundings surroundings_;

@@ -146,12 +146,14 @@ Result<void> Conversation::go() {
 
 Result<Launched> Launcher::start(const Launch& launch, Reaper::OnExit on_exit) {
     HAKO_TRY(auto sockets, make_packet_pair());
-    HAKO_TRY(const auto fds, prepare_fds(launch, sockets.second.get()));
+    HAKO_TRY(auto fds, prepare_fds(launch, sockets.second.get()));
     Conversation conversation(std::move(sockets.first));
     Child child;
     const auto start = [&]() -> Result<pid_t> {
         HAKO_TRY(child, clone_and_exec(vmexec_, launch, fds));
+        // The conversation ends when the child has the only other end.
         sockets.second.reset();
+        fds = {};
         return child.pid;
     };
     const auto start_and_fork = [&]() -> Result<pid_t> {
