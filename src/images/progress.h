@@ -37,7 +37,8 @@ public:
 
     void at(std::uint64_t current) {
         const auto time = std::chrono::steady_clock::now();
-        if (current < total_ && time < next_) return;
+        if (current == last_ || (current < total_ && time < next_)) return;
+        last_ = current;
         next_ = time + std::chrono::milliseconds(100);
         reporter_.report(id_, status_, current, total_);
     }
@@ -47,6 +48,7 @@ private:
     std::string id_;
     std::string status_;
     std::uint64_t total_;
+    std::uint64_t last_ = 0;
     std::chrono::steady_clock::time_point next_;
 };
 

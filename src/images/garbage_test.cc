@@ -1,0 +1,45 @@
+#include "images/garbage.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "images/keyed_lock.h"
+
+namespace hako::images {
+namespace {
+
+TEST(Garbage, IsCollectedAtOnceWhenNothingIsGoingOn) {
+    int sweeps = 0;
+    Garbage garbage([&] { ++sweeps; });
+    garbage.collect();
+    EXPECT_EQ(sweeps, 1);
+}
+
+TEST(Garbage, WaitsForTheLastLease) {
+    int sweeps = 0;
+    Garbage garbage([&] { ++sweeps; });
+    std::optional first(garbage.lease());
+    std::optional second(garbage.lease());
+    garbage.collect();
+    first.reset();
+    EXPECT_EQ(sweeps, 0);
+    second.reset();
+    EXPECT_EQ(sweeps, 1);
+    { const auto third = garbage.lease(); }
+    EXPECT_EQ(sweeps, 1);
+}
+
+TEST(KeyedLock, HoldsOneKeyAndNotTheOthers) {
+    KeyedLock locks;
+    std::optional held = locks.lock("a");
+    EXPECT_TRUE(locks.lock("b"));
+    std::stop_source stop;
+    stop.request_stop();
+    EXPECT_FALSE(locks.lock("a", stop.get_token()));
+    held.reset();
+    EXPECT_TRUE(locks.lock("a"));
+}
+
+}  // namespace
+}  // namespace hako::images
