@@ -17,8 +17,8 @@
 namespace hako::runtime {
 namespace {
 
-constexpr unsigned kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-                                    CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
+constexpr unsigned kNewNamespaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,   CLONE_NEWUSER,
+                                       CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP};
 // Linux, PER_LINUX32 and UNAME26 in their combinations, and the query.
 constexpr unsigned kPersonalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};
 
@@ -102,11 +102,17 @@ Result<std::string> default_seccomp_filter(const std::set<std::string>& capabili
     } else {
         // clone3's flags lie in memory, which a filter cannot read: programs fall back to clone.
         filter.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
-        filter.add(SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, kNewNamespaces, 0));
+        unsigned all = 0;
+        for (const unsigned flag : kNewNamespaces) {
+            filter.add(kRefuse, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+            all |= flag;
+        }
+        filter.add(SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, all, 0));
     }
     for (const unsigned personality : kPersonalities)
         filter.add(SCMP_ACT_ALLOW, "personality", SCMP_A0(SCMP_CMP_EQ, personality));
     // The agent's channel may be vsock: no container speaks to the host.
+    filter.add(kRefuse, "socket", SCMP_A0(SCMP_CMP_EQ, AF_VSOCK));
     filter.add(SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_NE, AF_VSOCK));
     return filter.bytes();
 }

@@ -4,6 +4,9 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <condition_variable>
+#include <mutex>
+
 #include "guest/status.h"
 #include "proto/shim.grpc.pb.h"
 
@@ -41,18 +44,76 @@ shim::v1::ProcessRequest process_request(std::string_view process) {
     return request;
 }
 
+// One Input call. It keeps itself alive until the call has ended, so that whoever wrote can leave
+// before the process has read everything, and nothing is lost.
+class InputCall final : public grpc::ClientWriteReactor<shim::v1::InputRequest> {
+public:
+    static std::shared_ptr<InputCall> start(shim::v1::Shim::Stub& stub) {
+        const std::shared_ptr<InputCall> call(new InputCall());
+        call->self_ = call;
+        stub.async()->Input(&call->context_, &call->response_, call.get());
+        call->AddHold();  // operations come from outside, until finish() or leave()
+        call->StartCall();
+        return call;
+    }
+
+    // Blocks until the message is on its way; false when the call has failed.
+    bool send(const shim::v1::InputRequest& request) {
+        std::unique_lock lock(mutex_);
+        is_writing_ = true;
+        lock.unlock();
+        StartWrite(&request);
+        lock.lock();
+        changed_.wait(lock, [&] { return !is_writing_; });
+        return is_ok_;
+    }
+    Result<void> finish() {
+        leave();
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return is_done_; });
+        return check(status_);
+    }
+    void leave() {
+        StartWritesDone();
+        RemoveHold();
+    }
+
+    void OnWriteDone(bool ok) override {
+        const std::lock_guard lock(mutex_);
+        is_writing_ = false;
+        is_ok_ = ok;
+        changed_.notify_all();
+    }
+    void OnDone(const grpc::Status& status) override {
+        const auto keep = std::move(self_);
+        const std::lock_guard lock(mutex_);
+        status_ = status;
+        is_done_ = true;
+        changed_.notify_all();
+    }
+
+private:
+    InputCall() = default;
+
+    std::shared_ptr<InputCall> self_;
+    ClientContext context_;
+    shim::v1::Empty response_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool is_writing_ = false;
+    bool is_ok_ = true;
+    bool is_done_ = false;
+    grpc::Status status_;
+};
+
 class GrpcInputStream final : public InputStream {
 public:
-    GrpcInputStream(std::shared_ptr<shim::v1::Shim::Stub> stub, std::string_view process)
-        : stub_(std::move(stub)) {
-        writer_ = stub_->Input(&context_, &response_);
+    GrpcInputStream(shim::v1::Shim::Stub& stub, std::string_view process)
+        : call_(InputCall::start(stub)) {
         request_.set_process(std::string(process));
     }
     ~GrpcInputStream() override {
-        if (!finished_) {
-            writer_->WritesDone();
-            (void)writer_->Finish();
-        }
+        if (call_) call_->leave();
     }
 
     Result<void> write(std::span<const std::byte> data) override {
@@ -69,28 +130,18 @@ public:
         request_.clear_data();
         request_.set_close(true);
         HAKO_CHECK(send());
-        writer_->WritesDone();
-        return finish();
+        return std::exchange(call_, nullptr)->finish();
     }
 
 private:
     Result<void> send() {
-        if (finished_) return fail(ErrorKind::unavailable, "the input is closed");
-        if (writer_->Write(request_)) return {};
-        HAKO_CHECK(finish());
+        if (call_ && call_->send(request_)) return {};
+        if (call_) HAKO_CHECK(std::exchange(call_, nullptr)->finish());
         return fail(ErrorKind::unavailable, "the input is closed");
     }
-    Result<void> finish() {
-        finished_ = true;
-        return check(writer_->Finish());
-    }
 
-    std::shared_ptr<shim::v1::Shim::Stub> stub_;
-    ClientContext context_;
-    shim::v1::Empty response_;
+    std::shared_ptr<InputCall> call_;
     shim::v1::InputRequest request_;
-    std::unique_ptr<grpc::ClientWriter<shim::v1::InputRequest>> writer_;
-    bool finished_ = false;
 };
 
 class GrpcShimClient final : public ShimClient {
@@ -145,7 +196,7 @@ public:
     }
 
     Result<std::unique_ptr<InputStream>> open_input(std::string_view process) override {
-        return std::make_unique<GrpcInputStream>(stub_, process);
+        return std::make_unique<GrpcInputStream>(*stub_, process);
     }
 
     Result<ExitRecord> wait(std::string_view process, std::stop_token stop) override {
@@ -201,7 +252,7 @@ private:
         return check(((*stub_).*method)(&context, request, &response));
     }
 
-    std::shared_ptr<shim::v1::Shim::Stub> stub_;
+    std::unique_ptr<shim::v1::Shim::Stub> stub_;
 };
 
 }  // namespace
