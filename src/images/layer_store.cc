@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/paths.h"
+#include "base/units.h"
 #include "store/file.h"
 
 namespace hako::images {
@@ -68,7 +69,7 @@ Result<void> LayerStore::Pending::commit(const oci::Digest& expected) && {
 
 Result<void> LayerStore::remove(const oci::Digest& diff_id) const {
     // Renamed first, so that a crash never leaves half a layer under its name.
-    const auto doomed = ingest_of(folder_) / ("removed-" + diff_id.hex);
+    const auto doomed = ingest_of(folder_) / random_id();
     if (::rename(folder_of(diff_id).c_str(), doomed.c_str()) != 0) {
         if (errno == ENOENT) return {};
         return fail_errno(errno, "cannot remove layer {}", diff_id.text());
