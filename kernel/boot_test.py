@@ -112,7 +112,8 @@ def boot(kernel, files, machine, bus, append):
     ]
     command = [
         "qemu-system-x86_64", "-M", machine, "-accel", "tcg", "-cpu", "max",
-        "-smp", "2", "-m", "256", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-serial", "stdio",
+        "-smp", "2", "-m", "256", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot",
+        "-serial", "stdio",
         "-global", "virtio-mmio.force-legacy=false", "-kernel", kernel, "-initrd", files / "initrd",
         *disks,
         "-device", f"virtio-rng-{bus}", "-device", f"virtio-balloon-{bus},free-page-reporting=on",

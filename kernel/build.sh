@@ -62,8 +62,8 @@ compile() {
     kbuild kernelrelease >"$1/version"
 }
 
-# Unpacks what an x86 build reads into the directory $1. Half of the archive is drivers that no guest
-# has, and removing them later takes longer than unpacking them. Kconfig wants its own files of all.
+# Unpacks what an x86 build reads into the directory $1. Half of the archive is drivers that no
+# guest has, and removing them takes longer than unpacking them. Kconfig wants its files of all.
 unpack() {
     local skipped=(
         '*/Documentation/*.*' '*/tools/testing/*' '*/sound/*.[ch]' '*/arch/[!x]*/*.[chS]' '*.dts*'
