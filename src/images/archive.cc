@@ -147,8 +147,8 @@ std::optional<std::string> Archive::resolve(std::string_view name) const {
 Result<Archive::Member*> Archive::find(std::string_view name) {
     const auto resolved = resolve(name);
     if (!resolved)
-        return fail(ErrorKind::invalid,
-                    "archive has no member {}; it is incomplete, save it again", name);
+        return fail(ErrorKind::invalid, "archive has no member {}; it is incomplete, save it again",
+                    name);
     return &members_.find(*resolved)->second;
 }
 
@@ -166,7 +166,8 @@ Result<oci::Descriptor> Archive::keep(std::string_view name,
     if (!member->kept || wanted != member->digest)
         HAKO_CHECK(with_context(member->blob->commit(wanted), fmt::format("member {}", name)));
     member->kept = true;
-    return oci::Descriptor{.media_type = {}, .digest = member->digest, .size = member->blob->size()};
+    return oci::Descriptor{
+        .media_type = {}, .digest = member->digest, .size = member->blob->size()};
 }
 
 }  // namespace hako::images

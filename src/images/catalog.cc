@@ -7,8 +7,7 @@
 namespace hako::images {
 namespace {
 
-constexpr std::array kMigrations{
-    store::Migration{1, R"(
+constexpr std::array kMigrations{store::Migration{1, R"(
 CREATE TABLE image (
     id TEXT PRIMARY KEY,          -- hex digits, as are all digests here
     manifest TEXT NOT NULL,
@@ -96,8 +95,8 @@ Result<void> Catalog::remove_image(const oci::Digest& id) {
 }
 
 Result<std::optional<oci::Digest>> Catalog::id_of(const oci::Reference& name) const {
-    HAKO_TRY(auto query, database_->prepare(
-                             "SELECT image FROM image_name WHERE repository = ? AND key = ?"));
+    HAKO_TRY(auto query,
+             database_->prepare("SELECT image FROM image_name WHERE repository = ? AND key = ?"));
     query.bind(1, name.name()).bind(2, name.manifest_key());
     HAKO_TRY(const bool found, query.step());
     if (!found) return std::optional<oci::Digest>();

@@ -49,7 +49,8 @@ public:
 
 private:
     explicit Catalog(store::Database& database) : database_(&database) {}
-    Result<std::vector<oci::Digest>> digests(std::string_view sql, std::string_view parameter) const;
+    Result<std::vector<oci::Digest>> digests(std::string_view sql,
+                                             std::string_view parameter) const;
 
     store::Database* database_;
 };

@@ -79,8 +79,8 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(const Layout& layout,
     HAKO_TRY(auto layers, LayerStore::open(layout.layers()));
     HAKO_TRY(auto catalog, Catalog::open(database));
     HAKO_CHECK(make_folders(layout.views()));
-    std::unique_ptr<Impl> impl(new Impl{
-        {std::move(content), std::move(layers), std::move(catalog), layout.views()}});
+    std::unique_ptr<Impl> impl(
+        new Impl{{std::move(content), std::move(layers), std::move(catalog), layout.views()}});
     impl->garbage.collect();
     return std::unique_ptr<ImageStore>(new ImageStore(std::move(impl)));
 }

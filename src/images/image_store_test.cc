@@ -221,7 +221,8 @@ TEST_F(ImageStoreTest, ImagesThatContainersUseStay) {
     const auto short_id = image.id().substr(7, 12);
     EXPECT_EQ(store_->remove("app:1", false, stopped).error().message(),
               "conflict: unable to remove repository reference \"app:1\" (must force) - container "
-              "cccccccccccc is using its referenced image " + short_id);
+              "cccccccccccc is using its referenced image " +
+                  short_id);
     EXPECT_EQ(store_->remove(short_id, false, stopped).error().message(),
               "conflict: unable to delete " + short_id +
                   " (must be forced) - image is being used by stopped container cccccccccccc");

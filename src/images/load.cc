@@ -22,9 +22,9 @@ Result<void> install(Stores& stores, const ArchivedImage& archived, Reporter& re
     image.more_blobs = archived.more_blobs;
     for (std::size_t i = 0; i < image.content.layers.size(); ++i) {
         const auto& layer = image.content.layers[i];
-        HAKO_CHECK(with_context(
-            unpack_from_store(stores, layer, image.description.diff_ids[i], reporter),
-            fmt::format("layer {}", layer.digest.text())));
+        HAKO_CHECK(
+            with_context(unpack_from_store(stores, layer, image.description.diff_ids[i], reporter),
+                         fmt::format("layer {}", layer.digest.text())));
     }
     return register_image(stores, image, archived.names);
 }

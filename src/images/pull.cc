@@ -66,10 +66,10 @@ public:
         digest_name.digest = fetched.digest;
         HAKO_CHECK(register_image(stores_, image, {reference_, digest_name}));
         reporter_.report({}, "Digest: " + fetched.digest.text());
-        reporter_.report({}, fmt::format("Status: {} for {}",
-                                         before == id ? "Image is up to date"
-                                                      : "Downloaded newer image",
-                                         reference_.familiar()));
+        reporter_.report(
+            {}, fmt::format("Status: {} for {}",
+                            before == id ? "Image is up to date" : "Downloaded newer image",
+                            reference_.familiar()));
         return id;
     }
 
@@ -122,8 +122,9 @@ private:
         const auto work = [&](std::stop_token) {
             for (auto i = next++; i < layers.size() && !stop_.stop_requested(); i = next++) {
                 auto fetched = fetch_layer(layers[i], image.description.diff_ids[i]);
-                if (!fetched) give_up(std::move(fetched).error().context(
-                    fmt::format("layer {}", layers[i].digest.text())));
+                if (!fetched)
+                    give_up(std::move(fetched).error().context(
+                        fmt::format("layer {}", layers[i].digest.text())));
             }
         };
         {

@@ -31,7 +31,8 @@ public:
     FakeRegistry() : server_([this](const FakeRequest& request) { return answer(request); }) {}
 
     void add(const TestImage& image, const std::string& tag) {
-        for (const auto& layer : image.layers) blobs_["/v2/app/blobs/" + digest_text(layer)] = layer;
+        for (const auto& layer : image.layers)
+            blobs_["/v2/app/blobs/" + digest_text(layer)] = layer;
         blobs_["/v2/app/blobs/" + image.id()] = image.config;
         add_manifest(image.manifest(), tag);
     }
@@ -45,9 +46,8 @@ public:
     }
     std::size_t downloads_of(const std::string& blob) const {
         const auto requests = server_.requests();
-        return static_cast<std::size_t>(
-            std::ranges::count(requests, "/v2/app/blobs/" + digest_text(blob),
-                               &FakeRequest::target));
+        return static_cast<std::size_t>(std::ranges::count(
+            requests, "/v2/app/blobs/" + digest_text(blob), &FakeRequest::target));
     }
     std::function<void(const FakeRequest&, FakeResponse&)> spoil = nullptr;
 
@@ -123,9 +123,8 @@ TEST_F(PullTest, BringsTheImageAndTellsWhatItDoes) {
     EXPECT_THAT(statuses(progress, digest_hex(image.layers[0]).substr(0, 12)),
                 ElementsAre("Pulling fs layer", "Downloading", "Verifying Checksum",
                             "Download complete", "Pull complete"));
-    EXPECT_THAT(statuses(progress, ""),
-                ElementsAre("Digest: " + digest_text(image.manifest()),
-                            "Status: Downloaded newer image for " + name));
+    EXPECT_THAT(statuses(progress, ""), ElementsAre("Digest: " + digest_text(image.manifest()),
+                                                    "Status: Downloaded newer image for " + name));
 
     progress.clear();
     ASSERT_TRUE(pull("1", {}, &progress));

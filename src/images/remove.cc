@@ -15,8 +15,8 @@ std::string short_id(std::string_view container) {
 
 tl::unexpected<Error> cannot_delete(const oci::Digest& id, std::string_view must,
                                     std::string_view reason) {
-    return fail(ErrorKind::conflict, "conflict: unable to delete {} ({}) - {}", id.short_hex(), must,
-                reason);
+    return fail(ErrorKind::conflict, "conflict: unable to delete {} ({}) - {}", id.short_hex(),
+                must, reason);
 }
 
 class Removal {
@@ -29,8 +29,8 @@ public:
         HAKO_TRY(auto names, stores_.catalog.names_of(id_));
         // Digests of a repository without a tag in it are no names that anybody gave.
         const auto goes_too = [&](const oci::Reference& other) {
-            return other == name || (other.digest && other.name() == name.name() &&
-                                     !has_other_tag(names, name));
+            return other == name ||
+                   (other.digest && other.name() == name.name() && !has_other_tag(names, name));
         };
         const bool last = std::ranges::all_of(names, goes_too);
         if (last && !users_.empty() && !force_)
@@ -49,13 +49,13 @@ public:
         HAKO_TRY(const auto names, stores_.catalog.names_of(id_));
         const auto running = std::ranges::find(users_, true, &ImageUser::running);
         if (running != users_.end())
-            return cannot_delete(id_, "cannot be forced",
-                                 "image is being used by running container " +
-                                     short_id(running->container));
+            return cannot_delete(
+                id_, "cannot be forced",
+                "image is being used by running container " + short_id(running->container));
         if (!force_ && !users_.empty())
-            return cannot_delete(id_, "must be forced",
-                                 "image is being used by stopped container " +
-                                     short_id(users_.front().container));
+            return cannot_delete(
+                id_, "must be forced",
+                "image is being used by stopped container " + short_id(users_.front().container));
         if (!force_ && count_repositories(names) > 1)
             return cannot_delete(id_, "must be forced",
                                  "image is referenced in multiple repositories");

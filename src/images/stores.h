@@ -26,7 +26,9 @@ struct Stores {
     KeyedLock busy = {};  // keys: diff_ids being unpacked, ids whose view is being written
     Garbage garbage{[this] { sweep(); }};
 
-    std::filesystem::path view_of(const oci::Digest& id) const { return views / (id.hex + ".erofs"); }
+    std::filesystem::path view_of(const oci::Digest& id) const {
+        return views / (id.hex + ".erofs");
+    }
 
 private:
     // Removes blobs, layers and views that the catalog does not name. Failures are logged only.

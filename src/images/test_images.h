@@ -112,9 +112,9 @@ inline std::vector<Entry> docker_archive(const TestImage& image,
     }
     const auto config = digest_hex(image.config) + ".json";
     entries.push_back({config, image.config});
-    entries.push_back({"manifest.json", dump_json(Json::array({Json{{"Config", config},
-                                                                    {"RepoTags", tags},
-                                                                    {"Layers", layers}}}))});
+    entries.push_back({"manifest.json",
+                       dump_json(Json::array(
+                           {Json{{"Config", config}, {"RepoTags", tags}, {"Layers", layers}}}))});
     return entries;
 }
 

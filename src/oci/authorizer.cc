@@ -90,9 +90,9 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
     HAKO_TRY(const auto origin,
              with_context(origin_of(realm), "registry names no usable token server"));
     // Only a registry on this host may send us to plain HTTP, and there only to this host.
-    const bool allowed = origin.scheme == "https" ||
-                         (origin.scheme == "http" && is_loopback(origin.host) &&
-                          is_loopback(registry.host));
+    const bool allowed =
+        origin.scheme == "https" ||
+        (origin.scheme == "http" && is_loopback(origin.host) && is_loopback(registry.host));
     if (!allowed)
         return fail(ErrorKind::forbidden,
                     "registry {} names the token server {}, which is not HTTPS; refused",
@@ -105,8 +105,7 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
     request.url = realm;
     if (!auth_.identity_token.empty()) {
         request.form = "grant_type=refresh_token&client_id=hako&service=" + escape(service) +
-                       "&scope=" + escape(scope) + "&refresh_token=" +
-                       escape(auth_.identity_token);
+                       "&scope=" + escape(scope) + "&refresh_token=" + escape(auth_.identity_token);
     } else {
         request.url += realm.find('?') == std::string::npos ? '?' : '&';
         request.url += "service=" + escape(service) + "&scope=" + escape(scope);
@@ -116,8 +115,7 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
         }
     }
     const auto response = transport_.exchange(request, kMaxTokenBytes, std::move(stop));
-    if (!response)
-        return fail(response.error().error.context("token server " + origin.host));
+    if (!response) return fail(response.error().error.context("token server " + origin.host));
     if (response->status == 401 || response->status == 403)
         return fail(ErrorKind::unauthorized,
                     "token server {} of registry {} answers {} ({}); check the user name and "
@@ -131,15 +129,16 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
     HAKO_TRY(const auto document, with_context(parse_json(response->body), context));
     HAKO_TRY(auto token, with_context(json_field_or<std::string>(document, "token", ""), context));
     if (token.empty()) {
-        HAKO_TRY(token, with_context(json_field_or<std::string>(document, "access_token", ""),
-                                     context));
+        HAKO_TRY(token,
+                 with_context(json_field_or<std::string>(document, "access_token", ""), context));
     }
     if (token.empty() || !is_header_safe(token))
         return fail(ErrorKind::unavailable, "{} holds no usable token", context);
     const auto seconds = json_field_or<int>(document, "expires_in", kDefaultTokenSeconds);
     // A little less, so that it does not run out on its way.
-    const auto life = std::clamp(seconds.value_or(kDefaultTokenSeconds), kDefaultTokenSeconds,
-                                 kMaxTokenSeconds) * 9 / 10;
+    const auto life =
+        std::clamp(seconds.value_or(kDefaultTokenSeconds), kDefaultTokenSeconds, kMaxTokenSeconds) *
+        9 / 10;
     return State{"Bearer " + token, Clock::now() + std::chrono::seconds(life)};
 }
 

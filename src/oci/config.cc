@@ -39,8 +39,7 @@ Result<std::vector<Digest>> read_diff_ids(const Json& document) {
     HAKO_TRY(const auto type, json_field_or<std::string>(*rootfs, "type", ""));
     if (type != "layers")
         return fail(ErrorKind::invalid, "its root filesystem is of the unknown type \"{}\"", type);
-    HAKO_TRY(const auto texts,
-             json_field_or<std::vector<std::string>>(*rootfs, "diff_ids", {}));
+    HAKO_TRY(const auto texts, json_field_or<std::vector<std::string>>(*rootfs, "diff_ids", {}));
     std::vector<Digest> result;
     result.reserve(texts.size());
     for (const auto& text : texts) {

@@ -77,8 +77,9 @@ private:
         while (!stop.stop_requested()) {
             Fd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
             if (peer)
-                connections.emplace_back([this, fd = std::move(peer)](
-                                             const std::stop_token& end) { serve(fd.get(), end); });
+                connections.emplace_back([this, fd = std::move(peer)](const std::stop_token& end) {
+                    serve(fd.get(), end);
+                });
         }
     }
 
@@ -100,8 +101,8 @@ private:
                 std::to_string(response.said_length.value_or(response.body.size())) + "\r\n";
         for (const auto& header : response.headers) head += header + "\r\n";
         send(fd, head + "Connection: close\r\n\r\n");
-        send(fd, std::string_view(response.body).substr(0, response.cut_after.value_or(
-                                                               response.body.size())));
+        send(fd, std::string_view(response.body)
+                     .substr(0, response.cut_after.value_or(response.body.size())));
         while (response.hang && !stop.stop_requested())
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         ::shutdown(fd, SHUT_RDWR);

@@ -93,8 +93,7 @@ Result<ManifestDocument> parse_manifest(std::string_view bytes, std::string_view
         return fail(ErrorKind::invalid,
                     "image has a schema 1 manifest, which is no longer supported; "
                     "push it again with a current tool");
-    if (schema != 2)
-        return fail(ErrorKind::invalid, "manifest has no schemaVersion that is known");
+    if (schema != 2) return fail(ErrorKind::invalid, "manifest has no schemaVersion that is known");
 
     HAKO_TRY(const auto own_type, json_field_or<std::string>(document, "mediaType", ""));
     const bool has_manifest_fields = document.contains("config") || document.contains("layers");

@@ -30,13 +30,13 @@ Json image(std::string_view layer_type = media_type::docker_layer_gzip) {
 Json index_of(const std::vector<std::string>& platforms) {
     Json list = Json::array();
     for (const auto& text : platforms) {
-        const auto platform = text == "unknown" ? Platform{"unknown", "unknown", ""}
-                                                : *Platform::parse(text);
-        auto entry = descriptor(media_type::oci_manifest,
-                                {{"platform",
-                                  {{"os", platform.os},
-                                   {"architecture", platform.architecture},
-                                   {"variant", platform.variant}}}});
+        const auto platform =
+            text == "unknown" ? Platform{"unknown", "unknown", ""} : *Platform::parse(text);
+        auto entry =
+            descriptor(media_type::oci_manifest, {{"platform",
+                                                   {{"os", platform.os},
+                                                    {"architecture", platform.architecture},
+                                                    {"variant", platform.variant}}}});
         entry["size"] = list.size();
         list.push_back(std::move(entry));
     }
@@ -50,9 +50,9 @@ std::string refusal(const Json& document, std::string_view content_type = "") {
 }
 
 TEST(Manifest, ReadsWhatItWrites) {
-    for (const auto type : {media_type::docker_layer, media_type::docker_layer_gzip,
-                            media_type::oci_layer,
-                            std::string_view("application/vnd.oci.image.layer.v1.tar+zstd")}) {
+    for (const auto type :
+         {media_type::docker_layer, media_type::docker_layer_gzip, media_type::oci_layer,
+          std::string_view("application/vnd.oci.image.layer.v1.tar+zstd")}) {
         const auto parsed = parse_manifest(dump_json(image(type)), media_type::docker_manifest);
         ASSERT_TRUE(parsed) << parsed.error().message();
         auto manifest = std::get<Manifest>(*parsed);
@@ -66,7 +66,8 @@ TEST(Manifest, ReadsWhatItWrites) {
 }
 
 TEST(Manifest, RefusesWhatCannotBeRun) {
-    EXPECT_THAT(refusal({{"schemaVersion", 1}, {"fsLayers", Json::array()}}), HasSubstr("schema 1"));
+    EXPECT_THAT(refusal({{"schemaVersion", 1}, {"fsLayers", Json::array()}}),
+                HasSubstr("schema 1"));
     auto artifact = image();
     artifact["config"]["mediaType"] = "application/vnd.oci.empty.v1+json";
     EXPECT_THAT(refusal(artifact), HasSubstr("artifact"));
@@ -88,11 +89,10 @@ TEST(Manifest, RefusesDocumentsOfTwoKinds) {
 }
 
 TEST(Manifest, RefusesMalformedDocuments) {
-    for (const auto* text : {"", "[]", "{}", "{\"schemaVersion\":2}", "nonsense", "\"\\ud800\"",
-                             "{\"schemaVersion\":\"2\",\"manifests\":[]}",
-                             "{\"schemaVersion\":2,\"manifests\":{}}",
-                             "{\"schemaVersion\":2,\"manifests\":[1]}",
-                             "{\"schemaVersion\":2,\"layers\":[]}"})
+    for (const auto* text :
+         {"", "[]", "{}", "{\"schemaVersion\":2}", "nonsense", "\"\\ud800\"",
+          "{\"schemaVersion\":\"2\",\"manifests\":[]}", "{\"schemaVersion\":2,\"manifests\":{}}",
+          "{\"schemaVersion\":2,\"manifests\":[1]}", "{\"schemaVersion\":2,\"layers\":[]}"})
         EXPECT_FALSE(parse_manifest(text, "")) << text;
     for (const Json& size : {Json(-1), Json("7"), Json(1.5), Json(nullptr), Json(1e30)}) {
         auto document = image();
@@ -134,7 +134,8 @@ TEST(ImageDescription, ReadsAllFields) {
                    "User": "1:2", "Labels": {"k": "v"}, "ExposedPorts": {"80/tcp": {}, "53/udp": {}},
                    "Volumes": {"/data": {}}, "StopSignal": "SIGINT", "Shell": ["/bin/ash"],
                    "Healthcheck": {"Test": ["CMD", "true"]}, "OnBuild": ["RUN x"]},
-        "rootfs": {"type": "layers", "diff_ids": ["sha256:)" + kHex + R"("]},
+        "rootfs": {"type": "layers", "diff_ids": ["sha256:)" +
+                                                     kHex + R"("]},
         "history": [{"created_by": "x"}]})");
     ASSERT_TRUE(description) << description.error().message();
     EXPECT_EQ(description->platform, (Platform{"linux", "arm64", "v8"}));

@@ -59,8 +59,7 @@ Platform normalize(Platform platform) {
     if (architecture == "aarch64") architecture = "arm64";
     if (architecture == "armhf") architecture = "arm", variant = "v7";
     if (architecture == "armel") architecture = "arm", variant = "v6";
-    if (architecture == "arm" && !variant.empty() && variant.front() != 'v')
-        variant.insert(0, "v");
+    if (architecture == "arm" && !variant.empty() && variant.front() != 'v') variant.insert(0, "v");
     if (architecture == "arm" && variant.empty()) variant = "v7";
     if (architecture == "arm64" && (variant == "8" || variant == "v8")) variant.clear();
     if (architecture == "amd64" && variant == "v1") variant.clear();

@@ -145,8 +145,7 @@ Result<Reference> Reference::parse(std::string_view text) {
     if (has_tag && !is_tag(tag)) return malformed();
     if (at != std::string_view::npos) {
         auto parsed = Digest::parse(digest);
-        if (!parsed)
-            return fail(std::move(parsed).error().context("invalid reference format"));
+        if (!parsed) return fail(std::move(parsed).error().context("invalid reference format"));
         result.digest = *std::move(parsed);
     }
     result.path = path;

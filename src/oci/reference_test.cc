@@ -82,8 +82,9 @@ TEST(Reference, RefusesWhatDockerRefuses) {
              {"app@sha256:abc", ""},
              {"app@sha512:" + hex64, ""},
              {"app@" + kDigest + "0", ""},
-             {std::string(256, 'a'), "invalid reference format: repository name must not be more "
-                                     "than 255 characters"},
+             {std::string(256, 'a'),
+              "invalid reference format: repository name must not be more "
+              "than 255 characters"},
          }) {
         const auto reference = Reference::parse(text);
         ASSERT_FALSE(reference) << text;

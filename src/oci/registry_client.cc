@@ -215,8 +215,8 @@ Result<FetchedManifest> RegistryClient::Session::manifest(std::string_view key,
                                                           const std::stop_token& stop) {
     const auto path = fmt::format("manifests/{}", key);
     const bool is_digest = key.find(':') != key.npos;
-    const auto what = fmt::format("manifest for {}{}{}", image_.familiar_name(),
-                                  is_digest ? "@" : ":", key);
+    const auto what =
+        fmt::format("manifest for {}{}{}", image_.familiar_name(), is_digest ? "@" : ":", key);
     Attempt attempt{.path = path, .headers = {}, .max_body = kMaxManifestBytes};
     for (const auto type : {media_type::oci_index, media_type::docker_list,
                             media_type::oci_manifest, media_type::docker_manifest})
@@ -241,8 +241,8 @@ Result<FetchedManifest> RegistryClient::Session::manifest(std::string_view key,
                                Digest()};
         result.media_type = result.media_type.substr(0, result.media_type.find(';'));
         result.digest = Digest::of(as_bytes(result.bytes));
-        const auto promised = is_digest ? std::string(key)
-                                        : response->header("docker-content-digest");
+        const auto promised =
+            is_digest ? std::string(key) : response->header("docker-content-digest");
         if (promised.starts_with("sha256:") && promised != result.digest.text())
             return fail(ErrorKind::corrupt,
                         "registry {} sends a {} whose digest is {} instead of {}; try again",

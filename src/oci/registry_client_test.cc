@@ -11,10 +11,10 @@
 namespace hako::oci {
 namespace {
 
+using ::testing::AllOf;
 using testing::FakeRequest;
 using testing::FakeResponse;
 using testing::FakeServer;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -174,8 +174,7 @@ TEST(RegistryClient, UnauthorizedForEverEnds) {
 
 TEST(RegistryClient, RefusesATokenServerWithoutTls) {
     FakeServer server([](const FakeRequest&) {
-        return FakeResponse{
-            401, "", {"WWW-Authenticate: Bearer realm=\"http://192.0.2.1/token\""}};
+        return FakeResponse{401, "", {"WWW-Authenticate: Bearer realm=\"http://192.0.2.1/token\""}};
     });
     const auto manifest = fetch_manifest(server, {"ann", "secret", "", ""});
     ASSERT_FALSE(manifest);
@@ -233,8 +232,7 @@ TEST(RegistryClient, NoRegistryIsAnErrorAtOnce) {
 TEST(RegistryClient, ABrokenDownloadIsResumedWhereItBroke) {
     FakeServer server([](const FakeRequest& request) {
         const auto range = request.header("range");
-        if (range.empty())
-            return FakeResponse{.status = 200, .body = kBlob, .cut_after = 100'000};
+        if (range.empty()) return FakeResponse{.status = 200, .body = kBlob, .cut_after = 100'000};
         const auto begin = std::stoul(range.substr(6));
         return FakeResponse{
             .status = 206,

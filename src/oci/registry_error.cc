@@ -36,7 +36,8 @@ std::string registry_error_text(const HttpResponse& response) {
     if (error.code.empty()) return {};
     // Text of others: bounded, and on one line.
     auto text = spell_code(error.code) + ": " + error.message;
-    std::ranges::replace_if(text, [](unsigned char c) { return c < ' '; }, ' ');
+    std::ranges::replace_if(
+        text, [](unsigned char c) { return c < ' '; }, ' ');
     return text.substr(0, 500);
 }
 
@@ -65,9 +66,8 @@ Error registry_error(const Reference& image, std::string_view what, const HttpRe
                                               "denied")));
         case 404:
             if (code == "NAME_UNKNOWN")
-                return Error(ErrorKind::not_found,
-                             fmt::format("repository {} not found: {}", image.familiar_name(),
-                                         text));
+                return Error(ErrorKind::not_found, fmt::format("repository {} not found: {}",
+                                                               image.familiar_name(), text));
             return Error(ErrorKind::not_found,
                          fmt::format("{} not found: {}", what,
                                      describe("manifest unknown: manifest unknown")));
@@ -77,11 +77,11 @@ Error registry_error(const Reference& image, std::string_view what, const HttpRe
                                      "in for a higher limit",
                                      image.domain, what, describe("toomanyrequests")));
         default:
-            return Error(response.status >= 500 ? ErrorKind::unavailable : ErrorKind::invalid,
-                         fmt::format("registry {} answers {} for the {} ({}); {}", image.domain,
-                                     response.status, what, describe("without a reason"),
-                                     response.status >= 500 ? "try again later"
-                                                            : "is it a registry?"));
+            return Error(
+                response.status >= 500 ? ErrorKind::unavailable : ErrorKind::invalid,
+                fmt::format("registry {} answers {} for the {} ({}); {}", image.domain,
+                            response.status, what, describe("without a reason"),
+                            response.status >= 500 ? "try again later" : "is it a registry?"));
     }
 }
 

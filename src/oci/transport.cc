@@ -152,8 +152,7 @@ private:
             case CURLE_COULDNT_RESOLVE_PROXY:
             case CURLE_COULDNT_CONNECT: return make(Failure::Cause::unreachable);
             case CURLE_SSL_CONNECT_ERROR: return make(Failure::Cause::no_tls);
-            case CURLE_OPERATION_TIMEDOUT:
-                return make(Failure::Cause::broken, ErrorKind::deadline);
+            case CURLE_OPERATION_TIMEDOUT: return make(Failure::Cause::broken, ErrorKind::deadline);
             case CURLE_PARTIAL_FILE:
             case CURLE_GOT_NOTHING:
             case CURLE_RECV_ERROR:
@@ -210,7 +209,8 @@ tl::expected<HttpResponse, TransportFailure> Transport::exchange(const HttpReque
                                                                  std::stop_token stop,
                                                                  const BodySink& sink) {
     const auto refuse = [](ErrorKind kind, std::string text) {
-        return tl::unexpected(TransportFailure{Failure::Cause::final, Error(kind, std::move(text))});
+        return tl::unexpected(
+            TransportFailure{Failure::Cause::final, Error(kind, std::move(text))});
     };
     auto handle = take_handle();
     if (!handle) return refuse(ErrorKind::exhausted, "no memory for a connection");
