@@ -105,12 +105,12 @@ TEST_F(CreateTest, ListFilters) {
     const std::string web = create(labelled);
     const std::string job = run("job");
     const auto names = [&](const ListFilter& filter) {
-        std::vector<std::string> names;
+        std::vector<std::string> found;
         const auto listed = engine_->list(filter);
         EXPECT_TRUE(listed);
         if (listed)
-            for (const Container& container : *listed) names.push_back(container.name);
-        return names;
+            for (const Container& container : *listed) found.push_back(container.name);
+        return found;
     };
     EXPECT_THAT(names({}), ElementsAre("job"));
     EXPECT_THAT(names({.all = true}), ElementsAre("job", "web"));

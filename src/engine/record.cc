@@ -56,7 +56,7 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("console_size", config.console_size);
 }
 
-struct Writer {
+struct FieldWriter {
     Json& json;
 
     template <typename T>
@@ -77,7 +77,7 @@ struct Writer {
 };
 
 // Keeps the first error; after it nothing is read.
-struct Reader {
+struct FieldReader {
     const Json& json;
     Result<void>& result;
 
@@ -142,9 +142,9 @@ Result<void> read_settings(std::string_view text, Container& container) {
     HAKO_TRY(const Json config, json_field_or<Json>(json, "config", Json::object()));
     HAKO_TRY(const Json host_config, json_field_or<Json>(json, "host_config", Json::object()));
     Result<void> result;
-    each_field_of_settings(container, Reader{json, result});
-    each_field_of_config(container.config, Reader{config, result});
-    each_field_of_host_config(container.host_config, Reader{host_config, result});
+    each_field_of_settings(container, FieldReader{json, result});
+    each_field_of_config(container.config, FieldReader{config, result});
+    each_field_of_host_config(container.host_config, FieldReader{host_config, result});
     return result;
 }
 
@@ -189,9 +189,9 @@ std::string settings_to_json(const Container& container) {
     Json json = {{"created", format_time(container.created)},
                  {"config", Json::object()},
                  {"host_config", Json::object()}};
-    each_field_of_settings(container, Writer{json});
-    each_field_of_config(container.config, Writer{json["config"]});
-    each_field_of_host_config(container.host_config, Writer{json["host_config"]});
+    each_field_of_settings(container, FieldWriter{json});
+    each_field_of_config(container.config, FieldWriter{json["config"]});
+    each_field_of_host_config(container.host_config, FieldWriter{json["host_config"]});
     return dump_json(json);
 }
 

@@ -54,10 +54,10 @@ TEST_F(RecoveryTest, AHalfDoneStartIsUndone) {
     const std::string id = run();
     world_.find(id)->processes[""].started = false;
     stop_daemon();
-    store::Database::open(layout_.database())
-        .value()
-        ->execute(R"(UPDATE containers SET state = '{"status":"created"}')")
-        .value();
+    {
+        auto database = store::Database::open(layout_.database()).value();
+        ASSERT_TRUE(database->execute(R"(UPDATE containers SET state = '{"status":"created"}')"));
+    }
     start_daemon();
     EXPECT_EQ(state(id).status, Status::created);
     EXPECT_FALSE(world_.find(id));

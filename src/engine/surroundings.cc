@@ -1,6 +1,7 @@
 #include "engine/surroundings.h"
 
 #include "images/image_store.h"
+#include "runtime/shim_record.h"
 
 namespace hako::engine {
 namespace {
@@ -16,6 +17,10 @@ public:
     Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) override {
         runtime::SandboxSpec spec;
         spec.folder = layout_.sandbox(id);
+        // Known to be dead there is nobody to wait for.
+        HAKO_TRY(const auto record, runtime::read_shim_record(spec.shim_record()));
+        if (!is_alive(record.shim))
+            return fail(ErrorKind::unavailable, "the shim of container {} is dead", id);
         return runtime::ShimClient::connect(spec.socket());
     }
     Result<void> cleanup(std::string_view id, const std::filesystem::path& log) override {
