@@ -24,7 +24,8 @@ find_package(fmt REQUIRED)
 pkg_check_modules(GRPC REQUIRED grpc++_unsecure)
 add_library(hako_grpc INTERFACE)
 set(hako_grpc_archives "")
-foreach(name IN LISTS GRPC_STATIC_LIBRARIES ITEMS upb)  # pkg-config forgets upb
+# pkg-config forgets what gRPC itself stands on.
+foreach(name IN LISTS GRPC_STATIC_LIBRARIES ITEMS upb cares address_sorting re2)
     find_library(hako_archive_${name} lib${name}.a)
     if(hako_archive_${name})
         list(APPEND hako_grpc_archives ${hako_archive_${name}})
