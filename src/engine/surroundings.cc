@@ -1,5 +1,8 @@
 #include "engine/surroundings.h"
 
+#include <optional>
+
+#include "base/guarded.h"
 #include "images/image_store.h"
 #include "runtime/shim_record.h"
 
@@ -49,8 +52,13 @@ public:
                       vmm::KernelStore& kernels)
         : layout_(layout), installation_(installation), kernels_(kernels) {}
 
+    // One probe, however many containers wait for it.
     Result<vmm::ProbeResult> accelerator() override {
-        return vmm::probe_accelerator(layout_, installation_);
+        auto verdict = verdict_.lock();
+        if (!*verdict) {
+            HAKO_TRY(*verdict, vmm::probe_accelerator(layout_, installation_));
+        }
+        return **verdict;
     }
     Result<vmm::Kernel> kernel(std::string_view name) override { return kernels_.find(name); }
     std::filesystem::path initramfs() override { return installation_.initramfs(); }
@@ -59,6 +67,7 @@ private:
     Layout layout_;
     Installation installation_;
     vmm::KernelStore& kernels_;
+    Guarded<std::optional<vmm::ProbeResult>> verdict_;
 };
 
 }  // namespace
