@@ -5,7 +5,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 
 #include "base/log.h"
 #include "runtime/seccomp.h"
@@ -65,6 +67,8 @@ void Sandbox::run() {
     if (const auto booted = boot(); booted) {
         enter(Phase::ready);
         wait_for_end();
+    } else if (state_.lock()->stop_asked) {
+        enter(Phase::failed, Error(ErrorKind::cancelled, "the VM was stopped while it started"));
     } else {
         log_error("{}", booted.error().message());
         enter(Phase::failed, booted.error());
@@ -82,7 +86,7 @@ Result<void> Sandbox::boot() {
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
-        if (state->stop_asked) return fail(ErrorKind::cancelled, "the VM was stopped at its start");
+        if (state->stop_asked) return fail(ErrorKind::cancelled, "the VM is not wanted any more");
         state->machine = machine;
     }
     HAKO_TRY(const auto qemu, identify_process(machine->pid()));
@@ -228,11 +232,14 @@ Result<Sandbox::ProcessRef> Sandbox::process(std::string_view id) const {
 
 Result<void> Sandbox::exec(const std::string& id, std::string process, bool open_stdin,
                            bool privileged) {
+    // The id names a file.
+    if (id.empty() || !std::ranges::all_of(id, [](unsigned char c) { return std::isalnum(c); }))
+        return fail(ErrorKind::invalid, "'{}' cannot name an exec", id);
     {
         auto state = state_.lock();
         if (state->phase != Phase::ready)
             return fail(ErrorKind::conflict, "the container is not running");
-        if (id.empty() || state->processes.contains(id))
+        if ( state->processes.contains(id))
             return fail(ErrorKind::conflict, "the exec '{}' exists already", id);
     }
     HAKO_TRY([[maybe_unused]] const auto made,
