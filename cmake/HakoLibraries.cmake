@@ -25,6 +25,7 @@ pkg_check_modules(GRPC REQUIRED grpc++_unsecure)
 add_library(hako_grpc INTERFACE)
 set(hako_grpc_archives "")
 # pkg-config forgets what gRPC itself stands on.
+# pkg-config forgets what gRPC itself was linked with: the ITEMS.
 foreach(name IN LISTS GRPC_STATIC_LIBRARIES ITEMS upb cares address_sorting re2)
     find_library(hako_archive_${name} lib${name}.a)
     if(hako_archive_${name})
@@ -33,15 +34,10 @@ foreach(name IN LISTS GRPC_STATIC_LIBRARIES ITEMS upb cares address_sorting re2)
 endforeach()
 list(REMOVE_DUPLICATES hako_grpc_archives)
 find_library(HAKO_PROTOBUF libprotobuf.a REQUIRED)
-target_link_libraries(hako_grpc INTERFACE
-    -Wl,--start-group ${hako_grpc_archives} ${HAKO_PROTOBUF} -Wl,--end-group
-    ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS})
-# For fully static programs, where zlib must be an archive as well.
 find_library(HAKO_ZLIB libz.a REQUIRED)
-add_library(hako_grpc_static INTERFACE)
-target_link_libraries(hako_grpc_static INTERFACE
+target_link_libraries(hako_grpc INTERFACE
     -Wl,--start-group ${hako_grpc_archives} ${HAKO_PROTOBUF} ${HAKO_ZLIB} -Wl,--end-group
-    Threads::Threads)
+    Threads::Threads ${CMAKE_DL_LIBS})
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
