@@ -92,18 +92,17 @@ Result<Json> Api::hako_get(std::string_view path) const {
 }
 
 Result<void> Api::hako_post(std::string_view path) const {
-    HAKO_TRY(const auto done, call("POST", fmt::format("{}{}", kOwnApi, path), nullptr));
+    HAKO_CHECK(call("POST", fmt::format("{}{}", kOwnApi, path), nullptr));
     return {};
 }
 
-Result<void> Api::hako_upload(std::string_view path, const http::Query& query,
-                              Reader& body) const {
+Result<void> Api::hako_upload(std::string_view path, const http::Query& query, Reader& body) const {
     http::ClientRequest request{
         .method = "POST",
         .target = http::make_target(fmt::format("{}{}", kOwnApi, path), query),
         .headers = {{"Content-Type", "application/octet-stream"}},
         .body_stream = &body};
-    HAKO_TRY(const auto done, in_dockers_words(client_.call(request)));
+    HAKO_CHECK(in_dockers_words(client_.call(request)));
     return {};
 }
 

@@ -25,11 +25,13 @@ Result<ExitWait> ExitWait::begin(const Api& api, const std::string& id,
 }
 
 Result<int> ExitWait::status() {
-    HAKO_TRY(const auto line, answer_->next_line());
-    if (!line)
-        return fail(ErrorKind::unavailable,
-                    "the daemon went away before the container ended; the container goes on");
-    HAKO_TRY(const auto answer, parse_json(*line));
+    const auto line = answer_->next_line();
+    if (!line || !*line)
+        return fail(
+            ErrorKind::unavailable,
+            "the daemon went away before the container ended; the container goes on, attach "
+            "to it when the daemon runs again");
+    HAKO_TRY(const auto answer, parse_json(**line));
     HAKO_TRY(const auto error, json_field_or(answer, "Error", Json()));
     HAKO_TRY(const auto status, json_field_or(answer, "StatusCode", 0));
     if (error.is_object()) {

@@ -16,7 +16,7 @@ struct AttachSettings {
     bool input = false;
     bool output = true;
     bool errors = true;
-    bool signal_proxy = true;                      // of no effect with a tty, as with docker
+    bool signal_proxy = true;  // of no effect with a tty, as with docker
     std::string detach_keys = std::string(kDefaultDetachKeys);
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include <CLI/App.hpp>
+#include <CLI/CLI.hpp>
 
 #include "cli/session.h"
 #include "cli/suggest.h"
@@ -59,8 +59,8 @@ void Command::declare(std::string_view names, std::string_view value_type, std::
     flags_.push_back(std::move(flag));
 }
 
-Command& Command::option(std::string_view names, std::string_view value_type,
-                         std::string_view help, Setter setter) {
+Command& Command::option(std::string_view names, std::string_view value_type, std::string_view help,
+                         Setter setter) {
     declare(names, value_type, help);
     auto take = [setter = std::move(setter), shown = flags_.back().shown(),
                  refusal = bad_value_.get()](const CLI::results_t& values) {
@@ -177,8 +177,8 @@ const Command* Command::child(std::string_view name) const {
 }
 
 int Command::refuse(Session& session, std::string_view why, int status) const {
-    session.io.complain(fmt::format("{}\n\n{}\n\nRun '{} --help' for more information", why,
-                                    usage_line(), path()));
+    session.io.complain(
+        fmt::format("{}\n\n{}\n\nRun '{} --help' for more information", why, usage_line(), path()));
     return status;
 }
 
@@ -186,13 +186,15 @@ Result<std::vector<std::string>> Command::parse(std::vector<std::string> argumen
     std::ranges::transform(arguments, arguments.begin(), mark_empty_value);
     std::ranges::reverse(arguments);  // as CLI11 wants it
     try {
+        bad_value_->clear();
         app_->parse(std::move(arguments));
     } catch (const CLI::ArgumentMismatch& error) {
         const std::string_view what = error.what();  // "--name: 1 required  missing"
         return fail(ErrorKind::invalid, "flag needs an argument: {}",
                     what.substr(0, what.find(':')));
     } catch (const CLI::ParseError& error) {
-        return fail(ErrorKind::invalid, "{}", bad_value_->empty() ? error.what() : *bad_value_);
+        if (!bad_value_->empty()) return fail(ErrorKind::invalid, "{}", *bad_value_);
+        return fail(ErrorKind::invalid, "invalid argument: {}", error.what());
     }
     std::vector<std::string> rest;
     bool flags_ended = false;
@@ -211,13 +213,11 @@ Result<std::vector<std::string>> Command::parse(std::vector<std::string> argumen
 }
 
 int Command::run(Session& session, const std::vector<std::string>& arguments) {
-    bool help_wanted = false;
-    flag(child("help") == nullptr && app_->get_option_no_throw("-h") == nullptr ? "-h,--help"
-                                                                                 : "--help",
-         help_wanted, "Print usage");
-    auto rest = parse(arguments);
-    flags_.pop_back();
-    if (help_wanted) {
+    // -h is a flag of its own in some commands.
+    if (app_->get_option_no_throw("--help") == nullptr)
+        app_->add_flag(app_->get_option_no_throw("-h") == nullptr ? "-h,--help" : "--help");
+    const auto rest = parse(arguments);
+    if (app_->count("--help") > 0) {
         session.io.print(help());
         return 0;
     }
@@ -229,12 +229,12 @@ int Command::run(Session& session, const std::vector<std::string>& arguments) {
     }
     if (rest->size() < least_ || rest->size() > most_) {
         const auto count = rest->size() < least_ ? least_ : most_;
-        const auto how = least_ == most_           ? "requires"
-                         : rest->size() < least_   ? "requires at least"
-                                                   : "accepts at most";
+        const auto how = least_ == most_         ? "requires"
+                         : rest->size() < least_ ? "requires at least"
+                                                 : "accepts at most";
         const auto why = count == 0 ? fmt::format("hako: '{}' accepts no arguments", path())
-                                    : fmt::format("hako: '{}' {} {} argument{}", path(), how,
-                                                  count, count == 1 ? "" : "s");
+                                    : fmt::format("hako: '{}' {} {} argument{}", path(), how, count,
+                                                  count == 1 ? "" : "s");
         return refuse(session, why, kBadCommand);
     }
     return run_action(session, *rest);
@@ -262,8 +262,8 @@ int Command::run_action(Session& session, const std::vector<std::string>& argume
         session.io.complain(error.message());
         return 1;
     }
-    session.io.complain(fmt::format("hako: {}\n\nRun '{} --help' for more information",
-                                    error.message(), path()));
+    session.io.complain(
+        fmt::format("hako: {}\n\nRun '{} --help' for more information", error.message(), path()));
     if (error.kind() == ErrorKind::exec_not_found) return 127;
     if (error.kind() == ErrorKind::exec_failed) return 126;
     return *failure_status_;

@@ -33,9 +33,7 @@ struct Probe {
             return 7;
         });
     }
-    int run(const std::vector<std::string>& arguments) {
-        return program.run(command, arguments);
-    }
+    int run(const std::vector<std::string>& arguments) { return program.run(command, arguments); }
 
     Seen seen;
     bool interactive = false;
@@ -104,9 +102,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Refusal{{"--nosuch=1", "a"}, "unknown flag: --nosuch\n", 125},
                     Refusal{{"-tz", "a"}, "unknown shorthand flag: 'z' in -z\n", 125},
                     Refusal{{"--name"}, "flag needs an argument: --name\n", 125},
-                    Refusal{{"--number", "x", "a"},
-                            "invalid argument \"x\" for \"--number\" flag: it is not a whole number",
-                            125},
+                    Refusal{
+                        {"--number", "x", "a"},
+                        "invalid argument \"x\" for \"--number\" flag: it is not a whole number",
+                        125},
                     Refusal{{"--tty=perhaps", "a"}, "invalid argument", 125},
                     Refusal{{}, "hako: 'probe' requires at least 1 argument\n", 1},
                     Refusal{{"a", "b", "c", "d"}, "hako: 'probe' accepts at most 3 arguments", 1}));
@@ -137,9 +136,9 @@ TEST(Command, FindsChildrenAndSuggestsThem) {
 
 TEST(Command, MapsErrorsToStatuses) {
     TestProgram program;
-    for (const auto& [kind, plain, prefixed] :
-         {std::tuple{ErrorKind::not_found, 1, 125}, {ErrorKind::exec_not_found, 1, 127},
-          {ErrorKind::exec_failed, 1, 126}}) {
+    for (const auto& [kind, plain, prefixed] : {std::tuple{ErrorKind::not_found, 1, 125},
+                                                {ErrorKind::exec_not_found, 1, 127},
+                                                {ErrorKind::exec_failed, 1, 126}}) {
         Command command("c", "Fails");
         command.action([kind = kind](Session&, const auto&) -> Result<int> {
             return fail(kind, "went wrong");

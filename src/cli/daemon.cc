@@ -28,8 +28,8 @@ std::string log_tail(const std::filesystem::path& log, std::uintmax_t offset) {
     constexpr std::size_t kShown = 2000;
     auto text = read_file(log);
     if (!text || text->size() <= offset) return "it wrote nothing";
-    auto tail = text->substr(std::max<std::size_t>(
-        offset, text->size() > kShown ? text->size() - kShown : 0));
+    auto tail = text->substr(
+        std::max<std::size_t>(offset, text->size() > kShown ? text->size() - kShown : 0));
     while (tail.ends_with('\n')) tail.pop_back();
     return "it wrote:\n" + tail;
 }
@@ -41,8 +41,7 @@ Result<Process> spawn_daemon(const DaemonPaths& paths) {
         program = installation.daemon();
     }
     HAKO_CHECK(make_folders(paths.run, 0755));
-    HAKO_TRY(const auto log,
-             open_file(paths.log(), O_WRONLY | O_CREAT | O_APPEND, 0640));
+    HAKO_TRY(const auto log, open_file(paths.log(), O_WRONLY | O_CREAT | O_APPEND, 0640));
     const Command command{.argv = {program, "--root", paths.root, "--run", paths.run},
                           .new_session = true};
     return spawn(command, {{log.get(), STDOUT_FILENO}, {log.get(), STDERR_FILENO}});

@@ -28,9 +28,7 @@ socketserver.UnixStreamServer(os.path.join(run, "docker.sock"), Handler).serve_f
 
 class DaemonTest : public testing::Test {
 protected:
-    void install(std::string_view script) {
-        ASSERT_TRUE(write_file(paths_.program, script, 0755));
-    }
+    void install(std::string_view script) { ASSERT_TRUE(write_file(paths_.program, script, 0755)); }
     ~DaemonTest() override { (void)stop_daemon(paths_, 5s); }
 
     TempDir folder_ = TempDir::create().value();

@@ -27,7 +27,8 @@ TEST(Demultiplexer, SortsFramesCutAnywhere) {
     std::string binary;
     for (int i = 0; i < 70'000; ++i) binary += static_cast<char>(i * 7);
     const auto stream = frame(1, "one") + frame(2, binary) + frame(1, "") + frame(0, "two");
-    for (const std::size_t piece : {std::size_t{1}, std::size_t{5}, std::size_t{4096}, stream.size()}) {
+    for (const std::size_t piece :
+         {std::size_t{1}, std::size_t{5}, std::size_t{4096}, stream.size()}) {
         Sorted sorted;
         for (std::size_t at = 0; at < stream.size(); at += piece)
             ASSERT_TRUE(sorted.frames.feed(as_bytes(std::string_view(stream).substr(at, piece))));

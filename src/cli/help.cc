@@ -38,7 +38,8 @@ std::string columns(const std::vector<Row>& rows) {
     std::size_t widest = 0;
     for (const auto& row : rows) widest = std::max(widest, row.name.size());
     const std::size_t indent = 2 + widest + kGap;
-    const std::size_t width = std::max(kNarrowest, kDefaultColumns - std::min(kDefaultColumns, indent));
+    const std::size_t width =
+        std::max(kNarrowest, kDefaultColumns - std::min(kDefaultColumns, indent));
     std::string out;
     for (const auto& row : rows)
         out += fmt::format("  {:<{}}{}\n", row.name, widest + kGap, wrap(row.text, indent, width));
@@ -72,7 +73,8 @@ std::string Command::help() const {
     std::ranges::stable_sort(rows, {}, [](const Row& row) { return row.name.substr(4); });
     if (!rows.empty()) out += "\nOptions:\n" + columns(rows);
     if (!children_.empty())
-        out += fmt::format("\nRun '{} COMMAND --help' for more information on a command.\n", path());
+        out +=
+            fmt::format("\nRun '{} COMMAND --help' for more information on a command.\n", path());
     return out;
 }
 

@@ -50,7 +50,8 @@ int run_guarded(const std::vector<std::string>& arguments, const Stdio& io) {
     Command root = all_commands();
     session.root = &root;
     bool show_version = false;
-    root.option("-H,--host", session.host_flags, "Daemon to talk to: unix://PATH or tcp://HOST:PORT");
+    root.option("-H,--host", session.host_flags,
+                "Daemon to talk to: unix://PATH or tcp://HOST:PORT");
     root.flag("-v,--version", show_version, "Print version information and quit");
     root.action([&](Session&, const auto&) -> Result<int> {
         io.print(show_version ? fmt::format("hako version {}\n", kVersion) : root.help());
@@ -63,11 +64,12 @@ int run_guarded(const std::vector<std::string>& arguments, const Stdio& io) {
 
 Command all_commands() {
     Command root("hako", "Containers, each in a virtual machine of its own");
-    for (auto make : {run_command, create_command, start_command, exec_command, attach_command,
-                      logs_command, stop_command, restart_command, kill_command, wait_command,
-                      rm_command, top_command, pull_command, load_command, tag_command,
-                      container_group, image_group, kernel_command, system_command, info_command,
-                      version_command, completion_command, complete_command})
+    for (auto make :
+         {run_command,     create_command,     start_command,   exec_command,   attach_command,
+          logs_command,    stop_command,       restart_command, kill_command,   wait_command,
+          rm_command,      top_command,        pull_command,    load_command,   tag_command,
+          container_group, image_group,        kernel_command,  system_command, info_command,
+          version_command, completion_command, complete_command})
         root.add(make());
     root.add(ps_command("ps"));
     root.add(images_command("images"));

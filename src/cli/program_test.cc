@@ -31,10 +31,11 @@ protected:
         });
     }
     void add(std::string_view method, std::string_view path, http::Handler handler) {
-        router_.add(method, path, [this, handler](http::Request& request, http::Response& response) {
-            requests_.lock()->push_back(request.method + " " + request.target);
-            return handler(request, response);
-        });
+        router_.add(method, path,
+                    [this, handler](http::Request& request, http::Response& response) {
+                        requests_.lock()->push_back(request.method + " " + request.target);
+                        return handler(request, response);
+                    });
     }
     void answer(std::string_view method, std::string_view path, int status, const Json& body) {
         add(method, path, [status, body](http::Request&, http::Response& response) {
@@ -72,18 +73,16 @@ protected:
                 }
                 return raw->write(frame(2, "error"));
             });
-        stream("POST", "/v1.44/containers/c/wait",
-               fmt::format("{{\"StatusCode\":{}}}\n", status));
+        stream("POST", "/v1.44/containers/c/wait", fmt::format("{{\"StatusCode\":{}}}\n", status));
         answer("POST", "/v1.44/containers/c/start", 204, nullptr);
     }
     void serve() {
         std::vector<Fd> listeners;
         listeners.push_back(http::listen(endpoint_).value());
-        server_ = http::Server::start(std::move(listeners),
-                                      [this](http::Request& request, http::Response& response) {
-                                          return router_.handle(request, response);
-                                      })
-                      .value();
+        server_ = http::Server::start(std::move(listeners), [this](http::Request& request,
+                                                                   http::Response& response) {
+                      return router_.handle(request, response);
+                  }).value();
     }
     int run(std::vector<std::string> arguments, std::string_view input = {}) {
         program_.clear();
@@ -113,8 +112,8 @@ TEST_F(ProgramTest, ListsContainers) {
              {"Status", "Up 2 seconds"},
              {"Names", {"/one"}},
              {"Labels", {{"k", "v"}}},
-             {"Ports", {{{"IP", "0.0.0.0"}, {"PrivatePort", 80}, {"PublicPort", 8080},
-                         {"Type", "tcp"}}}}}});
+             {"Ports",
+              {{{"IP", "0.0.0.0"}, {"PrivatePort", 80}, {"PublicPort", 8080}, {"Type", "tcp"}}}}}});
     serve();
     EXPECT_EQ(run({"ps", "-a", "--filter", "label=k=v"}), 0) << program_.err();
     const auto table = program_.out();
@@ -123,7 +122,8 @@ TEST_F(ProgramTest, ListsContainers) {
     EXPECT_NE(table.find("\naaaaaaaaaaaa   hako/hello   \"sh -c 'echo somethi…\"   "),
               std::string::npos)
         << table;
-    EXPECT_NE(table.find("Up 2 seconds   0.0.0.0:8080->80/tcp   one\n"), std::string::npos) << table;
+    EXPECT_NE(table.find("Up 2 seconds   0.0.0.0:8080->80/tcp   one\n"), std::string::npos)
+        << table;
     EXPECT_EQ(requests().back(),
               "GET /v1.44/containers/json?all=1&filters=%7B%22label%22%3A%5B%22k%3Dv%22%5D%7D");
     EXPECT_EQ(run({"container", "ls", "-q", "--no-trunc"}), 0);
@@ -169,10 +169,11 @@ TEST_F(ProgramTest, PullsAMissingImage) {
             if (tries++ == 0) return fail(ErrorKind::not_found, "No such image: x:latest");
             return response.send_json(201, {{"Id", "c"}});
         });
-    stream("POST", "/v1.44/images/create",
-           "{\"status\":\"Pulling from library/x\",\"id\":\"latest\"}\r\n"
-           "{\"status\":\"Downloading\",\"id\":\"l\",\"progressDetail\":{\"current\":1,\"total\":2}}\n"
-           "{\"status\":\"Done\",\"id\":\"l\"}\n");
+    stream(
+        "POST", "/v1.44/images/create",
+        "{\"status\":\"Pulling from library/x\",\"id\":\"latest\"}\r\n"
+        "{\"status\":\"Downloading\",\"id\":\"l\",\"progressDetail\":{\"current\":1,\"total\":2}}\n"
+        "{\"status\":\"Done\",\"id\":\"l\"}\n");
     answer("POST", "/v1.44/containers/c/start", 204, nullptr);
     serve();
     EXPECT_EQ(run({"run", "-d", "x"}), 0);
@@ -182,8 +183,8 @@ TEST_F(ProgramTest, PullsAMissingImage) {
     EXPECT_EQ(requests()[2], "POST /v1.44/images/create?fromImage=x&tag=latest");
     tries = 0;
     EXPECT_EQ(run({"run", "-d", "--pull=never", "x"}), 125);
-    EXPECT_TRUE(program_.err().starts_with(
-        "hako: Error response from daemon: No such image: x:latest\n"))
+    EXPECT_TRUE(
+        program_.err().starts_with("hako: Error response from daemon: No such image: x:latest\n"))
         << program_.err();
 }
 
@@ -200,8 +201,7 @@ TEST_P(StartFails, WithDockersStatus) {
     serve();
     EXPECT_EQ(run({"run", "-d", "x"}), GetParam().status);
     EXPECT_EQ(run({"start", "c"}), 1);
-    EXPECT_EQ(program_.err(),
-              fmt::format("Error response from daemon: {}\n", GetParam().message));
+    EXPECT_EQ(program_.err(), fmt::format("Error response from daemon: {}\n", GetParam().message));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -303,12 +303,14 @@ TEST_F(ProgramTest, ListsAndChangesImages) {
     EXPECT_EQ(run({"rmi", "app:2"}), 0);
     EXPECT_EQ(program_.out(), "Untagged: app:2\nDeleted: sha256:0\n");
     EXPECT_EQ(run({"tag", "app:2", "127.0.0.1:5000/x/y:3"}), 0);
-    EXPECT_EQ(requests().back(), "POST /v1.44/images/app%3A2/tag?repo=127.0.0.1%3A5000%2Fx%2Fy&tag=3");
+    EXPECT_EQ(requests().back(),
+              "POST /v1.44/images/app%3A2/tag?repo=127.0.0.1%3A5000%2Fx%2Fy&tag=3");
 }
 
 TEST_F(ProgramTest, ReportsAnErrorInAPull) {
-    stream("POST", "/v1.44/images/create",
-           "{\"status\":\"Pulling\"}\n{\"errorDetail\":{\"message\":\"gone\"},\"error\":\"gone\"}\n");
+    stream(
+        "POST", "/v1.44/images/create",
+        "{\"status\":\"Pulling\"}\n{\"errorDetail\":{\"message\":\"gone\"},\"error\":\"gone\"}\n");
     serve();
     EXPECT_EQ(run({"pull", "x:1"}), 1);
     EXPECT_EQ(program_.out(), "Pulling\n");

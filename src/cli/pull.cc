@@ -19,8 +19,8 @@ Result<void> pull_image(const Api& api, const PullRequest& request) {
     http::Query query{{"fromImage", image.name}, {"tag", image.tag}};
     if (!request.platform.empty()) query.add("platform", request.platform);
     HAKO_TRY(const auto answer, api.stream("POST", "/images/create", query));
-    return show_progress(*answer, request.quiet ? ProgressView::quiet()
-                                                : ProgressView::on(request.progress));
+    return show_progress(
+        *answer, request.quiet ? ProgressView::quiet() : ProgressView::on(request.progress));
 }
 
 }  // namespace hako::cli

@@ -12,7 +12,7 @@ struct PullRequest {
     std::string image;     // as the user wrote it: name[:tag|@digest]
     std::string platform;  // empty: the host's
     bool quiet = false;
-    int progress = 1;      // where the progress is shown
+    int progress = 1;  // where the progress is shown
 };
 Result<void> pull_image(const Api& api, const PullRequest& request);
 

@@ -44,7 +44,8 @@ public:
             // While bytes wait for the container, no more are read.
             const bool wants_input = input_open_ && pending_.empty();
             std::array<pollfd, 3> fds = {{
-                {socket_.get(), static_cast<short>(pending_.empty() ? POLLIN : POLLIN | POLLOUT), 0},
+                {socket_.get(), static_cast<short>(pending_.empty() ? POLLIN : POLLIN | POLLOUT),
+                 0},
                 {signals_.fd(), POLLIN, 0},
                 {wants_input ? io_.in : -1, POLLIN, 0},
             }};
@@ -118,8 +119,8 @@ private:
     void send_pending() {
         std::size_t sent = 0;
         while (sent < pending_.size()) {
-            const auto count = ::send(socket_.get(), pending_.data() + sent, pending_.size() - sent,
-                                      MSG_NOSIGNAL);
+            const auto count =
+                ::send(socket_.get(), pending_.data() + sent, pending_.size() - sent, MSG_NOSIGNAL);
             if (count < 0 && errno == EINTR) continue;
             if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
             if (count < 0) {
@@ -159,8 +160,12 @@ Result<SignalWatch> SignalWatch::start(bool all) {
     ::sigaddset(&wanted, SIGWINCH);
     if (all)
         for (const int signal : kSteering) ::sigaddset(&wanted, signal);
+    // A reader of our output that goes away ends us after the terminal has been put back, when this
+    // signal is let through again.
+    sigset_t blocked = wanted;
+    ::sigaddset(&blocked, SIGPIPE);
     sigset_t before;
-    ::pthread_sigmask(SIG_BLOCK, &wanted, &before);
+    ::pthread_sigmask(SIG_BLOCK, &blocked, &before);
     Fd fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd) return fail_errno(errno, "cannot watch for signals");
     return SignalWatch(std::move(fd), before);

@@ -14,10 +14,10 @@
 namespace hako::cli {
 
 struct RelayOptions {
-    bool tty = false;      // the stream is raw bytes, else it is multiplexed
-    bool input = false;    // send our stdin
-    bool output = true;    // show the container's stdout
-    bool errors = true;    // show the container's stderr
+    bool tty = false;                         // the stream is raw bytes, else it is multiplexed
+    bool input = false;                       // send our stdin
+    bool output = true;                       // show the container's stdout
+    bool errors = true;                       // show the container's stderr
     std::vector<std::byte> detach_keys = {};  // looked for when tty and input
     // Called with each signal that the watch saw; none: a signal ends the relay.
     std::function<void(int signal)> on_signal = {};
@@ -39,8 +39,8 @@ struct RelayEnd {
 // the relay; afterwards they act as before. Of the calling thread and those that it starts later.
 class SignalWatch {
 public:
-    // all: those that end or steer a program (HUP INT QUIT TERM USR1 USR2 CONT), which run and attach
-    // hand to the container; else only changes of the terminal's size.
+    // all: those that end or steer a program (HUP INT QUIT TERM USR1 USR2 CONT), which run and
+    // attach hand to the container; else only changes of the terminal's size.
     static Result<SignalWatch> start(bool all);
     SignalWatch(SignalWatch&& other) noexcept;
     SignalWatch& operator=(SignalWatch&&) = delete;

@@ -138,10 +138,9 @@ TEST_F(RelayTest, PassesATerminalsBytesUnchanged) {
 
 TEST_F(RelayTest, DetachesOnTheKeys) {
     auto typed = make_pipe().value();
-    auto end = start({.tty = true,
-                      .input = true,
-                      .detach_keys = parse_detach_keys(kDefaultDetachKeys).value()},
-                     typed.first.get());
+    auto end = start(
+        {.tty = true, .input = true, .detach_keys = parse_detach_keys(kDefaultDetachKeys).value()},
+        typed.first.get());
     ASSERT_TRUE(write_all(typed.second.get(), "ls\n\x10"));
     ASSERT_TRUE(write_all(typed.second.get(), "\x11"));
     EXPECT_EQ(kind(end), RelayEnd::Kind::detached);

@@ -6,7 +6,7 @@ Result<const Api*> Session::api() {
     if (api_) return &*api_;
     HAKO_TRY(auto choice, host());
     auto connected = Api::connect(choice.endpoint);
-    if (!connected && choice.own && connected.error().kind() != ErrorKind::forbidden) {
+    if (!connected && choice.own && connected.error().kind() == ErrorKind::unavailable) {
         HAKO_CHECK(start_daemon(paths));
         connected = Api::connect(choice.endpoint);
     }

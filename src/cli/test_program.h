@@ -34,9 +34,7 @@ public:
         }
     }
 
-    Stdio stdio(int in = -1) const {
-        return {in < 0 ? null_.get() : in, out_.get(), err_.get()};
-    }
+    Stdio stdio(int in = -1) const { return {in < 0 ? null_.get() : in, out_.get(), err_.get()}; }
     Session& session() { return session_; }
     const std::filesystem::path& folder() const { return folder_.path(); }
 

@@ -114,8 +114,7 @@ Command info_command() {
     Command command("info", "Display system-wide information");
     command.option("-f,--format", *format, "Format output: json, or a Go template");
     command.arguments("", 0, 0);
-    command.action(
-        [format](Session& session, const auto&) { return info(session, *format); });
+    command.action([format](Session& session, const auto&) { return info(session, *format); });
     return command;
 }
 

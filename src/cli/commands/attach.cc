@@ -33,20 +33,18 @@ Result<Joined> look_up(const Api& api, const std::string& name) {
     return joined;
 }
 
-Result<int> start_attached(Session& session, const StartOptions& options,
-                           const std::string& name) {
+Result<int> start_attached(Session& session, const StartOptions& options, const std::string& name) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto container, look_up(*api, name));
     const bool input = options.interactive && container.open_stdin;
     HAKO_CHECK(check_terminal(session.io, container.tty, input));
     HAKO_TRY(auto attachment,
-             Attachment::open(*api, container.id,
-                              {.tty = container.tty,
-                               .input = input,
-                               .detach_keys = options.detach_keys}));
-    HAKO_TRY(auto wait, ExitWait::begin(*api, container.id,
-                                        container.removes ? "removed" : "next-exit"));
-    HAKO_TRY(const auto started, api->post(fmt::format("/containers/{}/start", container.id)));
+             Attachment::open(
+                 *api, container.id,
+                 {.tty = container.tty, .input = input, .detach_keys = options.detach_keys}));
+    HAKO_TRY(auto wait,
+             ExitWait::begin(*api, container.id, container.removes ? "removed" : "next-exit"));
+    HAKO_CHECK(api->post(fmt::format("/containers/{}/start", container.id)));
     HAKO_TRY(const auto end, attachment.converse(session.io));
     return status_after(end, wait);
 }
@@ -66,8 +64,8 @@ Result<int> attach(Session& session, const AttachOptions& options, const std::st
         return fail(ErrorKind::conflict, "cannot attach to a paused container, unpause it first");
     const bool input = !options.no_stdin && container.open_stdin;
     HAKO_CHECK(check_terminal(session.io, container.tty, input));
-    HAKO_TRY(auto wait, ExitWait::begin(*api, container.id,
-                                        container.removes ? "removed" : "not-running"));
+    HAKO_TRY(auto wait,
+             ExitWait::begin(*api, container.id, container.removes ? "removed" : "not-running"));
     HAKO_TRY(auto attachment, Attachment::open(*api, container.id,
                                                {.tty = container.tty,
                                                 .input = input,
@@ -107,8 +105,8 @@ Command start_command() {
 
 Command attach_command() {
     auto options = std::make_shared<AttachOptions>();
-    Command command("attach",
-                    "Attach local standard input, output, and error streams to a running container");
+    Command command(
+        "attach", "Attach local standard input, output, and error streams to a running container");
     command.flag("--no-stdin", options->no_stdin, "Do not attach STDIN");
     command.flag("--sig-proxy", options->signal_proxy,
                  "Proxy all received signals to the process (default true)");

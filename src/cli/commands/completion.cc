@@ -1,6 +1,6 @@
 // hako completion, and the hidden __complete that the shells' scripts ask for each word
-#include "cli/commands/commands.h"
 #include "cli/completion.h"
+#include "cli/commands/commands.h"
 #include "cli/session.h"
 
 namespace hako::cli {
@@ -22,9 +22,8 @@ Command complete_command() {
     command.action([](Session& session, const auto& words) -> Result<int> {
         const auto completion = complete(*session.root, words);
         for (const auto& candidate : completion.candidates)
-            session.io.print_line(candidate.help.empty()
-                                      ? candidate.text
-                                      : candidate.text + "\t" + candidate.help);
+            session.io.print_line(candidate.help.empty() ? candidate.text
+                                                         : candidate.text + "\t" + candidate.help);
         if (completion.objects == Completes::files) session.io.print_line(":files");
         else if (completion.objects != Completes::nothing)
             for (const auto& name : object_names(session, completion.objects))

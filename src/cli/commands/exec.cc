@@ -47,8 +47,7 @@ Result<Json> exec_body(const Stdio& io, const Options& options,
 
 Result<int> exec(Session& session, const Options& options,
                  const std::vector<std::string>& arguments) {
-    if (!options.detach)
-        HAKO_CHECK(check_terminal(session.io, options.tty, options.interactive));
+    if (!options.detach) HAKO_CHECK(check_terminal(session.io, options.tty, options.interactive));
     HAKO_TRY(const auto keys, parse_detach_keys(options.detach_keys));
     HAKO_TRY(const auto body, exec_body(session.io, options, arguments));
     HAKO_TRY(const auto* api, session.api());
@@ -59,17 +58,16 @@ Result<int> exec(Session& session, const Options& options,
     Json start = {{"Detach", options.detach}, {"Tty", options.tty}};
     if (body.contains("ConsoleSize")) start["ConsoleSize"] = body["ConsoleSize"];
     if (options.detach) {
-        HAKO_TRY(const auto started, api->post(path + "/start", {}, start));
+        HAKO_CHECK(api->post(path + "/start", {}, start));
         return 0;
     }
     // Without a tty a signal ends hako, not what runs in the container: docker hands on none.
     HAKO_TRY(const auto signals, SignalWatch::start(options.tty));
     HAKO_TRY(auto connection, api->upgrade(path + "/start", {}, start));
-    HAKO_TRY(const auto end,
-             relay_terminal(session.io, *api, path + "/resize", std::move(connection), signals,
-                            {.tty = options.tty,
-                             .input = options.interactive,
-                             .detach_keys = keys}));
+    HAKO_TRY(
+        const auto end,
+        relay_terminal(session.io, *api, path + "/resize", std::move(connection), signals,
+                       {.tty = options.tty, .input = options.interactive, .detach_keys = keys}));
     if (end.kind == RelayEnd::Kind::detached) return 0;
     if (end.kind == RelayEnd::Kind::interrupted) return kSignalBase + end.signal;
     HAKO_TRY(const auto state, api->get(path + "/json"));
@@ -89,8 +87,8 @@ Command exec_command() {
                    "Username or UID (format: \"<name|uid>[:<group|gid>]\")");
     command.option("-w,--workdir", options->folder, "Working directory inside the container");
     command.option("-e,--env", options->environment, "Set environment variables");
-    command.option("--env-file", options->environment_files,
-                   "Read in a file of environment variables")
+    command
+        .option("--env-file", options->environment_files, "Read in a file of environment variables")
         .completes(Completes::files);
     command.option("--detach-keys", options->detach_keys,
                    "Override the key sequence for detaching a container");

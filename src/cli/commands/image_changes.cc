@@ -26,8 +26,9 @@ Result<int> load(Session& session, const LoadOptions& options) {
     if (!options.input.empty()) {
         HAKO_TRY(file, open_file(options.input, O_RDONLY));
     } else if (session.io.in_is_terminal()) {
-        return fail(ErrorKind::invalid,
-                    "requested load from stdin, but stdin is empty: give a file with -i or pipe it");
+        return fail(
+            ErrorKind::invalid,
+            "requested load from stdin, but stdin is empty: give a file with -i or pipe it");
     }
     http::Query query{{"quiet", options.quiet ? "1" : "0"}};
     if (!options.platform.empty()) query.add("platform", options.platform);
@@ -52,7 +53,8 @@ Result<std::string> remove_image(const Api& api, const std::string& name,
     for (const auto& change : list) {
         for (const char* what : {"Untagged", "Deleted"}) {
             HAKO_TRY(const auto subject, json_field<std::string>(change, what));
-            if (subject) lines += fmt::format("{}{}: {}", lines.empty() ? "" : "\n", what, *subject);
+            if (subject)
+                lines += fmt::format("{}{}: {}", lines.empty() ? "" : "\n", what, *subject);
         }
     }
     return lines;
@@ -103,8 +105,8 @@ Command tag_command() {
                         names[1]);
         const auto target = split_image_name(names[1]);
         HAKO_TRY(const auto* api, session.api());
-        HAKO_TRY(const auto done, api->post(fmt::format("/images/{}/tag", names[0]),
-                                            {{"repo", target.name}, {"tag", target.tag}}));
+        HAKO_CHECK(api->post(fmt::format("/images/{}/tag", names[0]),
+                             {{"repo", target.name}, {"tag", target.tag}}));
         return 0;
     });
     return command;

@@ -33,7 +33,8 @@ ListedItem row(const Json& image, const Options& options, const std::string& rep
         {"Tag", tag},
         {"Digest", digest},
         {"ID", options.full ? id : short_id(id)},
-        {"CreatedSince", created == 0 ? "N/A" : time_ago(WallTime(std::chrono::seconds(created)), now())},
+        {"CreatedSince",
+         created == 0 ? "N/A" : time_ago(WallTime(std::chrono::seconds(created)), now())},
         {"CreatedAt", go_time(created)},
         {"Size", format_bytes(image.value("Size", std::uint64_t{0}))},
         {"VirtualSize", format_bytes(image.value("Size", std::uint64_t{0}))},
@@ -103,8 +104,7 @@ Result<int> images(Session& session, const Options& options,
     HAKO_TRY(const auto list, api->get("/images/json", query));
     std::vector<ListedItem> rows;
     for (const auto& image : list) describe(image, options, rows);
-    HAKO_TRY(const auto text,
-             format_listing(rows, style(options), options.format, options.quiet));
+    HAKO_TRY(const auto text, format_listing(rows, style(options), options.format, options.quiet));
     session.io.print(text);
     return 0;
 }

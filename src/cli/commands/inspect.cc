@@ -20,8 +20,7 @@ Result<Json> look_up(const Api& api, const Options& options, const std::string& 
         http::Query query;
         if (options.size) query.add("size", "1");
         auto found = api.get(fmt::format("/containers/{}/json", name), query);
-        if (found || options.type == "container" ||
-            found.error().kind() != ErrorKind::not_found)
+        if (found || options.type == "container" || found.error().kind() != ErrorKind::not_found)
             return found;
     }
     auto found = api.get(fmt::format("/images/{}/json", name));
@@ -53,8 +52,7 @@ Result<int> inspect(Session& session, const Options& options,
         session.io.print_line(dump_json(found));
     } else {
         // As dump_json(): bytes that are no UTF-8 do not end us.
-        session.io.print_line(
-            found.dump(kIndent, ' ', false, Json::error_handler_t::replace));
+        session.io.print_line(found.dump(kIndent, ' ', false, Json::error_handler_t::replace));
     }
     if (failures.empty()) return 0;
     session.io.complain(failures);
@@ -84,11 +82,10 @@ Result<int> top(Session& session, const std::vector<std::string>& arguments) {
 Command inspect_command(std::string_view type) {
     auto options = std::make_shared<Options>();
     options->type = type;
-    Command command("inspect", type == "image"
-                                   ? "Display detailed information on one or more images"
-                               : type == "container"
-                                   ? "Display detailed information on one or more containers"
-                                   : "Return low-level information on containers and images");
+    Command command(
+        "inspect", type == "image"       ? "Display detailed information on one or more images"
+                   : type == "container" ? "Display detailed information on one or more containers"
+                                         : "Return low-level information on containers and images");
     command.option("-f,--format", options->format, "Format output: json, or a Go template");
     if (type.empty()) {
         command.option("--type", "string", "Only inspect objects of the type: container, image",

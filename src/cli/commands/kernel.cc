@@ -31,12 +31,10 @@ Result<int> list(Session& session, const ListOptions& options) {
                           {"Size", size ? format_bytes(*size) : "N/A"}},
                          {}});
     }
-    const ListingStyle style{{{"Name", "NAME"},
-                              {"Version", "VERSION"},
-                              {"Default", "DEFAULT"},
-                              {"Size", "SIZE"}},
-                             {},
-                             "Name"};
+    const ListingStyle style{
+        {{"Name", "NAME"}, {"Version", "VERSION"}, {"Default", "DEFAULT"}, {"Size", "SIZE"}},
+        {},
+        "Name"};
     HAKO_TRY(const auto text, format_listing(items, style, options.format, options.quiet));
     session.io.print(text);
     return 0;
@@ -85,7 +83,8 @@ Command kernel_command() {
                        "Format output: table, json, a Go template, or \"table TEMPLATE\"");
         command.flag("-q,--quiet", options->quiet, "Only show names");
         command.arguments("", 0, 0);
-        command.action([options](Session& session, const auto&) { return list(session, *options); });
+        command.action(
+            [options](Session& session, const auto&) { return list(session, *options); });
         group.add(std::move(command));
     }
     {

@@ -56,9 +56,7 @@ Result<std::string> remove_container(const Api& api, const std::string& name,
 
 }  // namespace
 
-Command stop_command() {
-    return stopping_command("stop", "Stop one or more running containers");
-}
+Command stop_command() { return stopping_command("stop", "Stop one or more running containers"); }
 
 Command restart_command() { return stopping_command("restart", "Restart one or more containers"); }
 
@@ -72,8 +70,7 @@ Command kill_command() {
             session, names, [&](const Api& api, const std::string& name) -> Result<std::string> {
                 http::Query query;
                 if (!signal->empty()) query.add("signal", *signal);
-                HAKO_TRY(const auto done,
-                         api.post(fmt::format("/containers/{}/kill", name), query));
+                HAKO_CHECK(api.post(fmt::format("/containers/{}/kill", name), query));
                 return name;
             });
     });
@@ -81,8 +78,7 @@ Command kill_command() {
 }
 
 Command wait_command() {
-    Command command("wait",
-                    "Block until one or more containers stop, then print their exit codes");
+    Command command("wait", "Block until one or more containers stop, then print their exit codes");
     command.arguments("CONTAINER [CONTAINER...]", 1, kUnlimited, Completes::running_containers);
     command.action([](Session& session, const auto& names) {
         return for_each_argument(

@@ -26,8 +26,7 @@ Result<std::string> time_parameter(const std::string& text) {
         auto whole = text;
         if (whole.size() == std::string_view("2026-11-22").size()) whole += "T00:00:00";
         const auto clock = whole.find_first_of("Tt");
-        if (clock != std::string::npos &&
-            whole.find_first_of("Zz+-", clock) == std::string::npos)
+        if (clock != std::string::npos && whole.find_first_of("Zz+-", clock) == std::string::npos)
             whole += "Z";
         const auto parsed = parse_time(whole);
         if (!parsed)
@@ -66,8 +65,7 @@ Result<int> logs(Session& session, const Options& options, const std::string& na
     HAKO_TRY(const auto config, json_field_or(info, "Config", Json::object()));
     HAKO_TRY(const bool tty, json_field_or(config, "Tty", false));
     HAKO_TRY(const auto id, json_field_or(info, "Id", name));
-    HAKO_TRY(const auto answer,
-             api->stream("GET", fmt::format("/containers/{}/logs", id), query));
+    HAKO_TRY(const auto answer, api->stream("GET", fmt::format("/containers/{}/logs", id), query));
     const auto& io = session.io;
     Demultiplexer frames([&](OutputStream stream, std::span<const std::byte> data) {
         return write_all(stream == OutputStream::out ? io.out : io.err, data);

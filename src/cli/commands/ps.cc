@@ -107,11 +107,15 @@ ListedItem describe(const Json& summary, const Options& options) {
 
 ListingStyle style(bool size) {
     ListingStyle style;
-    style.columns = {{"ID", "CONTAINER ID"},       {"Image", "IMAGE"},   {"Command", "COMMAND"},
-                     {"RunningFor", "CREATED"},    {"Status", "STATUS"}, {"Ports", "PORTS"},
+    style.columns = {{"ID", "CONTAINER ID"},    {"Image", "IMAGE"},   {"Command", "COMMAND"},
+                     {"RunningFor", "CREATED"}, {"Status", "STATUS"}, {"Ports", "PORTS"},
                      {"Names", "NAMES"}};
-    style.more = {{"CreatedAt", "CREATED AT"}, {"State", "STATE"},       {"Labels", "LABELS"},
-                  {"Mounts", "MOUNTS"},        {"Networks", "NETWORKS"}, {"Size", "SIZE"},
+    style.more = {{"CreatedAt", "CREATED AT"},
+                  {"State", "STATE"},
+                  {"Labels", "LABELS"},
+                  {"Mounts", "MOUNTS"},
+                  {"Networks", "NETWORKS"},
+                  {"Size", "SIZE"},
                   {"LocalVolumes", "LOCAL VOLUMES"}};
     if (size) style.columns.push_back({"Size", "SIZE"});
     style.quiet_field = "ID";
@@ -124,8 +128,7 @@ Result<int> run_ps(Session& session, const Options& options) {
     if (options.all || options.latest || options.last.value_or(0) > 0) query.add("all", "1");
     if (options.latest) query.add("limit", "1");
     else if (options.last && *options.last > 0) query.add("limit", std::to_string(*options.last));
-    const bool wants_size =
-        options.size || options.format.find(".Size") != std::string::npos;
+    const bool wants_size = options.size || options.format.find(".Size") != std::string::npos;
     if (wants_size) query.add("size", "1");
     HAKO_TRY(const auto filters, encode_filters(options.filters));
     if (!filters.empty()) query.add("filters", filters);

@@ -73,8 +73,7 @@ Result<std::string> create_container(Session& session, const Api& api, const Con
         created = api.post("/containers/create", query, body);
     }
     if (!created) return fail(std::move(created.error()));
-    HAKO_TRY(const auto warnings,
-             json_field_or(*created, "Warnings", std::vector<std::string>()));
+    HAKO_TRY(const auto warnings, json_field_or(*created, "Warnings", std::vector<std::string>()));
     for (const auto& warning : warnings) session.io.complain("WARNING: " + warning);
     HAKO_TRY(auto id, json_field_or(*created, "Id", std::string()));
     HAKO_CHECK(write_id_file(flags.cidfile, id));
@@ -118,9 +117,11 @@ Result<int> run_attached(Session& session, const Api& api, const std::string& id
 Result<int> run(Session& session, RunOptions& options, const std::vector<std::string>& arguments) {
     auto& flags = options.container;
     if (options.detach && !flags.attach.empty())
-        return fail(ErrorKind::invalid, "conflicting options: cannot specify both --attach and --detach");
+        return fail(ErrorKind::invalid,
+                    "conflicting options: cannot specify both --attach and --detach");
     const auto settings = attach_settings(options);
     if (!options.detach) HAKO_CHECK(check_terminal(session.io, flags.tty, settings.input));
+    HAKO_CHECK(parse_detach_keys(options.detach_keys));
     HAKO_TRY(auto body, flags.body(arguments));
     body["AttachStdin"] = !options.detach && settings.input;
     body["AttachStdout"] = !options.detach && settings.output;

@@ -53,8 +53,8 @@ Result<int> start(Session& session) {
     }
     HAKO_CHECK(start_daemon(session.paths));
     HAKO_TRY(const auto pid, daemon_pid(session.paths));
-    session.io.print_line(fmt::format("hakod runs (process {}) on {}", pid,
-                                      session.paths.socket().string()));
+    session.io.print_line(
+        fmt::format("hakod runs (process {}) on {}", pid, session.paths.socket().string()));
     return 0;
 }
 
@@ -117,13 +117,12 @@ Command system_command() {
     Command group("system", "Manage the hako daemon");
     group.add(daemon_command("start", "Start the daemon", start));
     group.add(daemon_command("stop", "Stop the daemon; containers go on", stop));
-    group.add(daemon_command("status", "Tell whether the daemon runs (exit status 0 or 3)",
-                             status));
+    group.add(
+        daemon_command("status", "Tell whether the daemon runs (exit status 0 or 3)", status));
     group.add(info_command());
     auto follow = std::make_shared<bool>(false);
-    auto logs = daemon_command("logs", "Show the log of the daemon", [follow](Session& session) {
-        return show_log(session, *follow);
-    });
+    auto logs = daemon_command("logs", "Show the log of the daemon",
+                               [follow](Session& session) { return show_log(session, *follow); });
     logs.flag("-f,--follow", *follow, "Follow log output");
     group.add(std::move(logs));
     return group;

@@ -95,8 +95,9 @@ void ContainerFlags::declare(Command& command) {
                            return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
                        });
                        if (stream != "stdin" && stream != "stdout" && stream != "stderr")
-                           return fail(ErrorKind::invalid, "valid streams are STDIN, STDOUT and "
-                                                           "STDERR");
+                           return fail(ErrorKind::invalid,
+                                       "valid streams are STDIN, STDOUT and "
+                                       "STDERR");
                        attach.push_back(std::move(stream));
                        return {};
                    });
@@ -196,7 +197,8 @@ void ContainerFlags::declare_security(Command& command) {
     text(command, "--ipc", "/HostConfig/IpcMode", "IPC mode to use");
     text(command, "--uts", "/HostConfig/UTSMode", "UTS namespace to use");
     text(command, "--userns", "/HostConfig/UsernsMode", "User namespace to use");
-    text(command, "--cgroupns", "/HostConfig/CgroupnsMode", "Cgroup namespace to use (host|private)");
+    text(command, "--cgroupns", "/HostConfig/CgroupnsMode",
+         "Cgroup namespace to use (host|private)");
     command.option("--device", "list", "Add a host device to the container",
                    [this](const std::string& value) -> Result<void> {
                        HAKO_TRY(auto device, parse_device(value));
@@ -221,7 +223,8 @@ void ContainerFlags::declare_health(Command& command) {
              "Time between checks during the start period (ms|s|m|h)");
     number(command, "--health-retries", "/Healthcheck/Retries",
            "Consecutive failures needed to report unhealthy");
-    command.flag("--no-healthcheck", no_healthcheck_, "Disable any container-specified HEALTHCHECK");
+    command.flag("--no-healthcheck", no_healthcheck_,
+                 "Disable any container-specified HEALTHCHECK");
 }
 
 void ContainerFlags::declare_network(Command& command) {
@@ -266,8 +269,7 @@ void ContainerFlags::declare_storage(Command& command) {
                        HAKO_TRY(const auto volume, parse_volume(value));
                        if (volume.find(':') == std::string::npos)
                            at("/Volumes")[volume] = Json::object();
-                       else
-                           at("/HostConfig/Binds").push_back(volume);
+                       else at("/HostConfig/Binds").push_back(volume);
                        return {};
                    });
     command.option("--mount", "mount", "Attach a filesystem mount to the container",
@@ -318,12 +320,12 @@ Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) con
     }
     if (no_healthcheck_) {
         if (body.contains("Healthcheck"))
-            return fail(ErrorKind::invalid,
-                        "--no-healthcheck conflicts with --health-* options");
+            return fail(ErrorKind::invalid, "--no-healthcheck conflicts with --health-* options");
         body["Healthcheck"] = {{"Test", {"NONE"}}};
     }
     if (remove && host.contains("RestartPolicy") && host["RestartPolicy"]["Name"] != "no")
-        return fail(ErrorKind::invalid, "conflicting options: cannot specify both --restart and --rm");
+        return fail(ErrorKind::invalid,
+                    "conflicting options: cannot specify both --restart and --rm");
     return body;
 }
 

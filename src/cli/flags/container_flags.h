@@ -43,8 +43,7 @@ private:
     void text(Command& command, std::string_view names, const char* field, std::string_view help);
     void list(Command& command, std::string_view names, const char* field, std::string_view help);
     void pairs(Command& command, std::string_view names, const char* field, std::string_view help);
-    void number(Command& command, std::string_view names, const char* field,
-                std::string_view help);
+    void number(Command& command, std::string_view names, const char* field, std::string_view help);
     void bytes(Command& command, std::string_view names, const char* field, std::string_view help);
     void duration(Command& command, std::string_view names, const char* field,
                   std::string_view help);

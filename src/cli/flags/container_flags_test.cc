@@ -26,10 +26,8 @@ Json body_of(const std::vector<std::string>& arguments) {
     return body;
 }
 
-const Json kPlain = {{"Image", "i"},
-                     {"Tty", false},
-                     {"OpenStdin", false},
-                     {"HostConfig", {{"AutoRemove", false}}}};
+const Json kPlain = {
+    {"Image", "i"}, {"Tty", false}, {"OpenStdin", false}, {"HostConfig", {{"AutoRemove", false}}}};
 
 struct Case {
     std::vector<std::string> flags;
@@ -95,8 +93,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"--network", "none"}, R"({"HostConfig":{"NetworkMode":"none"}})"}));
 
 TEST(ContainerFlags, PassTheCommandOn) {
-    EXPECT_EQ(body_of({"i", "sh", "-c", "echo --rm"})["Cmd"],
-              (Json{"sh", "-c", "echo --rm"}));
+    EXPECT_EQ(body_of({"i", "sh", "-c", "echo --rm"})["Cmd"], (Json{"sh", "-c", "echo --rm"}));
     EXPECT_FALSE(body_of({"i"}).contains("Cmd"));
 }
 

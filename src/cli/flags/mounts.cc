@@ -85,8 +85,8 @@ Result<std::string> parse_volume(const std::string& text) {
         return fail(ErrorKind::invalid, "write [SOURCE:]TARGET[:OPTIONS]");
     if (colon == std::string::npos) return text;
     const std::string_view source = std::string_view(text).substr(0, colon);
-    const bool relative = source == "." || source == ".." || source.starts_with("./") ||
-                          source.starts_with("../");
+    const bool relative =
+        source == "." || source == ".." || source.starts_with("./") || source.starts_with("../");
     return relative ? absolute(source) + text.substr(colon) : text;
 }
 

@@ -47,7 +47,8 @@ Result<std::string> take_protocol(std::string_view& text) {
 Result<std::vector<PublishedPort>> parse_publish(std::string_view text) {
     HAKO_TRY(const auto protocol, take_protocol(text));
     const auto last_colon = text.rfind(':');
-    const auto container = last_colon == std::string_view::npos ? text : text.substr(last_colon + 1);
+    const auto container =
+        last_colon == std::string_view::npos ? text : text.substr(last_colon + 1);
     std::string_view host;
     std::string address;
     if (last_colon != std::string_view::npos) {

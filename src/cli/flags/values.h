@@ -32,11 +32,12 @@ Result<Json> parse_device(std::string_view text);
 // "seccomp=FILE" carries the file's text, everything else goes as it is.
 Result<std::string> parse_security_option(const std::string& text);
 
-// A published port: "[[address:]host:]container[/protocol]", single ports or ranges of equal length.
+// A published port: "[[address:]host:]container[/protocol]", single ports or ranges of equal
+// length.
 struct PublishedPort {
     std::string container;  // "80/tcp"
     std::string address;
-    std::string host;       // empty: the daemon picks one
+    std::string host;  // empty: the daemon picks one
 };
 Result<std::vector<PublishedPort>> parse_publish(std::string_view text);
 // "80", "80-82/udp" -> {"80/udp", ...}

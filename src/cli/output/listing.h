@@ -23,9 +23,9 @@ struct Column {
 };
 
 struct ListingStyle {
-    std::vector<Column> columns;                // of the plain table
-    std::vector<Column> more;                   // headings of further fields, for `table TEMPLATE`
-    std::string quiet_field;                    // printed alone with -q
+    std::vector<Column> columns;  // of the plain table
+    std::vector<Column> more;     // headings of further fields, for `table TEMPLATE`
+    std::string quiet_field;      // printed alone with -q
 };
 
 // format: "" and "table" are the plain table, "table TEMPLATE", "json" one object a line, else a

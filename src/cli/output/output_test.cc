@@ -59,8 +59,7 @@ TEST_F(Listing, PrintsIdsJsonAndTemplates) {
     EXPECT_TRUE(format("{{").starts_with("error: "));
 }
 
-Json layer(const char* id, const char* status, std::uint64_t current = 0,
-           std::uint64_t total = 0) {
+Json layer(const char* id, const char* status, std::uint64_t current = 0, std::uint64_t total = 0) {
     Json message = {{"id", id}, {"status", status}, {"progressDetail", Json::object()}};
     if (total > 0) message["progressDetail"] = {{"current", current}, {"total", total}};
     return message;

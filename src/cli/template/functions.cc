@@ -12,9 +12,7 @@ namespace {
 using Arguments = std::vector<Json>;
 using Function = Result<Json> (*)(const Arguments&);
 
-Result<Json> refuse(std::string_view why) {
-    return fail(ErrorKind::invalid, "template: {}", why);
-}
+Result<Json> refuse(std::string_view why) { return fail(ErrorKind::invalid, "template: {}", why); }
 
 Result<std::string> text_of(const Json& value) {
     if (value.is_string()) return value.get<std::string>();

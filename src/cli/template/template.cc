@@ -78,8 +78,7 @@ private:
             arguments.push_back(std::move(value));
         }
         if (piped) arguments.push_back(*piped);
-        if (first.kind == Operand::Kind::function)
-            return ast::call_function(first.name, arguments);
+        if (first.kind == Operand::Kind::function) return ast::call_function(first.name, arguments);
         if (first.kind == Operand::Kind::dot && first.fields.size() == 1 &&
             methods_.contains(first.fields[0]))
             return method(first.fields[0], arguments);

@@ -78,9 +78,10 @@ INSTANTIATE_TEST_SUITE_P(All, TemplateRefuses,
                                          "{{range .Count}}{{end}}", "{{nosuch .ID}}",
                                          "{{template \"x\"}}", "{{index .Names 9}}",
                                          "{{index .Names -1}}", "{{\"open}}", "{{`open}}",
-                                         "{{$undefined}}", "{{.ID .Count}}", "{{(.ID}}", "{{.ID |}}",
-                                         "{{printf \"%d\"}}", "{{printf \"%x\" 1}}", "{{1x}}",
-                                         "{{pad .ID 99999999 1}}", "{{json}}", "{{/* open"));
+                                         "{{$undefined}}", "{{.ID .Count}}", "{{(.ID}}",
+                                         "{{.ID |}}", "{{printf \"%d\"}}", "{{printf \"%x\" 1}}",
+                                         "{{1x}}", "{{pad .ID 99999999 1}}", "{{json}}",
+                                         "{{/* open"));
 
 TEST(Template, NamesWhatIsNotSupported) {
     EXPECT_NE(render("{{define \"x\"}}").find("define"), std::string::npos);
