@@ -5,6 +5,9 @@
 #include <grpcpp/server_builder.h>
 #include <sys/stat.h>
 
+#include <condition_variable>
+#include <set>
+
 #include "base/log.h"
 #include "guest/status.h"
 #include "proto/shim.grpc.pb.h"
@@ -101,10 +104,11 @@ public:
         });
     }
 
-    Status Input(ServerContext*, grpc::ServerReader<shim::v1::InputRequest>* reader,
+    Status Input(ServerContext* context, grpc::ServerReader<shim::v1::InputRequest>* reader,
                  shim::v1::Empty*) override {
         return guarded([&] {
-            return to_status([&]() -> Result<void> {
+            inputs_.lock()->insert(context);
+            const auto status = to_status([&]() -> Result<void> {
                 shim::v1::InputRequest request;
                 if (!reader->Read(&request)) return {};
                 HAKO_TRY(const auto process, sandbox_.process(request.process()));
@@ -115,7 +119,13 @@ public:
                 } while (reader->Read(&request));
                 return {};
             }());
+            inputs_.lock()->erase(context);
+            return status;
         });
+    }
+    // They may stay open for as long as their client likes.
+    void end_inputs() {
+        for (auto inputs = inputs_.lock(); auto* context : *inputs) context->TryCancel();
     }
 
     Status Wait(ServerContext* context, const shim::v1::ProcessRequest* request,
@@ -185,6 +195,7 @@ public:
 
 private:
     Sandbox& sandbox_;
+    Guarded<std::set<ServerContext*>> inputs_;
     Guarded<bool> ready_answered_;
     std::condition_variable answered_;
 };
@@ -198,6 +209,7 @@ public:
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
+        service.end_inputs();
         if (server) server->Shutdown(std::chrono::system_clock::now() + kGrace);
         std::error_code ignored;
         std::filesystem::remove(socket_, ignored);
