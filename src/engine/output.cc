@@ -35,6 +35,12 @@ bool LogFollower::is_over() const {
     return live->removed || end_.over(*live);
 }
 
+void LogFollower::wait_until_over(const std::stop_token& stop) const {
+    auto live = entry_->live.lock();
+    entry_->changed.wait_for(live.lock(), stop, kNoteDeadline,
+                             [&] { return live->removed || end_.over(*live); });
+}
+
 Result<std::optional<runtime::LogRecord>> LogFollower::next(std::stop_token stop) {
     while (!ended_) {
         if (stop.stop_requested()) return fail(ErrorKind::cancelled, "the client has left");
@@ -44,14 +50,17 @@ Result<std::optional<runtime::LogRecord>> LogFollower::next(std::stop_token stop
         if (record) {
             if (record->end && record->time >= end_.not_before) {
                 ended_ = true;
-                auto live = entry_->live.lock();
-                entry_->changed.wait_for(live.lock(), stop, kNoteDeadline,
-                                         [&] { return live->removed || end_.over(*live); });
+                wait_until_over(stop);
             }
             return record;
         }
-        if (over) ended_ = true;
-        else HAKO_CHECK(reader_.wait(stop, kLookAgain));
+        if (over) {
+            ended_ = true;
+        } else if (auto waited = reader_.wait(stop, kLookAgain); !waited) {
+            if (waited.error().kind() != ErrorKind::not_found) return fail(waited.error());
+            // Removed with the last traces of its run, which the engine is about to note.
+            wait_until_over(stop);
+        }
     }
     return std::optional<runtime::LogRecord>();
 }

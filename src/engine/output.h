@@ -30,6 +30,7 @@ public:
 
 private:
     bool is_over() const;
+    void wait_until_over(const std::stop_token& stop) const;
 
     runtime::LogReader reader_;
     EntryPtr entry_;
