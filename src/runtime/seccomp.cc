@@ -100,8 +100,8 @@ Result<std::string> default_seccomp_filter(const std::set<std::string>& capabili
     if (is_admin) {
         filter.add_all(SCMP_ACT_ALLOW, "clone clone3");
     } else {
-        // clone3's flags lie in memory, which a filter cannot read: programs fall back to clone.
-        filter.add(SCMP_ACT_ERRNO(ENOSYS), "clone3");
+        // clone3's flags lie in memory, which a filter cannot read: it gets the filter's ENOSYS, and
+        // programs fall back to clone.
         unsigned all = 0;
         for (const unsigned flag : kNewNamespaces) {
             filter.add(kRefuse, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
