@@ -50,7 +50,7 @@ struct AgentClient::Impl {
     // One unary call with a deadline.
     template <typename Method, typename Request, typename Response>
     Result<void> fetch(Method method, const Request& request, Response& response,
-                      std::chrono::milliseconds timeout = kDeadline) {
+                       std::chrono::milliseconds timeout = kDeadline) {
         grpc::ClientContext context;
         set_deadline(context, timeout);
         return to_result(((*stub).*method)(&context, request, &response));
@@ -246,7 +246,8 @@ Result<void> AgentClient::copy_out(const std::string& container, const std::stri
     agent::v1::DataChunk chunk;
     bool first = true;
     while (reader->Read(&chunk)) {
-        const auto taken = first ? on_stat(from_message(chunk.stat())) : tar.write(as_bytes(chunk.data()));
+        const auto taken =
+            first ? on_stat(from_message(chunk.stat())) : tar.write(as_bytes(chunk.data()));
         first = false;
         if (taken) continue;
         context.TryCancel();
@@ -269,7 +270,8 @@ Result<PathStat> AgentClient::stat_path(const std::string& container, const std:
     agent::v1::DataChunk chunk;
     const bool told = reader->Read(&chunk) && chunk.has_stat();
     agent::v1::DataChunk rest;
-    while (reader->Read(&rest)) {}
+    while (reader->Read(&rest)) {
+    }
     HAKO_CHECK(to_result(reader->Finish()));
     if (!told) return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
     return from_message(chunk.stat());

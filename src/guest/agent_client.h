@@ -129,7 +129,7 @@ struct PathStat {
 
 struct CopyIn {
     std::string container;
-    std::string path;  // an existing directory in the container
+    std::string path;                       // an existing directory in the container
     bool no_overwrite_dir_non_dir = false;  // neither replaces the other
 };
 

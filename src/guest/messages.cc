@@ -3,7 +3,9 @@
 namespace hako::guest {
 namespace {
 
-WallTime to_time(std::int64_t nanoseconds) { return WallTime(std::chrono::nanoseconds(nanoseconds)); }
+WallTime to_time(std::int64_t nanoseconds) {
+    return WallTime(std::chrono::nanoseconds(nanoseconds));
+}
 
 }  // namespace
 

@@ -21,7 +21,8 @@ Result<void> Stdio::write(std::span<const std::byte> data) {
         const auto part = data.first(std::min(data.size(), kMaxData));
         message.set_data(part.data(), part.size());
         const std::lock_guard lock(impl_->writing);
-        if (impl_->input_closed) return fail(ErrorKind::conflict, "standard input is closed already");
+        if (impl_->input_closed)
+            return fail(ErrorKind::conflict, "standard input is closed already");
         if (!impl_->stream->Write(message))
             return fail(ErrorKind::unavailable, "the process takes no more input");
         data = data.subspan(part.size());
@@ -50,7 +51,8 @@ Result<std::optional<Stdio::Output>> Stdio::read() {
     }
     if (message.end()) {
         (void)close_input();
-        while (impl_->stream->Read(&message)) {}
+        while (impl_->stream->Read(&message)) {
+        }
         (void)impl_->finish();
         return std::nullopt;
     }

@@ -27,8 +27,8 @@ struct Stdio::Impl {
 
     grpc::ClientContext context;
     std::unique_ptr<Stream> stream;
-    std::mutex writing;         // close_input may come from the reading thread, at the end
-    bool input_closed = false;  // guarded by writing
+    std::mutex writing;                  // close_input may come from the reading thread, at the end
+    bool input_closed = false;           // guarded by writing
     std::optional<grpc::Status> status;  // of the reading thread
 };
 

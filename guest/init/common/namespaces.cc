@@ -47,7 +47,7 @@ Result<unsigned> namespace_flags(const Json& container) {
 Result<void> bring_loopback_up() {
     const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno(errno, "cannot open a socket to bring up lo");
-    ifreq interface{};
+    ifreq interface {};
     std::memcpy(interface.ifr_name, "lo", 3);
     if (::ioctl(socket.get(), SIOCGIFFLAGS, &interface) == 0) {
         interface.ifr_flags = static_cast<short>(interface.ifr_flags | IFF_UP);

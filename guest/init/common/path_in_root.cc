@@ -33,8 +33,8 @@ Result<Fd> open_in_root(int root, std::string_view path, int flags, mode_t mode)
     const std::string text = path.empty() ? "." : std::string(path);
     // The kernel gives up with EAGAIN when something was renamed meanwhile.
     for (int attempt = 0; attempt < 128; ++attempt) {
-        const auto fd = static_cast<int>(
-            ::syscall(SYS_openat2, root, text.c_str(), &how, sizeof(how)));
+        const auto fd =
+            static_cast<int>(::syscall(SYS_openat2, root, text.c_str(), &how, sizeof(how)));
         if (fd >= 0) return Fd(fd);
         if (errno != EAGAIN && errno != EINTR) break;
     }

@@ -3,7 +3,8 @@
 //
 // vmexec gets one request (JSON in a memfd) and a SOCK_SEQPACKET pair for the conversation:
 //   vmexec -> vminitd  {"pid": N}                  an exec's process, after the last fork
-//                      {"ready": true}             prepared; with a terminal, its master as SCM_RIGHTS
+//                      {"ready": true}             prepared; with a terminal, its master as
+//                      SCM_RIGHTS
 //                      {"stat": {...}}             copy-out: what the path is
 //                      {"kind": K, "error": TEXT}  it failed; vmexec ends
 //   vminitd -> vmexec  any packet                  execute now
@@ -25,22 +26,23 @@ enum VmexecFd : int {
 
 // The request's fields.
 namespace request {
-constexpr std::string_view kAction = "action";       // one of the actions below
-constexpr std::string_view kContainer = "container"; // config.json
-constexpr std::string_view kProcess = "process";     // the OCI process object
-constexpr std::string_view kFiles = "files";         // path inside -> path of the file to bind
-constexpr std::string_view kSeccomp = "seccomp";     // true: kSeccompFd holds a filter
-constexpr std::string_view kJoin = "join";           // true: kContainerFd is set
-constexpr std::string_view kRoot = "root";           // a copy's root without a running container
-constexpr std::string_view kPath = "path";           // a copy's path
+constexpr std::string_view kAction = "action";        // one of the actions below
+constexpr std::string_view kContainer = "container";  // config.json
+constexpr std::string_view kProcess = "process";      // the OCI process object
+constexpr std::string_view kFiles = "files";          // path inside -> path of the file to bind
+constexpr std::string_view kSeccomp = "seccomp";      // true: kSeccompFd holds a filter
+constexpr std::string_view kJoin = "join";            // true: kContainerFd is set
+constexpr std::string_view kRoot = "root";            // a copy's root without a running container
+constexpr std::string_view kPath = "path";            // a copy's path
 constexpr std::string_view kStatOnly = "stat_only";
-constexpr std::string_view kKeepKinds = "keep_kinds";  // no directory replaces a file, and vice versa
+constexpr std::string_view kKeepKinds =
+    "keep_kinds";  // no directory replaces a file, and vice versa
 }  // namespace request
 
 namespace action {
-constexpr std::string_view kFirst = "first";  // the first process: makes the container's inside
-constexpr std::string_view kExec = "exec";    // joins a running container
-constexpr std::string_view kCopyIn = "copy_in";    // a tar on standard input
+constexpr std::string_view kFirst = "first";     // the first process: makes the container's inside
+constexpr std::string_view kExec = "exec";       // joins a running container
+constexpr std::string_view kCopyIn = "copy_in";  // a tar on standard input
 constexpr std::string_view kCopyOut = "copy_out";  // a tar on standard output
 }  // namespace action
 

@@ -14,9 +14,10 @@ void append_entry(std::string& archive, std::size_t inode, unsigned mode, std::s
     const std::size_t links = inode == 0 ? 1 : (mode & 0170000U) == 0040000U ? 2 : 1;
     archive += "070701";
     // inode mode uid gid links mtime size, device and special device (major, minor), name, checksum
-    for (const std::size_t field : {inode, std::size_t{mode}, std::size_t{0}, std::size_t{0}, links,
-                                    std::size_t{0}, content.size(), std::size_t{0}, std::size_t{0},
-                                    std::size_t{0}, std::size_t{0}, name.size() + 1, std::size_t{0}})
+    for (const std::size_t field :
+         {inode, std::size_t{mode}, std::size_t{0}, std::size_t{0}, links, std::size_t{0},
+          content.size(), std::size_t{0}, std::size_t{0}, std::size_t{0}, std::size_t{0},
+          name.size() + 1, std::size_t{0}})
         archive += fmt::format("{:08x}", field);
     archive += name;
     archive += '\0';

@@ -12,8 +12,8 @@
 namespace hako::init {
 
 struct CpioEntry {
-    std::string name;  // "sbin/vmexec", without a leading slash; parents come first
-    unsigned mode = 0;  // st_mode
+    std::string name;     // "sbin/vmexec", without a leading slash; parents come first
+    unsigned mode = 0;    // st_mode
     std::string content;  // of a file, or a symbolic link's target
 };
 

@@ -17,8 +17,8 @@ TEST(Cpio, OtherToolsReadIt) {
     EXPECT_EQ(archive->size() % 4, 0U);
     const auto folder = TempDir::create();
     ASSERT_TRUE(write_file(folder->path() / "a.cpio", *archive));
-    const auto listed = run({{"bsdtar", "-tvf", (folder->path() / "a.cpio").string()}},
-                            std::chrono::seconds(20));
+    const auto listed =
+        run({{"bsdtar", "-tvf", (folder->path() / "a.cpio").string()}}, std::chrono::seconds(20));
     if (!listed) GTEST_SKIP() << "bsdtar is not installed";
     EXPECT_TRUE(listed->status.success()) << listed->err;
     EXPECT_NE(listed->out.find("bin/tool"), std::string::npos) << listed->out;
@@ -29,8 +29,20 @@ TEST(Cpio, HeadersAreByteExact) {
     const auto archive = make_cpio({{"a", 0100644, "xyz"}});
     ASSERT_TRUE(archive);
     EXPECT_EQ(archive->substr(0, 112),
-              "070701" "00000001" "000081a4" "00000000" "00000000" "00000001" "00000000" "00000003"
-              "00000000" "00000000" "00000000" "00000000" "00000002" "00000000" +
+              "070701"
+              "00000001"
+              "000081a4"
+              "00000000"
+              "00000000"
+              "00000001"
+              "00000000"
+              "00000003"
+              "00000000"
+              "00000000"
+              "00000000"
+              "00000000"
+              "00000002"
+              "00000000" +
                   std::string("a\0", 2));
     EXPECT_EQ(archive->substr(112, 4), std::string("xyz\0", 4));
     EXPECT_EQ(*make_cpio({{"a", 0100644, "xyz"}}), *archive);

@@ -26,9 +26,10 @@ void make_rootfs(const fs::path& root) {
     for (const char* folder : {"bin", "etc", "proc", "sys", "dev", "tmp", "home/web"})
         fs::create_directories(root / folder);
     fs::copy_file("/bin/busybox", root / "bin/busybox");
-    for (const char* applet : {"sh", "true", "false", "cat", "dd", "sleep", "stty", "tty", "id", "ps",
-                               "hostname", "grep", "ls", "mkdir", "touch", "head", "tail", "kill",
-                               "pwd", "wc", "env", "echo", "mount", "readlink", "stat", "ln", "rm", "tr"})
+    for (const char* applet :
+         {"sh",       "true", "false", "cat",      "dd",    "sleep", "stty", "tty",  "id",  "ps",
+          "hostname", "grep", "ls",    "mkdir",    "touch", "head",  "tail", "kill", "pwd", "wc",
+          "env",      "echo", "mount", "readlink", "stat",  "ln",    "rm",   "tr"})
         fs::create_symlink("busybox", root / "bin" / applet);
     ASSERT_TRUE(write_file(root / "etc/passwd", kPasswd));
     ASSERT_TRUE(write_file(root / "etc/group", kGroup));
@@ -47,8 +48,9 @@ void AgentTest::SetUp() {
 
     auto sockets = make_socket_pair();
     ASSERT_TRUE(sockets);
-    auto vminitd = spawn({{HAKO_VMINITD, "--serve-fd", "3", "--state", state(), "--vmexec", HAKO_VMEXEC}},
-                         {{sockets->second.get(), 3}, {2, 2}});
+    auto vminitd =
+        spawn({{HAKO_VMINITD, "--serve-fd", "3", "--state", state(), "--vmexec", HAKO_VMEXEC}},
+              {{sockets->second.get(), 3}, {2, 2}});
     ASSERT_TRUE(vminitd) << vminitd.error().message();
     vminitd_.emplace(std::move(*vminitd));
     auto agent = guest::AgentClient::connect(std::move(sockets->first));
@@ -73,7 +75,8 @@ pid_t AgentTest::agent_pid() const {
 
 Json AgentTest::container_spec() const {
     const auto mount = [](const char* target, const char* type, std::vector<std::string> options) {
-        return Json{{"destination", target}, {"type", type}, {"source", type}, {"options", options}};
+        return Json{
+            {"destination", target}, {"type", type}, {"source", type}, {"options", options}};
     };
     return {{"ociVersion", "1.1.0"},
             {"root", {{"path", rootfs().string()}}},
@@ -94,21 +97,22 @@ Json AgentTest::container_spec() const {
                 {{"type", "uts"}},
                 {{"type", "cgroup"}}}},
               {"sysctl", {{"kernel.shm_rmid_forced", "1"}}},
-              {"maskedPaths", {"/proc/kcore", "/proc/acpi", "/proc/no-such-file"}},
+              {"maskedPaths", {"/proc/cmdline", "/proc/bus", "/proc/no-such-file"}},
               {"readonlyPaths", {"/proc/sys", "/proc/no-such-file"}}}}};
 }
 
 Json AgentTest::process_spec(std::vector<std::string> args) {
     const Json capabilities = {
-        "CAP_AUDIT_WRITE", "CAP_CHOWN",  "CAP_DAC_OVERRIDE",     "CAP_FOWNER",  "CAP_FSETID",
-        "CAP_KILL",        "CAP_MKNOD",  "CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_SETFCAP",
-        "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",          "CAP_SYS_CHROOT"};
-    return {{"args", std::move(args)},
-            {"env", {"PATH=/usr/bin:/bin"}},
-            {"cwd", "/"},
-            {"user", {{"uid", 0}, {"gid", 0}}},
-            {"capabilities",
-             {{"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}}}};
+        "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE",     "CAP_FOWNER",    "CAP_FSETID",
+        "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_BIND_SERVICE", "CAP_NET_RAW",   "CAP_SETFCAP",
+        "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETUID",           "CAP_SYS_CHROOT"};
+    return {
+        {"args", std::move(args)},
+        {"env", {"PATH=/usr/bin:/bin"}},
+        {"cwd", "/"},
+        {"user", {{"uid", 0}, {"gid", 0}}},
+        {"capabilities",
+         {{"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}}}};
 }
 
 void AgentTest::create_container(const Json& spec, std::map<std::string, std::string> files) {

@@ -1,5 +1,5 @@
-// Runs vminitd as an ordinary program, PID 1 of its own namespaces, and talks to it as the host does.
-// The container's root is Debian's static busybox. Needs root; skipped without.
+// Runs vminitd as an ordinary program, PID 1 of its own namespaces, and talks to it as the host
+// does. The container's root is Debian's static busybox. Needs root; skipped without.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -16,17 +16,40 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 Command machine(const fs::path& kernel, const fs::path& folder) {
-    return {{"qemu-system-x86_64", "-M",
-             "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,"
-             "pic=on,usb=off,graphics=off",
-             "-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", "256", "-nodefaults",
-             "-no-user-config", "-nographic", "-no-reboot", "-global",
-             "virtio-mmio.force-legacy=false", "-kernel", kernel.string(), "-initrd",
-             HAKO_INITRAMFS, "-serial", "file:" + (folder / "console").string(), "-chardev",
-             "socket,id=agent,fd=3", "-device", "virtio-serial-device,bus=virtio-mmio-bus.0",
-             "-device", "virtserialport,chardev=agent,name=hako.agent", "-append",
-             "console=ttyS0 quiet panic=-1 reboot=t no_timer_check acpi=off pci=off "
-             "hako.agent=serial virtio_mmio.device=512@0xfeb00000:5"}};
+    return {
+        {"qemu-system-x86_64",
+         "-M",
+         "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,"
+         "pic=on,usb=off,graphics=off",
+         "-accel",
+         "tcg",
+         "-cpu",
+         "max",
+         "-smp",
+         "1",
+         "-m",
+         "256",
+         "-nodefaults",
+         "-no-user-config",
+         "-nographic",
+         "-no-reboot",
+         "-global",
+         "virtio-mmio.force-legacy=false",
+         "-kernel",
+         kernel.string(),
+         "-initrd",
+         HAKO_INITRAMFS,
+         "-serial",
+         "file:" + (folder / "console").string(),
+         "-chardev",
+         "socket,id=agent,fd=3",
+         "-device",
+         "virtio-serial-device,bus=virtio-mmio-bus.0",
+         "-device",
+         "virtserialport,chardev=agent,name=hako.agent",
+         "-append",
+         "console=ttyS0 quiet panic=-1 reboot=t no_timer_check acpi=off pci=off "
+         "hako.agent=serial virtio_mmio.device=512@0xfeb00000:5"}};
 }
 
 TEST(Boot, AVmServesItsAgentAndPowersOff) {

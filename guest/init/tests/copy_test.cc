@@ -64,7 +64,8 @@ std::string make_tar(const std::vector<Item>& items) {
         if (S_ISLNK(item.mode)) ::archive_entry_set_symlink(entry, item.content.c_str());
         else ::archive_entry_set_size(entry, static_cast<la_int64_t>(item.content.size()));
         ::archive_write_header(writer, entry);
-        if (S_ISREG(item.mode)) ::archive_write_data(writer, item.content.data(), item.content.size());
+        if (S_ISREG(item.mode))
+            ::archive_write_data(writer, item.content.data(), item.content.size());
         ::archive_entry_free(entry);
     }
     ::archive_write_free(writer);
@@ -90,7 +91,8 @@ std::map<std::string, std::string> read_tar(const std::string& tar) {
 
 class CopyTest : public AgentTest {
 protected:
-    Result<void> copy_in(const std::string& path, const std::vector<Item>& items, bool keep = false) {
+    Result<void> copy_in(const std::string& path, const std::vector<Item>& items,
+                         bool keep = false) {
         TextReader tar(make_tar(items));
         return agent().copy_in({kContainer, path, keep}, tar);
     }

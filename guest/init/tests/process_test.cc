@@ -61,8 +61,7 @@ TEST_F(ProcessTest, WhatCannotBeExecutedIsSaidAsDockerSaysIt) {
                    "exec: \"/etc/passwd\": permission denied");
     expect_failure("/etc", ErrorKind::exec_failed, "exec: \"/etc\": is a directory");
     expect_failure("/script", ErrorKind::exec_failed, "exec /script: exec format error");
-    expect_failure("/orphan", ErrorKind::exec_not_found,
-                   "exec /orphan: no such file or directory");
+    expect_failure("/orphan", ErrorKind::exec_not_found, "exec /orphan: no such file or directory");
 }
 
 TEST_F(ProcessTest, BytesOfStandardInputArriveUnchanged) {
@@ -165,7 +164,8 @@ TEST_F(ProcessTest, WrongNamesAreErrors) {
     EXPECT_EQ(agent().start_process({kContainer, "no"}).error().kind(), ErrorKind::not_found);
     EXPECT_EQ(agent().stdio({"no", "no"}).error().kind(), ErrorKind::not_found);
     EXPECT_EQ(agent().wait({kContainer, "no"}).error().kind(), ErrorKind::not_found);
-    EXPECT_EQ(agent().create_process({{kContainer, "../x"}, "{}"}).error().kind(), ErrorKind::invalid);
+    EXPECT_EQ(agent().create_process({{kContainer, "../x"}, "{}"}).error().kind(),
+              ErrorKind::invalid);
     EXPECT_EQ(agent().create_process({{kContainer, "x"}, "{"}).error().kind(), ErrorKind::invalid);
     EXPECT_EQ(agent().create_process({{kContainer, "x"}, "{}"}).error().kind(), ErrorKind::invalid);
     EXPECT_EQ(agent().resize({kContainer, kContainer}, 1, 1).error().kind(), ErrorKind::conflict);

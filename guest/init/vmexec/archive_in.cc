@@ -33,7 +33,8 @@ tl::unexpected<Error> fail_archive(::archive* reader) {
 
 // "./a//b/" -> "a/b"; "" is the folder itself.
 Result<std::string> clean_name(const char* raw) {
-    if (raw == nullptr) return fail(ErrorKind::invalid, "the tar archive has a name that is no text");
+    if (raw == nullptr)
+        return fail(ErrorKind::invalid, "the tar archive has a name that is no text");
     std::string clean;
     for (const auto& part : fs::path(raw)) {
         if (part == "..") return fail(ErrorKind::invalid, "the tar archive leads outside: {}", raw);
@@ -86,7 +87,7 @@ Result<Extraction::Place> Extraction::find_place(const std::string& name) const 
 
 // True when there is a directory already that the entry's directory merges into.
 Result<bool> Extraction::make_room(const Place& place, const std::string& name, bool folder) const {
-    struct stat present{};
+    struct stat present {};
     if (::fstatat(place.parent.get(), place.name.c_str(), &present, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
     const bool present_folder = S_ISDIR(present.st_mode);
@@ -134,8 +135,8 @@ Result<void> Extraction::create(::archive* reader, ::archive_entry* entry, const
             break;
         case AE_IFLNK: failed = ::symlinkat(::archive_entry_symlink(entry), parent, name); break;
         case AE_IFREG: {
-            const Fd file(::openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                                   0600));
+            const Fd file(
+                ::openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
             if (!file) return fail_errno(errno, "cannot create {}", name);
             HAKO_CHECK(write_content(reader, file.get(), name));
             break;
@@ -186,7 +187,8 @@ Result<void> Extraction::extract(::archive* reader, ::archive_entry* entry) {
     HAKO_TRY(const auto name, clean_name(::archive_entry_pathname(entry)));
     if (name.empty()) return {};
     HAKO_TRY(const auto place, find_place(name));
-    HAKO_TRY(const bool exists, make_room(place, name, ::archive_entry_filetype(entry) == AE_IFDIR));
+    HAKO_TRY(const bool exists,
+             make_room(place, name, ::archive_entry_filetype(entry) == AE_IFDIR));
     return create(reader, entry, place, exists);
 }
 
@@ -204,7 +206,7 @@ Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions&
     std::setlocale(LC_CTYPE, "C.UTF-8");  // libarchive converts names by it
     ::umask(0);
     HAKO_TRY(Fd root, open_file("/", O_PATH | O_DIRECTORY));
-    struct stat state{};
+    struct stat state {};
     HAKO_TRY(const auto target, open_in_root(root.get(), folder, O_PATH));
     if (::fstat(target.get(), &state) != 0 || !S_ISDIR(state.st_mode))
         return fail(ErrorKind::invalid, "extraction point is not a directory");
@@ -224,7 +226,8 @@ Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions&
     extraction.finish();
     // What follows the end mark (padding) is taken as well, so that the sender is not disturbed.
     std::vector<std::byte> rest(64 * 1024);
-    for (auto got = read_some(fd, rest); got && *got != 0; got = read_some(fd, rest)) {}
+    for (auto got = read_some(fd, rest); got && *got != 0; got = read_some(fd, rest)) {
+    }
     return {};
 }
 

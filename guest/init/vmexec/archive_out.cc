@@ -55,7 +55,8 @@ void copy_attributes(const Fd& fd, ::archive_entry* entry) {
         std::vector<char> value(64 * 1024);
         const auto length = ::fgetxattr(fd.get(), name, value.data(), value.size());
         if (length >= 0)
-            ::archive_entry_xattr_add_entry(entry, name, value.data(), static_cast<std::size_t>(length));
+            ::archive_entry_xattr_add_entry(entry, name, value.data(),
+                                            static_cast<std::size_t>(length));
     }
 }
 
@@ -101,14 +102,15 @@ Result<void> Creation::add_children(Fd folder_fd, const std::string& as) {
     (void)folder_fd.release();
     std::vector<std::string> names;
     while (const auto* item = ::readdir(folder.get()))
-        if (const std::string name = item->d_name; name != "." && name != "..") names.push_back(name);
+        if (const std::string name = item->d_name; name != "." && name != "..")
+            names.push_back(name);
     std::ranges::sort(names);
     for (const auto& name : names) HAKO_CHECK(add(::dirfd(folder.get()), name, as + "/" + name));
     return {};
 }
 
 Result<void> Creation::add(int parent, const std::string& name, const std::string& as) {
-    struct stat state{};
+    struct stat state {};
     if (::fstatat(parent, name.c_str(), &state, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? Result<void>() : fail_errno(errno, "cannot look at {}", as);
     if (S_ISSOCK(state.st_mode)) return {};
@@ -131,7 +133,7 @@ Result<void> Creation::add(int parent, const std::string& name, const std::strin
 
     Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!fd) return fail_errno(errno, "cannot open {}", as);
-    struct stat opened{};
+    struct stat opened {};
     if (::fstat(fd.get(), &opened) != 0 || (opened.st_mode & S_IFMT) != (state.st_mode & S_IFMT))
         return fail(ErrorKind::conflict, "{} changed while it was copied", as);
     copy_attributes(fd, entry.get());
@@ -143,7 +145,7 @@ Result<void> Creation::add(int parent, const std::string& name, const std::strin
 }  // namespace
 
 Result<Json> stat_path(const std::string& path) {
-    struct stat state{};
+    struct stat state {};
     if (::lstat(path.c_str(), &state) != 0) {
         if (errno == ENOENT || errno == ENOTDIR)
             return fail(ErrorKind::not_found, "Could not find the file {} in container", path);

@@ -35,8 +35,8 @@ struct Link {
     const char* target;
 };
 constexpr std::array kLinks{
-    Link{"fd", "/proc/self/fd"},         Link{"stdin", "/proc/self/fd/0"},
-    Link{"stdout", "/proc/self/fd/1"},   Link{"stderr", "/proc/self/fd/2"},
+    Link{"fd", "/proc/self/fd"},       Link{"stdin", "/proc/self/fd/0"},
+    Link{"stdout", "/proc/self/fd/1"}, Link{"stderr", "/proc/self/fd/2"},
     Link{"core", "/proc/kcore"},
 };
 
@@ -45,7 +45,7 @@ Result<void> make_device(const Fd& root, const Device& device) {
     const auto name = device.path.substr(slash + 1);
     HAKO_TRY(const auto folder, make_folder_in_root(root.get(), device.path.substr(0, slash)));
     const auto number = ::makedev(device.major, device.minor);
-    struct stat present{};
+    struct stat present {};
     if (::fstatat(folder.get(), name.c_str(), &present, AT_SYMLINK_NOFOLLOW) == 0) {
         if (present.st_rdev == number && (present.st_mode & S_IFMT) == (device.mode & S_IFMT))
             return {};
@@ -72,7 +72,8 @@ Result<Device> read_device(const Json& json) {
     if (type == "c" || type == "u") device.mode |= S_IFCHR;
     else if (type == "b") device.mode |= S_IFBLK;
     else if (type == "p") device.mode |= S_IFIFO;
-    else return fail(ErrorKind::invalid, "device {} has the unknown type \"{}\"", device.path, type);
+    else
+        return fail(ErrorKind::invalid, "device {} has the unknown type \"{}\"", device.path, type);
     return device;
 }
 
@@ -81,7 +82,7 @@ Result<void> make_links(const Fd& dev) {
         if (::symlinkat(link.target, dev.get(), link.name) != 0 && errno != EEXIST)
             return fail_errno(errno, "cannot make the link /dev/{}", link.name);
     // The container's own instance of devpts, whatever the image has there.
-    struct stat pts{};
+    struct stat pts {};
     if (::fstatat(dev.get(), "pts/ptmx", &pts, 0) != 0) return {};
     ::unlinkat(dev.get(), "ptmx", 0);
     if (::symlinkat("pts/ptmx", dev.get(), "ptmx") != 0 && errno != EEXIST)

@@ -26,14 +26,22 @@ struct RlimitRow {
     int resource;
 };
 constexpr std::array kRlimits{
-    RlimitRow{"RLIMIT_AS", RLIMIT_AS},           RlimitRow{"RLIMIT_CORE", RLIMIT_CORE},
-    RlimitRow{"RLIMIT_CPU", RLIMIT_CPU},         RlimitRow{"RLIMIT_DATA", RLIMIT_DATA},
-    RlimitRow{"RLIMIT_FSIZE", RLIMIT_FSIZE},     RlimitRow{"RLIMIT_LOCKS", RLIMIT_LOCKS},
-    RlimitRow{"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, RlimitRow{"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
-    RlimitRow{"RLIMIT_NICE", RLIMIT_NICE},       RlimitRow{"RLIMIT_NOFILE", RLIMIT_NOFILE},
-    RlimitRow{"RLIMIT_NPROC", RLIMIT_NPROC},     RlimitRow{"RLIMIT_RSS", RLIMIT_RSS},
-    RlimitRow{"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   RlimitRow{"RLIMIT_RTTIME", RLIMIT_RTTIME},
-    RlimitRow{"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING}, RlimitRow{"RLIMIT_STACK", RLIMIT_STACK},
+    RlimitRow{"RLIMIT_AS", RLIMIT_AS},
+    RlimitRow{"RLIMIT_CORE", RLIMIT_CORE},
+    RlimitRow{"RLIMIT_CPU", RLIMIT_CPU},
+    RlimitRow{"RLIMIT_DATA", RLIMIT_DATA},
+    RlimitRow{"RLIMIT_FSIZE", RLIMIT_FSIZE},
+    RlimitRow{"RLIMIT_LOCKS", RLIMIT_LOCKS},
+    RlimitRow{"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+    RlimitRow{"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+    RlimitRow{"RLIMIT_NICE", RLIMIT_NICE},
+    RlimitRow{"RLIMIT_NOFILE", RLIMIT_NOFILE},
+    RlimitRow{"RLIMIT_NPROC", RLIMIT_NPROC},
+    RlimitRow{"RLIMIT_RSS", RLIMIT_RSS},
+    RlimitRow{"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+    RlimitRow{"RLIMIT_RTTIME", RLIMIT_RTTIME},
+    RlimitRow{"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+    RlimitRow{"RLIMIT_STACK", RLIMIT_STACK},
 };
 
 Result<std::string> read_if_there(const char* path) {
@@ -77,7 +85,8 @@ Result<void> check_inside() {
     if (::syscall(SYS_getcwd, buffer.data(), buffer.size()) < 0)
         return fail_errno(errno, "cannot tell the working directory");
     if (buffer[0] != '/')
-        return fail(ErrorKind::forbidden, "the working directory is outside of the container's root");
+        return fail(ErrorKind::forbidden,
+                    "the working directory is outside of the container's root");
     return {};
 }
 
@@ -93,10 +102,10 @@ Result<void> become(const User& user) {
 
 // So that "> /dev/stderr" works for a user that is not root.
 void own_streams(const User& user) {
-    struct stat null{};
+    struct stat null {};
     const bool known = ::stat("/dev/null", &null) == 0;
     for (const int stream : {0, 1, 2}) {
-        struct stat state{};
+        struct stat state {};
         if (::fstat(stream, &state) != 0 || (known && state.st_rdev == null.st_rdev)) continue;
         if (state.st_uid != user.uid) (void)!::fchown(stream, user.uid, static_cast<gid_t>(-1));
     }
@@ -104,7 +113,8 @@ void own_streams(const User& user) {
 
 Result<void> install_filter(const std::string& filter) {
     if (filter.empty()) return {};
-    if (filter.size() % sizeof(sock_filter) != 0 || filter.size() / sizeof(sock_filter) > BPF_MAXINSNS)
+    if (filter.size() % sizeof(sock_filter) != 0 ||
+        filter.size() / sizeof(sock_filter) > BPF_MAXINSNS)
         return fail(ErrorKind::invalid, "the seccomp filter is no array of sock_filter");
     std::vector<sock_filter> instructions(filter.size() / sizeof(sock_filter));
     std::copy_n(filter.data(), filter.size(), reinterpret_cast<char*>(instructions.data()));
@@ -161,8 +171,8 @@ std::vector<char*> to_pointers(std::vector<std::string>& texts) {
 }
 
 Error exec_error(const std::string& name, int error) {
-    const auto kind = error == ENOENT || error == ENOTDIR ? ErrorKind::exec_not_found
-                                                          : ErrorKind::exec_failed;
+    const auto kind =
+        error == ENOENT || error == ENOTDIR ? ErrorKind::exec_not_found : ErrorKind::exec_failed;
     return {kind, fmt::format("exec {}: {}", name,
                               error == ENOEXEC  ? "exec format error"
                               : error == ENOENT ? "no such file or directory"
@@ -172,7 +182,7 @@ Error exec_error(const std::string& name, int error) {
 
 // 0, or why the file cannot be executed.
 int check_executable(const std::string& path) {
-    struct stat state{};
+    struct stat state {};
     if (::stat(path.c_str(), &state) != 0) return errno;
     if (S_ISDIR(state.st_mode)) return EISDIR;
     return ::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0 ? 0 : errno;
@@ -221,8 +231,7 @@ Result<std::string> look_up(const std::string& name, const std::vector<std::stri
             case ENOTDIR:
                 return fail(ErrorKind::exec_not_found, "exec: \"{0}\": stat {0}: {1}", name,
                             error == ENOENT ? "no such file or directory" : "not a directory");
-            case EISDIR:
-                return fail(ErrorKind::exec_failed, "exec: \"{}\": is a directory", name);
+            case EISDIR: return fail(ErrorKind::exec_failed, "exec: \"{}\": is a directory", name);
             case EACCES:
                 return fail(ErrorKind::exec_failed, "exec: \"{}\": permission denied", name);
             default:
@@ -237,7 +246,8 @@ Result<std::string> look_up(const std::string& name, const std::vector<std::stri
         if (check_executable(file) == 0) return file;
         path = end == std::string_view::npos ? std::string_view() : path.substr(end + 1);
     }
-    return fail(ErrorKind::exec_not_found, "exec: \"{}\": executable file not found in $PATH", name);
+    return fail(ErrorKind::exec_not_found, "exec: \"{}\": executable file not found in $PATH",
+                name);
 }
 
 Error execute(const Json& process, Program program, const std::string& filter) {

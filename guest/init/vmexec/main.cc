@@ -27,7 +27,7 @@ namespace hako::init {
 namespace {
 
 Result<std::string> read_fd(int fd) {
-    struct stat state{};
+    struct stat state {};
     if (::fstat(fd, &state) != 0) return fail_errno(errno, "vmexec lacks its descriptor {}", fd);
     std::string text(static_cast<std::size_t>(state.st_size), '\0');
     const auto got = ::pread(fd, text.data(), text.size(), 0);

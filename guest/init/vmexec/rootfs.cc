@@ -41,7 +41,7 @@ Result<MountEntry> read_mount(const Json& json) {
 
 // A file is mounted onto a file, everything else onto a directory.
 Result<Fd> mount_target(const Fd& root, const MountEntry& entry, bool bind) {
-    struct stat source{};
+    struct stat source {};
     if (bind) {
         if (::stat(entry.source.c_str(), &source) != 0)
             return fail_errno(errno, "cannot use {} as a mount's source", entry.source);
@@ -67,7 +67,7 @@ Result<void> bind_file(const Fd& root, const std::string& source, const std::str
 
 // Flags that the mount at path has and that a remount must name again.
 unsigned long current_flags(const std::string& path) {
-    struct statvfs state{};
+    struct statvfs state {};
     if (::statvfs(path.c_str(), &state) != 0) return 0;
     unsigned long flags = 0;
     if ((state.f_flag & ST_NOSUID) != 0) flags |= MS_NOSUID;
@@ -91,7 +91,7 @@ Result<void> make_readonly(const std::string& path) {
 }
 
 Result<void> mask(const std::string& path) {
-    struct stat state{};
+    struct stat state {};
     if (::lstat(path.c_str(), &state) != 0) return {};
     const int failed =
         S_ISDIR(state.st_mode)

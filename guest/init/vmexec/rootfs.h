@@ -12,7 +12,8 @@
 
 namespace hako::init {
 
-// Before the root changes: mounts of the specification, devices, bind mounts of `files` (path inside
+// Before the root changes: mounts of the specification, devices, bind mounts of `files` (path
+// inside
 // -> path of ours). The result is the new root as an O_PATH descriptor.
 Result<Fd> build_root(const Json& container, const std::map<std::string, std::string>& files);
 

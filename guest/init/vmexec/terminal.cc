@@ -13,10 +13,11 @@ namespace hako::init {
 namespace {
 
 Result<void> check_devpts(const Fd& fd) {
-    struct statfs state{};
+    struct statfs state {};
     if (::fstatfs(fd.get(), &state) != 0 || state.f_type != DEVPTS_SUPER_MAGIC)
-        return fail(ErrorKind::invalid, "/dev/pts of the container is no devpts: a terminal needs "
-                                        "one among the mounts");
+        return fail(ErrorKind::invalid,
+                    "/dev/pts of the container is no devpts: a terminal needs "
+                    "one among the mounts");
     return {};
 }
 

@@ -66,9 +66,9 @@ std::vector<GroupEntry> parse_group(std::string_view text) {
         if (line.starts_with('#') || fields.size() < 3) continue;
         const auto gid = to_number(fields[2]);
         if (!gid || !checked_id(*gid)) continue;
-        entries.push_back({fields[0], static_cast<gid_t>(*gid),
-                           fields.size() > 3 ? split(fields[3], ',')
-                                             : std::vector<std::string_view>()});
+        entries.push_back(
+            {fields[0], static_cast<gid_t>(*gid),
+             fields.size() > 3 ? split(fields[3], ',') : std::vector<std::string_view>()});
     }
     return entries;
 }
@@ -90,8 +90,8 @@ Result<User> find_user(std::string_view name, uid_t fallback, const Accounts& ac
     const auto user_name = name.substr(0, colon);
     const auto group_name =
         colon == std::string_view::npos ? std::string_view() : name.substr(colon + 1);
-    const auto number = user_name.empty() ? std::optional<std::int64_t>(fallback)
-                                          : to_number(user_name);
+    const auto number =
+        user_name.empty() ? std::optional<std::int64_t>(fallback) : to_number(user_name);
 
     User user;
     std::string_view account;
@@ -126,7 +126,8 @@ Result<User> user_of_process(const Json& process, const Accounts& accounts) {
     HAKO_TRY(const auto name, json_field_or<std::string>(json, "username", ""));
     HAKO_TRY(const auto uid, json_field_or<std::uint32_t>(json, "uid", 0));
     HAKO_TRY(const auto gid, json_field_or<std::uint32_t>(json, "gid", 0));
-    HAKO_TRY(const auto more, json_field_or<std::vector<std::uint32_t>>(json, "additionalGids", {}));
+    HAKO_TRY(const auto more,
+             json_field_or<std::vector<std::uint32_t>>(json, "additionalGids", {}));
 
     HAKO_TRY(auto user, find_user(name, uid, accounts));
     if (name.empty()) {

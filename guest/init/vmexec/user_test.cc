@@ -12,7 +12,9 @@ const Accounts kAccounts{
     "web:x:1001:1002:web:/home/web:/bin/sh\n1234:x:5:5::/five:/bin/sh\n",
     "root:x:0:root\nweb:x:1002:\nmedia:x:1003:web,other\nlate:x:1004:other,web"};
 
-std::string error_of(std::string_view name) { return find_user(name, 0, kAccounts).error().message(); }
+std::string error_of(std::string_view name) {
+    return find_user(name, 0, kAccounts).error().message();
+}
 
 TEST(User, NamesAndNumbersMeanTheSameAccount) {
     for (const char* name : {"web", "1001"}) {
@@ -61,8 +63,8 @@ TEST(User, TheProcessNamesItByIdsOrByName) {
     EXPECT_EQ(by_id->gid, 7U);
     EXPECT_EQ(by_id->home, "/home/web");
     EXPECT_THAT(by_id->groups, ElementsAre(7U, 8U, 9U));
-    const auto by_name =
-        user_of_process({{"user", {{"username", "web"}, {"uid", 3}, {"additionalGids", {8}}}}}, kAccounts);
+    const auto by_name = user_of_process(
+        {{"user", {{"username", "web"}, {"uid", 3}, {"additionalGids", {8}}}}}, kAccounts);
     EXPECT_EQ(by_name->uid, 1001U);
     EXPECT_THAT(by_name->groups, ElementsAre(1002U, 1003U, 1004U, 8U));
     EXPECT_FALSE(user_of_process({{"user", {{"uid", -1}}}}, kAccounts));

@@ -32,9 +32,7 @@ std::uint64_t weight_of_shares(std::uint64_t shares) {
     return 1 + (shares - 2) * 9999 / 262142;
 }
 
-std::string limit_text(std::int64_t limit) {
-    return limit < 0 ? "max" : fmt::format("{}", limit);
-}
+std::string limit_text(std::int64_t limit) { return limit < 0 ? "max" : fmt::format("{}", limit); }
 
 Result<void> add_memory(const Json& memory, std::vector<CgroupSetting>& settings) {
     HAKO_TRY(const auto limit, json_field<std::int64_t>(memory, "limit"));
@@ -44,8 +42,9 @@ Result<void> add_memory(const Json& memory, std::vector<CgroupSetting>& settings
     if (reservation) settings.push_back({"memory.low", limit_text(*reservation)});
     // The specification counts memory and swap together, cgroup v2 swap alone.
     if (swap && limit && *limit >= 0)
-        settings.push_back({"memory.swap.max",
-                            *swap < 0 ? "max" : limit_text(std::max<std::int64_t>(*swap - *limit, 0))});
+        settings.push_back(
+            {"memory.swap.max",
+             *swap < 0 ? "max" : limit_text(std::max<std::int64_t>(*swap - *limit, 0))});
     return {};
 }
 
@@ -101,7 +100,8 @@ Result<Cgroup> Cgroup::create(const fs::path& parent, const std::string& name) {
     const auto path = parent / name;
     std::error_code error;
     if (!fs::create_directory(path, error))
-        return fail_errno(error ? error.value() : EEXIST, "cannot make the cgroup {}", path.string());
+        return fail_errno(error ? error.value() : EEXIST, "cannot make the cgroup {}",
+                          path.string());
     HAKO_TRY(Fd folder, open_file(path, O_RDONLY | O_DIRECTORY));
     return Cgroup(path, std::move(folder));
 }

@@ -26,7 +26,8 @@ constexpr std::size_t kBuffer = 64 * kKiB;
 // poll tells POLLHUP for a port without a host end, at once and again and again: look now and then.
 void wait_for_port(int port) {
     pollfd state{port, POLLIN, 0};
-    if (::poll(&state, 1, -1) > 0 && (state.revents & POLLIN) == 0) std::this_thread::sleep_for(20ms);
+    if (::poll(&state, 1, -1) > 0 && (state.revents & POLLIN) == 0)
+        std::this_thread::sleep_for(20ms);
 }
 
 void pump_from_port(int port, int socket) {
@@ -49,7 +50,8 @@ void pump_from_port(int port, int socket) {
 // What is written before the host has opened its end is lost.
 void wait_for_host(int port) {
     pollfd state{port, POLLOUT, 0};
-    while (::poll(&state, 1, 0) >= 0 && (state.revents & POLLHUP) != 0) std::this_thread::sleep_for(2ms);
+    while (::poll(&state, 1, 0) >= 0 && (state.revents & POLLHUP) != 0)
+        std::this_thread::sleep_for(2ms);
 }
 
 void pump_to_port(int socket, int port) {
@@ -97,12 +99,10 @@ Result<SerialBridge> SerialBridge::open(const std::string& device) {
     const auto inner = std::make_shared<const Fd>(std::move(sockets.second));
     SerialBridge bridge;
     bridge.socket_ = std::move(sockets.first);
-    bridge.pumps_.push_back(start_thread("port-in", [=](const std::stop_token&) {
-        pump_from_port(port->get(), inner->get());
-    }));
-    bridge.pumps_.push_back(start_thread("port-out", [=](const std::stop_token&) {
-        pump_to_port(inner->get(), port->get());
-    }));
+    bridge.pumps_.push_back(start_thread(
+        "port-in", [=](const std::stop_token&) { pump_from_port(port->get(), inner->get()); }));
+    bridge.pumps_.push_back(start_thread(
+        "port-out", [=](const std::stop_token&) { pump_to_port(inner->get(), port->get()); }));
     return bridge;
 }
 

@@ -23,7 +23,8 @@ Result<void> check_id(std::string_view id) {
         return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
     };
     if (id.empty() || id.size() > 128 || id.starts_with('.') || !std::ranges::all_of(id, fine))
-        return fail(ErrorKind::invalid, "\"{}\" is no id: letters, digits, _ . - (at most 128)", id);
+        return fail(ErrorKind::invalid, "\"{}\" is no id: letters, digits, _ . - (at most 128)",
+                    id);
     return {};
 }
 
@@ -38,9 +39,9 @@ agent::v1::Event exit_event(const std::string& container, const std::string& pro
 
 }  // namespace
 
-Result<std::shared_ptr<Container>> Container::create(const Surroundings& surroundings,
-                                                     std::string id, Json spec,
-                                                     const std::map<std::string, std::string>& files) {
+Result<std::shared_ptr<Container>> Container::create(
+    const Surroundings& surroundings, std::string id, Json spec,
+    const std::map<std::string, std::string>& files) {
     HAKO_CHECK(check_id(id));
     HAKO_TRY(const auto namespaces, namespace_flags(spec));
     HAKO_TRY(const auto root, json_field_or<Json>(spec, "root", Json::object()));
@@ -51,9 +52,9 @@ Result<std::shared_ptr<Container>> Container::create(const Surroundings& surroun
 
     HAKO_TRY(auto cgroup, Cgroup::create(surroundings.cgroups, id));
     // From here on the destructor cleans up.
-    const std::shared_ptr<Container> container(
-        new Container(surroundings, std::move(id), std::move(spec), std::move(path), namespaces,
-                      std::move(cgroup)));
+    const std::shared_ptr<Container> container(new Container(surroundings, std::move(id),
+                                                             std::move(spec), std::move(path),
+                                                             namespaces, std::move(cgroup)));
     HAKO_CHECK(container->cgroup_.apply(settings));
     HAKO_CHECK(container->write_files(files));
     return container;

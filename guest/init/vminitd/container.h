@@ -33,9 +33,9 @@ struct ProcessRequest {
 // Thread-safe.
 class Container : public std::enable_shared_from_this<Container> {
 public:
-    static Result<std::shared_ptr<Container>> create(const Surroundings& surroundings,
-                                                     std::string id, Json spec,
-                                                     const std::map<std::string, std::string>& files);
+    static Result<std::shared_ptr<Container>> create(
+        const Surroundings& surroundings, std::string id, Json spec,
+        const std::map<std::string, std::string>& files);
     ~Container();  // as remove()
     Container(const Container&) = delete;
     Container& operator=(const Container&) = delete;
@@ -58,8 +58,12 @@ public:
 private:
     Container(const Surroundings& surroundings, std::string id, Json spec, std::string root,
               unsigned namespaces, Cgroup cgroup)
-        : surroundings_(surroundings), id_(std::move(id)), spec_(std::move(spec)),
-          root_(std::move(root)), namespaces_(namespaces), cgroup_(std::move(cgroup)) {}
+        : surroundings_(surroundings),
+          id_(std::move(id)),
+          spec_(std::move(spec)),
+          root_(std::move(root)),
+          namespaces_(namespaces),
+          cgroup_(std::move(cgroup)) {}
     std::filesystem::path files_folder() const { return surroundings_.state / "files" / id_; }
     Result<void> write_files(const std::map<std::string, std::string>& files);
     // running: the first process, for one that joins it; null for the first itself.

@@ -25,7 +25,8 @@ struct GuestPaths {
 class Guest {
 public:
     explicit Guest(const GuestPaths& paths)
-        : launcher_(paths.vmexec, reaper_), surroundings_{paths.state, paths.cgroups, launcher_, events_} {}
+        : launcher_(paths.vmexec, reaper_),
+          surroundings_{paths.state, paths.cgroups, launcher_, events_} {}
 
     Events& events() { return events_; }
     Launcher& launcher() { return launcher_; }

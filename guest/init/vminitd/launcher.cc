@@ -102,7 +102,8 @@ Result<Child> reported_child(Conversation& conversation) {
 
 ErrorKind kind_named(std::string_view name) {
     for (int number = 0; number <= static_cast<int>(ErrorKind::internal); ++number)
-        if (to_string(static_cast<ErrorKind>(number)) == name) return static_cast<ErrorKind>(number);
+        if (to_string(static_cast<ErrorKind>(number)) == name)
+            return static_cast<ErrorKind>(number);
     return ErrorKind::internal;
 }
 

@@ -19,10 +19,10 @@ struct Launch {
     Json request;
     std::string seccomp;  // struct sock_filter[]
     int in = -1, out = -1, err = -1;
-    int container = -1;        // pidfd of the first process of the container to join
-    int cgroup = -1;           // where the child is from its first instruction on
-    unsigned namespaces = 0;   // CLONE_NEW*, made for the child
-    bool forks = false;        // vmexec reports the pid of the process that stays
+    int container = -1;       // pidfd of the first process of the container to join
+    int cgroup = -1;          // where the child is from its first instruction on
+    unsigned namespaces = 0;  // CLONE_NEW*, made for the child
+    bool forks = false;       // vmexec reports the pid of the process that stays
 };
 
 // The conversation with a started vmexec.

@@ -75,7 +75,8 @@ Result<void> serve_connection(const TestOptions& options, const fs::path& cgroup
     HAKO_TRY(const auto watched, connection.duplicate());
     HAKO_CHECK(server->serve(std::move(connection)));
     pollfd state{watched.get(), POLLRDHUP, 0};
-    while (::poll(&state, 1, -1) < 0 && errno == EINTR) {}
+    while (::poll(&state, 1, -1) < 0 && errno == EINTR) {
+    }
     ::_exit(0);  // the kernel kills what else runs in our pid namespace
 }
 
@@ -95,7 +96,8 @@ Result<int> serve_test(const TestOptions& options) {
     }
     ::close(options.fd);
     int status = 0;
-    while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     HAKO_CHECK(remove_cgroup(folder));
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
@@ -104,7 +106,8 @@ std::optional<TestOptions> parse_options(int argc, char** argv) {
     TestOptions options;
     for (int i = 1; i + 1 < argc; i += 2) {
         const std::string_view name = argv[i], value = argv[i + 1];
-        if (name == "--serve-fd") std::from_chars(value.data(), value.data() + value.size(), options.fd);
+        if (name == "--serve-fd")
+            std::from_chars(value.data(), value.data() + value.size(), options.fd);
         else if (name == "--state") options.state = value;
         else if (name == "--vmexec") options.vmexec = value;
         else return std::nullopt;

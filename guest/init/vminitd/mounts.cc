@@ -22,7 +22,7 @@ std::string trimmed(std::string text) {
 }
 
 bool is_file(const std::string& path) {
-    struct stat state{};
+    struct stat state {};
     return ::stat(path.c_str(), &state) == 0 && !S_ISDIR(state.st_mode);
 }
 
@@ -55,7 +55,8 @@ Result<void> mount_one(const agent::v1::Mount& mount) {
     if (mount.create_directories())
         for (const auto& text : texts)
             for (const std::string_view name : {"upperdir=", "workdir="})
-                if (text.starts_with(name)) HAKO_CHECK(make_folders(text.substr(name.size()), 0755));
+                if (text.starts_with(name))
+                    HAKO_CHECK(make_folders(text.substr(name.size()), 0755));
     HAKO_CHECK(make_target(mount.target(), source, options.bind()));
     HAKO_CHECK(mount_at(source, mount.target(), mount.type(), options));
     return finish_mount(mount.target(), options);

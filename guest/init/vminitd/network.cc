@@ -62,7 +62,9 @@ public:
         append(std::as_bytes(std::span(&header, 1)));
         append(data);
     }
-    void add(std::uint16_t type, std::uint32_t value) { add(type, std::as_bytes(std::span(&value, 1))); }
+    void add(std::uint16_t type, std::uint32_t value) {
+        add(type, std::as_bytes(std::span(&value, 1)));
+    }
     std::span<const std::byte> finish() {
         const auto length = static_cast<std::uint32_t>(bytes_.size());
         std::memcpy(bytes_.data(), &length, sizeof(length));

@@ -22,7 +22,8 @@ std::uint64_t count_oom_kills(const std::filesystem::path& memory_events) {
 }
 
 OomWatch::OomWatch(Events& events)
-    : events_(events), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+    : events_(events),
+      inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
       stop_(::eventfd(0, EFD_CLOEXEC)),
       thread_(start_thread("oom-watch", [this](const std::stop_token&) { run(); })) {}
 
@@ -41,7 +42,8 @@ void OomWatch::add(const std::string& container, const std::filesystem::path& cg
 void OomWatch::run() {
     alignas(inotify_event) std::array<char, 4096> buffer{};
     while (true) {
-        std::array<pollfd, 2> fds{pollfd{inotify_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+        std::array<pollfd, 2> fds{pollfd{inotify_.get(), POLLIN, 0},
+                                  pollfd{stop_.get(), POLLIN, 0}};
         if (::poll(fds.data(), fds.size(), -1) < 0) continue;
         if (fds[1].revents != 0) return;
         const auto got = ::read(inotify_.get(), buffer.data(), buffer.size());

@@ -19,20 +19,19 @@ agent::v1::ExitStatus to_message(const ProcessEnd& end) {
 }
 
 Result<std::shared_ptr<ContainerProcess>> ContainerProcess::create(Launcher& launcher,
-                                                                   Launch launch,
-                                                                   Options options) {
+                                                                   Launch launch, Options options) {
     const bool terminal = options.terminal;
     Streams::ProcessEnds ends;
-    HAKO_TRY(auto streams, terminal ? Streams::with_terminal()
-                                    : Streams::with_pipes(options.input, ends));
+    HAKO_TRY(auto streams,
+             terminal ? Streams::with_terminal() : Streams::with_pipes(options.input, ends));
     launch.in = ends.in.get();
     launch.out = ends.out.get();
     launch.err = ends.err.get();
 
     const std::shared_ptr<ContainerProcess> process(
         new ContainerProcess(std::move(options), std::move(streams)));
-    HAKO_TRY(auto launched, launcher.start(launch, [weak = std::weak_ptr(process)](
-                                                       const ExitStatus& status) {
+    HAKO_TRY(auto launched,
+             launcher.start(launch, [weak = std::weak_ptr(process)](const ExitStatus& status) {
                  if (const auto self = weak.lock()) self->on_exit(status);
              }));
     process->pid_ = launched.pid;
@@ -58,9 +57,13 @@ Result<pid_t> ContainerProcess::start() {
     HAKO_CHECK(conversation_->go());
     auto report = conversation_->receive();
     conversation_.reset();
-    if (!report) return fail(report.error());
-    if (*report) return fail(ErrorKind::internal, "vmexec says more than it should");
-    return pid_;
+    if (report && !*report) return pid_;
+    // vmexec is about to end; the caller may delete the process at once.
+    auto state = state_.lock();
+    changed_.wait_for(state.lock(), std::chrono::seconds(10),
+                      [&] { return state->end.has_value(); });
+    return report ? fail(ErrorKind::internal, "vmexec says more than it should")
+                  : fail(report.error());
 }
 
 Result<void> ContainerProcess::signal(int number) const {

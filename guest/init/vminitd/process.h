@@ -72,7 +72,8 @@ private:
     };
 
     ContainerProcess(Options options, Streams streams)
-        : id_(std::move(options.id)), on_end_(std::move(options.on_end)),
+        : id_(std::move(options.id)),
+          on_end_(std::move(options.on_end)),
           streams_(std::move(streams)) {}
     void on_exit(const ExitStatus& status);
 

@@ -26,7 +26,8 @@ public:
 
     Status CreateContainer(Context*, const agent::v1::CreateContainerRequest*,
                            agent::v1::Empty*) override;
-    Status DeleteContainer(Context*, const agent::v1::ContainerRequest*, agent::v1::Empty*) override;
+    Status DeleteContainer(Context*, const agent::v1::ContainerRequest*,
+                           agent::v1::Empty*) override;
     Status Statistics(Context*, const agent::v1::ContainerRequest*,
                       agent::v1::StatisticsResponse*) override;
     Status ListProcesses(Context*, const agent::v1::ContainerRequest*,
@@ -46,8 +47,8 @@ public:
     Status Resize(Context*, const agent::v1::ResizeRequest*, agent::v1::Empty*) override;
     Status Wait(Context*, const agent::v1::ProcessRequest*, agent::v1::ExitStatus*) override;
     Status DeleteProcess(Context*, const agent::v1::ProcessRequest*, agent::v1::Empty*) override;
-    Status Stdio(Context*, grpc::ServerReaderWriter<agent::v1::StdioOutput,
-                                                    agent::v1::StdioInput>*) override;
+    Status Stdio(Context*,
+                 grpc::ServerReaderWriter<agent::v1::StdioOutput, agent::v1::StdioInput>*) override;
 
 private:
     Guest& guest_;

@@ -107,7 +107,8 @@ grpc::Status Service::Stdio(Context*, StdioStream* stream) {
     const auto streams = (*process)->claim_streams();
     if (!streams) return to_status(streams);
     stream->Write(agent::v1::StdioOutput());
-    auto input = start_thread("stdin", [&](const std::stop_token&) { pump_input(*stream, **streams); });
+    auto input =
+        start_thread("stdin", [&](const std::stop_token&) { pump_input(*stream, **streams); });
     pump_output(*stream, **streams);
     (*process)->finish_output();
     input.join();

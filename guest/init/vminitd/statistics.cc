@@ -19,7 +19,8 @@ std::uint64_t sum_io(const std::string& text, std::string_view name) {
     std::uint64_t sum = 0;
     std::istringstream words(text);
     for (std::string word; words >> word;) {
-        if (!word.starts_with(name) || word.size() <= name.size() || word[name.size()] != '=') continue;
+        if (!word.starts_with(name) || word.size() <= name.size() || word[name.size()] != '=')
+            continue;
         std::uint64_t number = 0;
         std::from_chars(word.data() + name.size() + 1, word.data() + word.size(), number);
         sum += number;
@@ -63,7 +64,8 @@ struct ProcStat {
 // /proc/PID/stat; the name is in parentheses and may hold anything.
 std::optional<ProcStat> parse_stat(const std::string& text) {
     const auto open = text.find('('), close = text.rfind(')');
-    if (open == std::string::npos || close == std::string::npos || close < open) return std::nullopt;
+    if (open == std::string::npos || close == std::string::npos || close < open)
+        return std::nullopt;
     ProcStat stat;
     stat.name = text.substr(open + 1, close - open - 1);
     std::istringstream words(text.substr(close + 1));
@@ -138,7 +140,7 @@ agent::v1::ListProcessesResponse list_processes(const Cgroup& cgroup) {
     const auto booted = boot_time();
     for (const auto pid : cgroup.processes()) {
         const auto folder = fmt::format("/proc/{}", pid);
-        struct stat owner{};
+        struct stat owner {};
         const auto stat = parse_stat(read_file(folder + "/stat").value_or(""));
         if (!stat || ::stat(folder.c_str(), &owner) != 0) continue;
         auto& row = *response.add_processes();

@@ -128,7 +128,8 @@ void Streams::drop_output() {
 }
 
 Result<void> Streams::resize(unsigned columns, unsigned rows) {
-    const winsize size{static_cast<unsigned short>(rows), static_cast<unsigned short>(columns), 0, 0};
+    const winsize size{static_cast<unsigned short>(rows), static_cast<unsigned short>(columns), 0,
+                       0};
     if (!master_)
         return fail(ErrorKind::conflict, "the process has no terminal that could be resized");
     if (::ioctl(master_.get(), TIOCSWINSZ, &size) != 0)

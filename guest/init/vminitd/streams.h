@@ -29,8 +29,9 @@ public:
     // The terminal's master, as soon as it is there.
     Result<void> set_terminal(Fd master);
 
-    // The next bytes, at most 64 KiB: waits for them while the process runs. After its end only what
-    // is in the pipes already counts - a child of it may hold them open for ever. Nullopt: the end.
+    // The next bytes, at most 64 KiB: waits for them while the process runs. After its end only
+    // what is in the pipes already counts - a child of it may hold them open for ever. Nullopt: the
+    // end.
     Result<std::optional<Output>> read();
     // Waits while the process does not read. Once it ended or closed its input, bytes are dropped.
     Result<void> write(std::span<const std::byte> data);

@@ -51,7 +51,7 @@ void unmount_all() {
 
 Result<agent::v1::InfoResponse> describe_guest() {
     utsname names{};
-    struct sysinfo memory{};
+    struct sysinfo memory {};
     if (::uname(&names) != 0 || ::sysinfo(&memory) != 0)
         return fail_errno(errno, "cannot describe the guest");
     agent::v1::InfoResponse info;
