@@ -101,7 +101,7 @@ void record_failed_start(Context& context, const EntryPtr& entry, const Error& e
     state.pid = 0;
     state.exit_code = exit_code_of(error.kind());
     state.error = error.message();
-    live->last_end = {state.exit_code, state.error};
+    live->last_end = {.exit_code = state.exit_code};  // the error is the start's answer
     ++live->ends;
     if (auto saved = context.store.save_state(entry->id, state); !saved)
         log_error("container {}: {}", entry->id, saved.error().message());
