@@ -32,7 +32,7 @@ protected:
 };
 
 TEST_F(DockerCliTest, Queries) {
-    engine::Container& app = containers_.add("app");
+    engine::Container& app = containers_.add("app", {.image = "busybox"});
     app.state.status = engine::Status::running;
     app.state.started_at = now();
     EXPECT_EQ(out({"version", "--format", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"}),
@@ -40,7 +40,8 @@ TEST_F(DockerCliTest, Queries) {
     EXPECT_EQ(out({"info", "--format", "{{.Driver}} {{.NCPU}} {{.Swarm.LocalNodeState}}"}),
               "erofs 2 inactive\n");
     EXPECT_THAT(out({"ps"}), HasSubstr("Up Less than a second"));
-    EXPECT_EQ(out({"ps", "-a", "--format", "{{.Names}} {{.Image}} {{.Command}}"}), "app  \"sh\"\n");
+    EXPECT_EQ(out({"ps", "-a", "--format", "{{.Names}} {{.Image}} {{.Command}}"}),
+              "app busybox \"sh\"\n");
     EXPECT_EQ(
         out({"inspect", "--format", "{{.Name}} {{.State.Status}} {{.HostConfig.ShmSize}}", "app"}),
         "/app running 67108864\n");
@@ -51,13 +52,14 @@ TEST_F(DockerCliTest, Queries) {
     EXPECT_THAT(out({"top", "app"}), HasSubstr("PID"));
     const auto missing = docker({"inspect", "none"});
     EXPECT_EQ(missing.status.code, 1);
-    EXPECT_THAT(missing.err, HasSubstr("no such object: none"));
+    EXPECT_THAT(missing.err, HasSubstr("o such object: none"));
 }
 
 TEST_F(DockerCliTest, RunWaitsForTheExitCode) {
     std::jthread ending([&](const std::stop_token& stop) {
         while (!stop.stop_requested()) {
-            for (const auto& container : containers_.list({}).value()) {
+            const auto running = containers_.list({}).value();
+            for (const auto& container : running) {
                 const auto process = containers_.process(container.id);
                 process->output.write("to out\n");
                 process->output.write("to err\n", engine::OutputChunk::Stream::err);

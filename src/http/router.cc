@@ -60,9 +60,11 @@ bool Router::match(std::span<const Segment> pattern, std::span<const std::string
 
 Result<void> Router::handle(Request& request, Response& response) const {
     const auto path = split(request.path);
-    const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+    // A view of either: the ternary of a literal and a std::string would be a temporary.
+    const std::string_view asked = request.method;
+    const std::string_view method = asked == "HEAD" ? std::string_view("GET") : asked;
     for (const auto& route : routes_) {
-        if (route.method != method && route.method != request.method) continue;
+        if (route.method != method && route.method != asked) continue;
         Parameters parameters;
         if (!match(route.pattern, path, parameters)) continue;
         request.parameters = std::move(parameters);
