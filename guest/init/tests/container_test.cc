@@ -132,14 +132,19 @@ TEST_F(ContainerTest, SymbolicLinksDoNotLeadMountsOutside) {
     const auto outside = state() / "outside";
     fs::create_directories(outside);
     fs::create_directory_symlink(outside, rootfs() / "trap");
+    fs::create_directory_symlink("/home", rootfs() / "inside");
     auto spec = container_spec();
     spec["mounts"].push_back(
-        {{"destination", "/trap/inner"}, {"type", "tmpfs"}, {"source", "tmpfs"}});
-    create_container(spec, {{"/trap/file", "content"}});
-    const auto finished = run_first(script("cat /trap/file; grep -c trap /proc/mounts || true"));
-    EXPECT_TRUE(fs::is_empty(outside)) << "something was made outside of the container";
+        {{"destination", "/inside/mount"}, {"type", "tmpfs"}, {"source", "tmpfs"}});
+    create_container(spec, {{"/inside/file", "content"}});
+    const auto finished = run_first(script("cat /home/file; grep -c ' /home/mount ' /proc/mounts"));
     ASSERT_TRUE(finished) << finished.error().message();
-    EXPECT_EQ(finished->out.substr(0, 7), "content");
+    EXPECT_EQ(finished->out, "content1\n");
+    ASSERT_TRUE(agent().delete_container(kContainer));
+
+    create_container(container_spec(), {{"/trap/file", "content"}});
+    EXPECT_FALSE(run_first(process_spec({"true"})));
+    EXPECT_TRUE(fs::is_empty(outside)) << "something was made outside of the container";
 }
 
 TEST_F(ContainerTest, AReadOnlyRootIsReadOnly) {

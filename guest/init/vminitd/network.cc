@@ -155,6 +155,8 @@ Result<void> configure_interface(const Netlink& netlink,
         body.ifa_index = index;
         // The host gave it: nobody else on the link has it.
         if (address.family == AF_INET6) body.ifa_flags = IFA_F_NODAD;
+        // The kernel wants all addresses of one network to be of one scope, and has 127.0.0.1.
+        else if (address.bytes[0] == std::byte{127}) body.ifa_scope = RT_SCOPE_HOST;
         Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body);
         request.add(IFA_LOCAL, address.bytes);
         request.add(IFA_ADDRESS, address.bytes);
