@@ -2,10 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <thread>
 
 #include "base/fd.h"
 #include "base/process.h"
@@ -91,16 +92,15 @@ Result<pid_t> daemon_pid(const DaemonPaths& paths) {
 
 Result<void> stop_daemon(const DaemonPaths& paths, std::chrono::milliseconds deadline) {
     HAKO_TRY(const auto pid, daemon_pid(paths));
-    HAKO_TRY(const auto identity, identify_process(pid));
-    if (::kill(pid, SIGTERM) != 0 && errno != ESRCH)
+    const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    // It may have ended by itself, and its pid may be somebody else's by now.
+    if (!process || !daemon_pid(paths)) return {};
+    if (::syscall(SYS_pidfd_send_signal, process.get(), SIGTERM, nullptr, 0) != 0 && errno != ESRCH)
         return fail_errno(errno, "cannot stop the daemon (process {})", pid);
-    const auto end = Clock::now() + deadline;
-    while (is_alive(identity)) {
-        if (Clock::now() >= end)
-            return fail(ErrorKind::deadline, "the daemon (process {}) did not end within {} s", pid,
-                        deadline.count() / 1000);
-        std::this_thread::sleep_for(kPollInterval);
-    }
+    HAKO_TRY(const bool ended, wait_readable(process.get(), deadline));
+    if (!ended)
+        return fail(ErrorKind::deadline, "the daemon (process {}) did not end within {} s", pid,
+                    deadline.count() / 1000);
     return {};
 }
 

@@ -4,16 +4,10 @@
 
 #include "base/fd.h"
 #include "cli/detach_keys.h"
+#include "cli/test_program.h"
 
 namespace hako::cli {
 namespace {
-
-std::string frame(char stream, std::string_view data) {
-    std::string text{stream, 0, 0, 0};
-    for (int shift = 24; shift >= 0; shift -= 8)
-        text += static_cast<char>(data.size() >> static_cast<unsigned>(shift));
-    return text.append(data);
-}
 
 struct Sorted {
     std::string out, err;

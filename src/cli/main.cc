@@ -64,17 +64,33 @@ int run_guarded(const std::vector<std::string>& arguments, const Stdio& io) {
 
 Command all_commands() {
     Command root("hako", "Containers, each in a virtual machine of its own");
-    for (auto make :
-         {run_command,     create_command,     start_command,   exec_command,   attach_command,
-          logs_command,    stop_command,       restart_command, kill_command,   wait_command,
-          rm_command,      top_command,        pull_command,    load_command,   tag_command,
-          container_group, image_group,        kernel_command,  system_command, info_command,
-          version_command, completion_command, complete_command})
-        root.add(make());
+    root.add(run_command());
+    root.add(exec_command());
     root.add(ps_command("ps"));
-    root.add(images_command("images"));
-    root.add(rmi_command("rmi"));
+    root.add(logs_command());
+    root.add(attach_command());
     root.add(inspect_command(""));
+    root.add(top_command());
+    root.add(create_command());
+    root.add(start_command());
+    root.add(stop_command());
+    root.add(restart_command());
+    root.add(kill_command());
+    root.add(wait_command());
+    root.add(rm_command());
+    root.add(images_command("images"));
+    root.add(pull_command());
+    root.add(load_command());
+    root.add(tag_command());
+    root.add(rmi_command("rmi"));
+    root.add(container_group());
+    root.add(image_group());
+    root.add(kernel_command());
+    root.add(system_command());
+    root.add(info_command());
+    root.add(version_command());
+    root.add(completion_command());
+    root.add(complete_command());
     return root;
 }
 

@@ -17,13 +17,6 @@
 namespace hako::cli {
 namespace {
 
-std::string frame(char stream, std::string_view data) {
-    std::string text{stream, 0, 0, 0};
-    for (int shift = 24; shift >= 0; shift -= 8)
-        text += static_cast<char>(data.size() >> static_cast<unsigned>(shift));
-    return text.append(data);
-}
-
 // A relay whose daemon is the test: the other end of its socket.
 class RelayTest : public testing::Test {
 protected:

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.h"
@@ -12,6 +13,14 @@
 #include "cli/session.h"
 
 namespace hako::cli {
+
+// A frame of the daemon's multiplexed stream: 1 stdout, 2 stderr.
+inline std::string frame(char stream, std::string_view data) {
+    std::string text{stream, 0, 0, 0};
+    for (int shift = 24; shift >= 0; shift -= 8)
+        text += static_cast<char>(data.size() >> static_cast<unsigned>(shift));
+    return text.append(data);
+}
 
 class TestProgram {
 public:
