@@ -42,7 +42,7 @@ struct Context {
     std::mutex image_use;
     // So many VMs boot at once: a boot is work for a CPU, and more of them only starve each other.
     std::counting_semaphore<> boots;
-    std::stop_source closing;  // requested when the engine goes
+    std::stop_source closing;  // requested when the daemon ends
     Tasks tasks;
 };
 

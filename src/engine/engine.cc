@@ -61,4 +61,6 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Context> context) {
 Engine::Engine(std::unique_ptr<Context> context) : context_(std::move(context)) {}
 Engine::~Engine() = default;
 
+void Engine::close() { context_->closing.request_stop(); }
+
 }  // namespace hako::engine

@@ -6,7 +6,7 @@
 //
 // Thread-safe. Verbs that change one container run one after another; different containers do not
 // wait for each other. A stop_token that is requested (the client left) ends waiting with
-// ErrorKind::cancelled; what was begun is then finished in the background.
+// ErrorKind::cancelled; verbs without one go on to their end.
 #pragma once
 
 #include <memory>
@@ -52,6 +52,9 @@ public:
     static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Context> context);
     // Leaves containers running.
     ~Engine();
+    // Ends what blocks in other threads, soon, with ErrorKind::cancelled: starts are undone, stops
+    // are left half done. For a daemon that is to end.
+    void close();
 
     Result<Created> create(const CreateRequest& request);
     Result<Container> inspect(std::string_view container) const;

@@ -148,6 +148,16 @@ TEST_F(LifecycleTest, AWaitEndsWhenItsClientLeaves) {
     EXPECT_EQ((*wait)->wait(client.get_token()).error().kind(), ErrorKind::cancelled);
 }
 
+TEST_F(LifecycleTest, ADaemonThatEndsLeavesStopsHalfDone) {
+    world_.ignores_sigterm = true;
+    const std::string id = run();
+    auto stopping = std::async(std::launch::async, [&] { return engine_->stop(id, -1); });
+    EXPECT_EQ(stopping.wait_for(std::chrono::milliseconds(30)), std::future_status::timeout);
+    engine_->close();
+    EXPECT_EQ(stopping.get().error().kind(), ErrorKind::cancelled);
+    EXPECT_EQ(state(id).status, Status::running) << "nothing was killed";
+}
+
 TEST_F(LifecycleTest, ManyAtOnce) {
     std::vector<std::string> ids;
     for (int i = 0; i < 20; ++i) ids.push_back(create());

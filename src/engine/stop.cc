@@ -28,14 +28,17 @@ std::optional<Run> current_run(const EntryPtr& entry) {
                config.stop_timeout};
 }
 
-// True when the run has ended; no time-out waits for ever (or until the engine goes).
-bool wait_for_end(Context& context, const EntryPtr& entry, const Run& run,
-                  std::optional<std::chrono::seconds> timeout) {
+// True when the run has ended; no time-out waits for ever. ErrorKind::cancelled when the daemon
+// ends.
+Result<bool> wait_for_end(Context& context, const EntryPtr& entry, const Run& run,
+                          std::optional<std::chrono::seconds> timeout) {
     auto live = entry->live.lock();
     const auto ended = [&] { return live->ends != run.ends; };
     const std::stop_token stop = context.closing.get_token();
-    if (!timeout) return entry->changed.wait(live.lock(), stop, ended);
-    return entry->changed.wait_for(live.lock(), stop, *timeout, ended);
+    const bool has_ended = timeout ? entry->changed.wait_for(live.lock(), stop, *timeout, ended)
+                                   : entry->changed.wait(live.lock(), stop, ended);
+    if (!has_ended && stop.stop_requested()) return fail(ErrorKind::cancelled, "the daemon ends");
+    return has_ended;
 }
 
 void send(const Run& run, int signal) {
@@ -46,11 +49,13 @@ void send(const Run& run, int signal) {
 
 Result<void> kill_run(Context& context, const EntryPtr& entry, const Run& run) {
     send(run, SIGKILL);
-    if (wait_for_end(context, entry, run, kKillDeadline)) return {};
+    HAKO_TRY(const bool killed, wait_for_end(context, entry, run, kKillDeadline));
+    if (killed) return {};
     log_warn("container {} does not answer SIGKILL: its VM is ended", run.name);
     HAKO_CHECK(
         context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id)));
-    if (wait_for_end(context, entry, run, kKillDeadline)) return {};
+    HAKO_TRY(const bool ended, wait_for_end(context, entry, run, kKillDeadline));
+    if (ended) return {};
     return fail(ErrorKind::deadline, "container {} cannot be killed", run.name);
 }
 
@@ -67,8 +72,8 @@ Result<void> stop_container(Context& context, const EntryPtr& entry,
         std::optional<std::chrono::seconds> timeout;
         if (seconds >= 0) timeout = std::chrono::seconds(seconds);
         send(*run, signal);
-        if (!wait_for_end(context, entry, *run, timeout))
-            HAKO_CHECK(kill_run(context, entry, *run));
+        HAKO_TRY(const bool ended, wait_for_end(context, entry, *run, timeout));
+        if (!ended) HAKO_CHECK(kill_run(context, entry, *run));
     }
     return wait_for_sandbox_end(context, entry);
 }

@@ -17,7 +17,8 @@ runtime::ExitRecord exit_of_lost_sandbox(const Context& context, const std::stri
     else if (*record) return **record;
     return {.code = 137,
             .exited_at = now(),
-            .reason = fmt::format("the virtual machine ended unexpectedly: {}", error.message())};
+            .reason = fmt::format("the virtual machine's shim has ended unexpectedly: {}",
+                                  error.message())};
 }
 
 void remove_after_exit(Context& context, const EntryPtr& entry) {
@@ -77,6 +78,7 @@ Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry) {
     if (entry->changed.wait_for(live.lock(), context.closing.get_token(), kSandboxEndDeadline,
                                 [&] { return !live->shim; }))
         return {};
+    if (context.closing.stop_requested()) return fail(ErrorKind::cancelled, "the daemon ends");
     return fail(ErrorKind::deadline, "the last virtual machine of container {} is still there",
                 live->container.name);
 }

@@ -115,6 +115,7 @@ Result<void> run_daemon(const Options& options) {
     log_info("hakod {} is ready, state in {}", HAKO_VERSION, layout.root().string());
     const int signal = wait_for_stop_signal();
     log_info("{}: stopping; containers go on running", ::strsignal(signal));
+    engine->close();  // so that no request holds the server up
     server->stop();
     return {};
 }
