@@ -23,6 +23,7 @@ constexpr std::array kRows{
     Row{ErrorKind::too_large, grpc::StatusCode::OUT_OF_RANGE},
     Row{ErrorKind::unimplemented, grpc::StatusCode::UNIMPLEMENTED},
     Row{ErrorKind::unavailable, grpc::StatusCode::UNAVAILABLE},
+    Row{ErrorKind::unavailable, grpc::StatusCode::UNKNOWN},  // gRPC's word for a broken stream
     Row{ErrorKind::deadline, grpc::StatusCode::DEADLINE_EXCEEDED},
     Row{ErrorKind::exhausted, grpc::StatusCode::RESOURCE_EXHAUSTED},
     Row{ErrorKind::corrupt, grpc::StatusCode::DATA_LOSS},

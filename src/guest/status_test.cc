@@ -17,7 +17,8 @@ TEST(Status, EveryKindSurvivesTheWay) {
 TEST(Status, CodesOfOthersHaveAKind) {
     EXPECT_EQ(kind_of_status({grpc::StatusCode::NOT_FOUND, ""}), ErrorKind::not_found);
     EXPECT_EQ(kind_of_status({grpc::StatusCode::ALREADY_EXISTS, ""}), ErrorKind::conflict);
-    EXPECT_EQ(kind_of_status({grpc::StatusCode::UNKNOWN, ""}), ErrorKind::internal);
+    EXPECT_EQ(kind_of_status({grpc::StatusCode::UNKNOWN, ""}), ErrorKind::unavailable);
+    EXPECT_EQ(kind_of_status({grpc::StatusCode::INTERNAL, ""}), ErrorKind::internal);
 }
 
 TEST(Status, ALyingDetailDoesNotChangeTheClass) {

@@ -50,8 +50,19 @@ Result<Fd> mount_target(const Fd& root, const MountEntry& entry, bool bind) {
     return make_folder_in_root(root.get(), entry.destination);
 }
 
+// An image whose /proc is a link could have the kernel's files where nobody masks them.
+Result<void> refuse_link(const Fd& root, const MountEntry& entry) {
+    const auto found = open_in_root(root.get(), entry.destination, O_PATH | O_NOFOLLOW);
+    struct stat state {};
+    if (found && ::fstat(found->get(), &state) == 0 && S_ISLNK(state.st_mode))
+        return fail(ErrorKind::invalid, "{} must be mounted on an ordinary directory, {} is a link",
+                    entry.type, entry.destination);
+    return {};
+}
+
 Result<void> mount_entry(const Fd& root, const MountEntry& entry) {
     const auto options = parse_mount_options(entry.options);
+    if (entry.type == "proc" || entry.type == "sysfs") HAKO_CHECK(refuse_link(root, entry));
     HAKO_TRY(const auto target, mount_target(root, entry, options.bind()));
     HAKO_CHECK(mount_at(entry.source, path_of(target), entry.type, options));
     HAKO_TRY(const auto mounted, open_in_root(root.get(), entry.destination, O_PATH));

@@ -59,7 +59,8 @@ Result<void> set_up_guest() {
     if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) != 0)
         return fail_errno(errno, "cannot make the guest's root read-only");
     delegate_controllers("/sys/fs/cgroup");
-    const rlimit files{65536, 65536};
+    // Also what processes of containers start with, as under Docker.
+    const rlimit files{1048576, 1048576};
     ::setrlimit(RLIMIT_NOFILE, &files);
     if (::sethostname("hako", 4) != 0) return fail_errno(errno, "cannot set the VM's host name");
     return bring_loopback_up();
