@@ -16,8 +16,6 @@ void probe_in_background(Context& context) {
     context.tasks.launch("probe", [&context](std::stop_token) {
         auto verdict = context.world.machines->accelerator();
         if (!verdict) return log_error("{}", verdict.error().message());
-        if (verdict->accelerator == vmm::Accelerator::tcg)
-            log_warn("virtual machines run without KVM and are slow: {}", verdict->reason);
         *context.accelerator.lock() = *std::move(verdict);
     });
 }
