@@ -8,26 +8,12 @@
 #include <map>
 
 #include "init/tests/agent_fixture.h"
+#include "init/tests/tar.h"
 
 namespace hako::init {
 namespace {
 
 namespace fs = std::filesystem;
-
-class TextReader : public Reader {
-public:
-    explicit TextReader(std::string text) : text_(std::move(text)) {}
-    Result<std::size_t> read(std::span<std::byte> buffer) override {
-        const auto size = std::min(buffer.size(), text_.size() - used_);
-        std::copy_n(as_bytes(text_).data() + used_, size, buffer.data());
-        used_ += size;
-        return size;
-    }
-
-private:
-    std::string text_;
-    std::size_t used_ = 0;
-};
 
 class TextWriter : public Writer {
 public:
@@ -37,40 +23,6 @@ public:
     }
     std::string text;
 };
-
-struct Item {
-    std::string name;
-    unsigned mode;
-    std::string content;  // or a link's target
-    unsigned uid = 0;
-};
-
-la_ssize_t append(::archive*, void* text, const void* data, std::size_t size) {
-    static_cast<std::string*>(text)->append(static_cast<const char*>(data), size);
-    return static_cast<la_ssize_t>(size);
-}
-
-std::string make_tar(const std::vector<Item>& items) {
-    std::string tar;
-    auto* writer = ::archive_write_new();
-    ::archive_write_set_format_pax(writer);
-    ::archive_write_open(writer, &tar, nullptr, append, nullptr);
-    for (const auto& item : items) {
-        auto* entry = ::archive_entry_new();
-        ::archive_entry_set_pathname(entry, item.name.c_str());
-        ::archive_entry_set_mode(entry, item.mode);
-        ::archive_entry_set_uid(entry, item.uid);
-        ::archive_entry_set_mtime(entry, 1'000'000'000, 500);
-        if (S_ISLNK(item.mode)) ::archive_entry_set_symlink(entry, item.content.c_str());
-        else ::archive_entry_set_size(entry, static_cast<la_int64_t>(item.content.size()));
-        ::archive_write_header(writer, entry);
-        if (S_ISREG(item.mode))
-            ::archive_write_data(writer, item.content.data(), item.content.size());
-        ::archive_entry_free(entry);
-    }
-    ::archive_write_free(writer);
-    return tar;
-}
 
 std::map<std::string, std::string> read_tar(const std::string& tar) {
     std::map<std::string, std::string> items;
@@ -91,7 +43,7 @@ std::map<std::string, std::string> read_tar(const std::string& tar) {
 
 class CopyTest : public AgentTest {
 protected:
-    Result<void> copy_in(const std::string& path, const std::vector<Item>& items,
+    Result<void> copy_in(const std::string& path, const std::vector<TarItem>& items,
                          bool keep = false) {
         TextReader tar(make_tar(items));
         return agent().copy_in({kContainer, path, keep}, tar);
