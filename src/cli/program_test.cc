@@ -289,10 +289,10 @@ TEST_F(ProgramTest, ListsAndChangesImages) {
     serve();
     EXPECT_EQ(run({"images"}), 0);
     EXPECT_EQ(program_.out(),
-              "REPOSITORY           TAG      IMAGE ID       CREATED   SIZE\n"
-              "127.0.0.1:5000/app   1        0123456789ab   N/A       4.26MB\n"
-              "app                  2        0123456789ab   N/A       4.26MB\n"
-              "<none>               <none>   1              N/A       1B\n");
+              "REPOSITORY           TAG       IMAGE ID       CREATED   SIZE\n"
+              "127.0.0.1:5000/app   1         0123456789ab   N/A       4.26MB\n"
+              "app                  2         0123456789ab   N/A       4.26MB\n"
+              "<none>               <none>    1              N/A       1B\n");
     EXPECT_EQ(run({"rmi", "app:2"}), 0);
     EXPECT_EQ(program_.out(), "Untagged: app:2\nDeleted: sha256:0\n");
     EXPECT_EQ(run({"tag", "app:2", "127.0.0.1:5000/x/y:3"}), 0);

@@ -13,6 +13,7 @@ struct Options {
 };
 
 constexpr int kIndent = 4;
+constexpr std::size_t kTopColumn = 20;
 
 // The object with the name: a container, or else an image.
 Result<Json> look_up(const Api& api, const Options& options, const std::string& name) {
@@ -73,7 +74,7 @@ Result<int> top(Session& session, const std::vector<std::string>& arguments) {
     rows.push_back(std::move(titles));
     HAKO_TRY(const auto processes, json_field_or(answer, "Processes", std::vector<Row>()));
     rows.insert(rows.end(), processes.begin(), processes.end());
-    session.io.print(format_table(rows));
+    session.io.print(format_table(rows, kTopColumn));
     return 0;
 }
 

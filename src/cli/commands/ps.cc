@@ -78,9 +78,9 @@ ListedItem describe(const Json& summary, const Options& options) {
     const auto settings = object_field(summary, "NetworkSettings");
     for (const auto& [name, network] : object_field(settings, "Networks").items())
         networks.push_back(name);
-    auto size = format_bytes(summary.value("SizeRw", std::uint64_t{0}));
+    auto size = format_size(summary.value("SizeRw", std::uint64_t{0}));
     if (const auto whole = summary.value("SizeRootFs", std::uint64_t{0}); whole > 0)
-        size += fmt::format(" (virtual {})", format_bytes(whole));
+        size += fmt::format(" (virtual {})", format_size(whole));
 
     auto image = summary.value("Image", std::string());
     if (image.starts_with("sha256:") && !options.full) image = short_id(image);

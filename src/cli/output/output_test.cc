@@ -10,7 +10,8 @@ namespace {
 
 TEST(Table, AlignsWithThreeSpaces) {
     EXPECT_EQ(format_table({{"ID", "NAME"}, {"é23", "x"}, {"1", "long"}}),
-              "ID    NAME\né23   x\n1     long\n");
+              "ID        NAME\né23       x\n1         long\n");
+    EXPECT_EQ(format_table({{"A", "B"}}, 5), "A    B\n");
     EXPECT_EQ(format_table({}), "");
 }
 
@@ -21,6 +22,15 @@ TEST(Text, ShortensAndQuotes) {
     EXPECT_EQ(ellipsis("abcdefg", 6), "abcde…");
     EXPECT_EQ(ellipsis("äöüß", 3), "äö…");
     EXPECT_EQ(go_quote("a\"b\\\n"), "\"a\\\"b\\\\\\n\"");
+}
+
+TEST(Text, ShowsSizesInThreeDigits) {
+    EXPECT_EQ(format_size(0), "0B");
+    EXPECT_EQ(format_size(999), "999B");
+    EXPECT_EQ(format_size(999'600), "1MB");
+    EXPECT_EQ(format_size(1'999'234), "2MB");
+    EXPECT_EQ(format_size(4'264'000), "4.26MB");
+    EXPECT_EQ(format_size(123'456'789'000), "123GB");
 }
 
 TEST(Text, TellsHowLongAgo) {
@@ -43,10 +53,11 @@ protected:
 };
 
 TEST_F(Listing, PrintsATable) {
-    const auto* table = "THE ID   NAME\n1        one\n22       two\n";
+    const auto* table = "THE ID    NAME\n1         one\n22        two\n";
     EXPECT_EQ(format(""), table);
     EXPECT_EQ(format("table"), table);
-    EXPECT_EQ(format("table {{.Extra}}\\t{{.ID}}"), "EXTRA   THE ID\ne       1\nf       22\n");
+    EXPECT_EQ(format("table {{.Extra}}\\t{{.ID}}"),
+              "EXTRA     THE ID\ne         1\nf         22\n");
 }
 
 TEST_F(Listing, PrintsIdsJsonAndTemplates) {

@@ -1,6 +1,7 @@
 #include "cli/output/text.h"
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 
 namespace hako::cli {
@@ -42,6 +43,16 @@ std::string go_time(std::int64_t unix_seconds) {
     ::localtime_r(&time, &local);
     char text[64];
     return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z %Z", &local)};
+}
+
+std::string format_size(std::uint64_t bytes) {
+    constexpr std::array kUnits = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    constexpr double kStep = 1000;
+    constexpr double kRoundsUp = 999.5;  // to 1000, which has four digits
+    auto size = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    for (; size >= kRoundsUp && unit + 1 < kUnits.size(); ++unit) size /= kStep;
+    return fmt::format("{:.3g}{}", size, kUnits[unit]);
 }
 
 std::string go_quote(std::string_view text) {

@@ -19,6 +19,8 @@ std::string time_ago(WallTime then, WallTime now);
 std::string go_time(std::int64_t unix_seconds);
 // Columns that a terminal needs for UTF-8 text; each code point counts one.
 std::size_t display_width(std::string_view text);
+// Decimal multiples with three significant digits, as docker prints an image's size: "4.26MB".
+std::string format_size(std::uint64_t bytes);
 // In double quotes, with escapes, as Go's strconv.Quote.
 std::string go_quote(std::string_view text);
 
