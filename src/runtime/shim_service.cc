@@ -20,7 +20,10 @@ using grpc::Status;
 using guest::to_status;
 using std::chrono::milliseconds;
 
-constexpr auto kGrace = std::chrono::seconds(5);
+constexpr auto kCallsEnd = std::chrono::seconds(5);
+// For the last answers to leave. Not longer: gRPC would also wait for clients to hang up, which an
+// idle client does when it next looks.
+constexpr auto kAnswersLeave = milliseconds(100);
 constexpr auto kPoll = milliseconds(500);  // how soon a caller's leaving is noticed
 constexpr int kMaxThreads = 128;
 
@@ -29,16 +32,6 @@ void fill(shim::v1::ExitStatus& into, const ExitRecord& record) {
     into.set_oom_killed(record.oom_killed);
     into.set_exited_at_unix_ns(record.exited_at.time_since_epoch().count());
     into.set_reason(record.reason);
-}
-
-// Every handler runs in here: what a library throws becomes the call's error.
-template <typename Body>
-Status guarded(Body body) {
-    try {
-        return body();
-    } catch (const std::exception& error) {
-        return to_status(Error(ErrorKind::internal, error.what()));
-    }
 }
 
 const Error kCancelled(ErrorKind::cancelled, "the caller went away");
@@ -123,9 +116,11 @@ public:
             return status;
         });
     }
-    // They may stay open for as long as their client likes.
-    void end_inputs() {
+    // Waits for calls to return. Inputs are cut: they stay open for as long as their client likes.
+    void end_calls() {
         for (auto inputs = inputs_.lock(); auto* context : *inputs) context->TryCancel();
+        auto running = running_.lock();
+        returned_.wait_for(running.lock(), kCallsEnd, [&] { return *running == 0; });
     }
 
     Status Wait(ServerContext* context, const shim::v1::ProcessRequest* request,
@@ -194,7 +189,23 @@ public:
     }
 
 private:
+    // Every handler runs in here: what a library throws becomes the call's error.
+    template <typename Body>
+    Status guarded(Body body) {
+        ++*running_.lock();
+        Status status;
+        try {
+            status = body();
+        } catch (const std::exception& error) {
+            status = to_status(Error(ErrorKind::internal, error.what()));
+        }
+        if (--*running_.lock() == 0) returned_.notify_all();
+        return status;
+    }
+
     Sandbox& sandbox_;
+    Guarded<int> running_;
+    std::condition_variable returned_;
     Guarded<std::set<ServerContext*>> inputs_;
     Guarded<bool> ready_answered_;
     std::condition_variable answered_;
@@ -209,8 +220,8 @@ public:
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
-        service.end_inputs();
-        if (server) server->Shutdown(std::chrono::system_clock::now() + kGrace);
+        service.end_calls();
+        if (server) server->Shutdown(std::chrono::system_clock::now() + kAnswersLeave);
         std::error_code ignored;
         std::filesystem::remove(socket_, ignored);
     }
