@@ -15,7 +15,7 @@ from hako import HELLO, Daemon, UnixConnection
     ("DELETE", "/containers/none", None, 404, "No such container: none"),
     ("GET", "/images/none:1/json", None, 404, "No such image: none:1"),
     ("POST", "/containers/create", {"Image": "none:1"}, 404, "No such image: none:1"),
-    ("POST", "/containers/create", {"Image": "UPPER/case"}, 400, "must be lowercase"),
+    ("POST", "/containers/create", {"Image": "Upper"}, 400, "must be lowercase"),
     ("POST", "/containers/create", {}, 400, "image"),
     ("POST", "/containers/create", b"{broken", 400, "JSON"),
     ("POST", "/containers/create", b"[" * 100_000, 400, "nested"),

@@ -36,8 +36,8 @@ def layer(*files: tuple[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def busybox_layer() -> bytes:
-    return layer(("bin/busybox", Path("/bin/busybox").read_bytes()))
+def busybox_layer(salt: bytes = b"") -> bytes:
+    return layer(("bin/busybox", Path("/bin/busybox").read_bytes()), ("busybox-salt", salt))
 
 
 def save_archive(path: Path, name: str, layers: list[bytes], diff_ids: list[str] | None = None,
@@ -104,7 +104,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     path = tmp_path / "app.tar"
-    save_archive(path, "app:1", [busybox_layer(), layer(("greeting", b"from the top layer\n"))],
+    # Salt: no two tests share a layer, or the second would find it unpacked already.
+    save_archive(path, "app:1", [busybox_layer(os.urandom(8)),
+                                 layer(("greeting", b"from the top layer\n"), ("salt", os.urandom(8)))],
                  command=["/bin/busybox", "cat", "/greeting"])
     return path
 
