@@ -62,7 +62,7 @@ Result<void> start(const Services& services, Request& request, Response& respons
     if (exec.config.tty && exec.config.attach_stdin) {
         HAKO_TRY(options.detach_keys, DetachKeys::parse(exec.config.detach_keys));
     }
-    return run_session(*client, *std::move(session), std::move(options), request.gone);
+    return run_session(*client, *std::move(session), std::move(options));
 }
 
 Result<void> resize(const Services& services, Request& request, Response& response) {

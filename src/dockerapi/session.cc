@@ -29,10 +29,9 @@ bool pump_input(http::Hijacked& client, engine::InputStream& input,
 
 }  // namespace
 
-Result<void> run_session(http::Hijacked& client, engine::Session session, SessionOptions options,
-                         std::stop_token gone) {
+Result<void> run_session(http::Hijacked& client, engine::Session session, SessionOptions options) {
     std::stop_source ended;
-    const std::stop_callback forward(gone, [&ended] { ended.request_stop(); });
+    const std::stop_callback forward(client.gone(), [&ended] { ended.request_stop(); });
     std::jthread typing;
     if (session.input) {
         typing = start_thread("attach-input", [&](const std::stop_token&) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <stop_token>
 
 #include "dockerapi/detach_keys.h"
 #include "dockerapi/multiplex.h"
@@ -17,7 +16,6 @@ struct SessionOptions {
 };
 // Runs until the output ends, the client goes away or types the detach keys. The end of the
 // client's input (half-close) ends the process' input only.
-Result<void> run_session(http::Hijacked& client, engine::Session session, SessionOptions options,
-                         std::stop_token gone);
+Result<void> run_session(http::Hijacked& client, engine::Session session, SessionOptions options);
 
 }  // namespace hako::dockerapi

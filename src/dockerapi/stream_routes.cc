@@ -63,7 +63,7 @@ Result<void> attach(const Services& services, Request& request, Response& respon
     options.output = {
         .raw = session.tty, .out = flag(query, "stdout"), .err = flag(query, "stderr")};
     if (input && session.tty) options.detach_keys = std::move(keys);
-    return run_session(*client, std::move(session), std::move(options), request.gone);
+    return run_session(*client, std::move(session), std::move(options));
 }
 
 Result<engine::WaitCondition> wait_condition(const http::Query& query) {

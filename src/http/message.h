@@ -47,6 +47,9 @@ public:
     using ResponseStream::write;
     // What the client sends; 0 when it closed its side (half-close: it may still listen).
     virtual Result<std::size_t> read(std::span<std::byte> buffer) = 0;
+    // Requested when the client closed both directions or the server stops. Request::gone does not
+    // count any more: a client may end its input right after its request.
+    virtual std::stop_token gone() const = 0;
     // Wakes a read() of another thread, which then returns 0: the handler is about to end.
     virtual void stop_reading() = 0;
 };
@@ -68,8 +71,7 @@ public:
 
     // Flushes the headers at once, so that the client can go on before the first byte.
     virtual Result<ResponseStream*> stream(int status, std::string_view content_type) = 0;
-    // 101 when the client asked to upgrade, else 200; then raw bytes both ways. From here on only a
-    // client that closed both directions counts as gone.
+    // 101 when the client asked to upgrade, else 200; then raw bytes both ways.
     virtual Result<Hijacked*> hijack(std::string_view content_type) = 0;
 };
 

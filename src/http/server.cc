@@ -38,7 +38,7 @@ public:
 
     // From another thread: the handler shall end, no other request is taken.
     void ask_to_end() {
-        context_.gone.request_stop();
+        context_.stopping.request_stop();
         if (!busy_) cut();
     }
     void cut() { ::shutdown(socket_.get(), SHUT_RDWR); }
@@ -57,10 +57,10 @@ private:
 
 // False when the client closed the connection or let it lie.
 Result<bool> Connection::read_request(MessageReader<true>& reader) {
-    if (context_.gone.stop_requested()) return false;
+    if (context_.stopping.stop_requested()) return false;
     if (context_.pending.empty()) {
         const auto readable = wait_readable(socket_.get(), context_.options.idle_timeout);
-        if (!readable || !*readable || context_.gone.stop_requested()) return false;
+        if (!readable || !*readable || context_.stopping.stop_requested()) return false;
     }
     busy_ = true;
     if (auto header = reader.read_header(deadline_in(context_.options.header_timeout)); !header) {
@@ -94,7 +94,7 @@ Result<void> Connection::handle(MessageReader<true>& reader, ServerExchange& exc
     }
     request.headers = std::move(fields);
     request.body = &exchange.body();
-    request.gone = context_.gone.get_token();
+    request.gone = exchange.gone();
     Result<void> result = fail(ErrorKind::internal, "the request failed inside the server");
     run_guarded("http handler", [&] { result = handler_(request, exchange); });
     return result;

@@ -37,7 +37,8 @@ private:
 // The connection after a hijack.
 class ServerExchange::Raw : public Hijacked {
 public:
-    Raw(ConnectionContext& connection, Fd wake) : connection_(connection), wake_(std::move(wake)) {}
+    Raw(ConnectionContext& connection, std::stop_token gone, Fd wake)
+        : connection_(connection), gone_(std::move(gone)), wake_(std::move(wake)) {}
 
     Result<void> write(std::span<const std::byte> data) override {
         return connection_.wire.send(as_text(data));
@@ -58,10 +59,12 @@ public:
         return connection_.wire.receive(buffer);
     }
 
+    std::stop_token gone() const override { return gone_; }
     void stop_reading() override { ::eventfd_write(wake_.get(), 1); }
 
 private:
     ConnectionContext& connection_;
+    std::stop_token gone_;
     Fd wake_;
 };
 
@@ -81,7 +84,11 @@ ServerExchange::ServerExchange(ConnectionContext& connection, MessageReader<true
       reader_(reader),
       request_(std::move(request)),
       body_(*this),
-      keep_alive_(reader.keep_alive()) {
+      keep_alive_(reader.keep_alive()),
+      on_stopping_(connection.stopping.get_token(), [this] {
+          gone_.request_stop();
+          hijacked_gone_.request_stop();
+      }) {
     body_.expects_continue = request_.has_token("Expect", "100-continue");
     watch_when_read();
 }
@@ -91,7 +98,7 @@ ServerExchange::~ServerExchange() = default;
 void ServerExchange::watch_when_read() {
     if (!reader_.at_end()) return;
     watching_ = connection_.watcher.watch(connection_.wire.fd(),
-                                          DisconnectWatcher::Until::half_closed, connection_.gone);
+                                          DisconnectWatcher::Until::half_closed, gone_);
 }
 
 bool ServerExchange::is_head() const {
@@ -147,9 +154,9 @@ Result<Hijacked*> ServerExchange::hijack(std::string_view content_type) {
     keep_alive_ = false;
     watching_.end();
     watching_ = connection_.watcher.watch(connection_.wire.fd(), DisconnectWatcher::Until::closed,
-                                          connection_.gone);
+                                          hijacked_gone_);
     HAKO_CHECK(send_head(Mode::hijacked, std::move(head)));
-    auto raw = std::make_unique<Raw>(connection_, std::move(wake));
+    auto raw = std::make_unique<Raw>(connection_, hijacked_gone_.get_token(), std::move(wake));
     Raw* hijacked = raw.get();
     stream_ = std::move(raw);
     return hijacked;
@@ -177,7 +184,7 @@ bool ServerExchange::finish(const Result<void>& handled) {
     if (!handled && mode_ == Mode::chunked) return false;  // no last chunk: the client notices
     if (mode_ == Mode::chunked && !broken_ && !is_head() && !connection_.wire.send("0\r\n\r\n"))
         return false;
-    return keep_alive_ && !broken_ && !connection_.gone.stop_requested() && discard_body();
+    return keep_alive_ && !broken_ && !connection_.stopping.stop_requested() && discard_body();
 }
 
 }  // namespace hako::http

@@ -1,8 +1,8 @@
 // Internal: the server's side of one request: its body as a Reader and its response.
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
@@ -18,8 +18,8 @@ struct ConnectionContext {
     Wire wire;
     const ServerOptions& options;
     DisconnectWatcher& watcher;
-    std::stop_source gone;     // the client left, or the server stops
-    std::string pending = {};  // bytes received and not yet used
+    std::stop_source stopping;  // the server stops
+    std::string pending = {};   // bytes received and not yet used
 };
 
 class ServerExchange : public Response {
@@ -28,6 +28,8 @@ public:
     ~ServerExchange() override;
 
     Reader& body() { return body_; }
+    // Request::gone.
+    std::stop_token gone() const { return gone_.get_token(); }
     // After the handler: completes the response, or gives up on it if the handler failed half-way.
     // True when the connection can serve another request.
     bool finish(const Result<void>& handled);
@@ -69,6 +71,9 @@ private:
     bool keep_alive_;
     bool broken_ = false;  // sending failed
     std::unique_ptr<ResponseStream> stream_;
+    std::stop_source gone_;           // the client will send no more, or the server stops
+    std::stop_source hijacked_gone_;  // the client closed both directions, or the server stops
+    std::stop_callback<std::function<void()>> on_stopping_;
     DisconnectWatcher::Registration watching_;
 };
 

@@ -274,7 +274,7 @@ TEST_F(ServerTest, NoticesAClientThatLeaves) {
 }
 
 TEST_F(ServerTest, HijackedConnectionsCloseEachSideAlone) {
-    serve([](Request& request, Response& response) -> Result<void> {
+    serve([](Request&, Response& response) -> Result<void> {
         HAKO_TRY(Hijacked * raw, response.hijack("application/vnd.docker.raw-stream"));
         std::string input;
         std::array<std::byte, 100> piece;
@@ -283,7 +283,7 @@ TEST_F(ServerTest, HijackedConnectionsCloseEachSideAlone) {
             if (count == 0) break;
             input += as_text(std::span(piece).first(count));
         }
-        if (request.gone.stop_requested()) return fail(ErrorKind::cancelled, "gone too early");
+        if (raw->gone().stop_requested()) return fail(ErrorKind::cancelled, "gone too early");
         return raw->write("got " + input);
     });
     auto upgraded = client().upgrade({.method = "POST", .target = "/attach"});

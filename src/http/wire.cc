@@ -117,7 +117,8 @@ Result<void> MessageReader<is_request>::fill(Deadline deadline) {
     if (!count) return fail(count.error());
     if (*count > 0) return {};
     boost::beast::error_code error;
-    parser_.put_eof(error);  // the regular end of a response without a length
+    // The regular end of a response without a length.
+    if (parser_.is_header_done()) parser_.put_eof(error);
     if (!parser_.is_done())
         return fail(ErrorKind::cancelled, "the connection ended in the middle of a message");
     return {};
