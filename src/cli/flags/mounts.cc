@@ -35,7 +35,6 @@ constexpr char kTarget[] = "/Target";
 constexpr char kReadOnly[] = "/ReadOnly";
 constexpr char kConsistency[] = "/Consistency";
 constexpr char kPropagation[] = "/BindOptions/Propagation";
-constexpr char kCreate[] = "/BindOptions/CreateMountpoint";
 constexpr char kNoCopy[] = "/VolumeOptions/NoCopy";
 constexpr char kSubpath[] = "/VolumeOptions/Subpath";
 constexpr char kDriver[] = "/VolumeOptions/DriverConfig/Name";
@@ -55,7 +54,6 @@ constexpr Key kKeys[] = {
     {"ro", set_flag<kReadOnly>},
     {"consistency", set_text<kConsistency>},
     {"bind-propagation", set_text<kPropagation>},
-    {"bind-create-src", set_flag<kCreate>},
     {"volume-nocopy", set_flag<kNoCopy>},
     {"volume-subpath", set_text<kSubpath>},
     {"volume-driver", set_text<kDriver>},
@@ -67,12 +65,11 @@ constexpr Key kKeys[] = {
     {"tmpfs-mode",
      [](Json& mount, std::string_view value) -> Result<void> {
          constexpr int kOctal = 8;
-         std::size_t used = 0;
          const std::string digits(value);
          if (digits.empty() || digits.find_first_not_of("01234567") != std::string::npos ||
              digits.size() > 5)
              return fail(ErrorKind::invalid, "tmpfs-mode {} is no octal mode", value);
-         mount["TmpfsOptions"]["Mode"] = std::stoi(digits, &used, kOctal);
+         mount["TmpfsOptions"]["Mode"] = std::stoi(digits, nullptr, kOctal);
          return {};
      }},
 };
