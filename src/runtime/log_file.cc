@@ -75,8 +75,7 @@ std::uint64_t end_of_records(int fd, std::uint64_t size) {
     Trailer last = 0;
     if (size == kMagic.size()) return size;
     if (size >= kMagic.size() + kOverhead && read_at(fd, size - sizeof last, &last, sizeof last) &&
-        size - kMagic.size() >= last + kOverhead &&
-        record_end(fd, size - last - kOverhead) == size)
+        size - kMagic.size() >= last + kOverhead && record_end(fd, size - last - kOverhead) == size)
         return size;
     std::uint64_t offset = kMagic.size();
     while (const auto end = record_end(fd, offset)) offset = *end;
@@ -99,7 +98,8 @@ Result<LogWriter> LogWriter::open(const std::filesystem::path& path) {
     HAKO_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT, 0600));
     HAKO_TRY(auto size, size_of(fd.get()));
     if (size < kMagic.size()) {
-        if (::ftruncate(fd.get(), 0) != 0) return fail_errno(errno, "cannot empty {}", path.native());
+        if (::ftruncate(fd.get(), 0) != 0)
+            return fail_errno(errno, "cannot empty {}", path.native());
         HAKO_CHECK(write_all(fd.get(), kMagic));
         size = kMagic.size();
     }
@@ -270,9 +270,8 @@ std::vector<LineSplitter::Line> LineSplitter::feed(const LogRecord& record) {
         if (open.text.empty()) open = {.time = record.time, .stream = record.stream};
         const auto newline = rest.find('\n');
         const auto room = kMaxLogData - open.text.size();
-        const auto piece =
-            rest.substr(0, std::min(newline == std::string_view::npos ? rest.size() : newline + 1,
-                                    room));
+        const auto piece = rest.substr(
+            0, std::min(newline == std::string_view::npos ? rest.size() : newline + 1, room));
         open.text += piece;
         rest.remove_prefix(piece.size());
         if (open.text.ends_with('\n') || open.text.size() == kMaxLogData)

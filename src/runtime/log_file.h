@@ -52,7 +52,8 @@ private:
           fd_(std::move(fd)),
           size_(size),
           is_open_(is_open) {}
-    Result<void> write_record(LogStream stream, std::uint8_t flags, std::span<const std::byte> data);
+    Result<void> write_record(LogStream stream, std::uint8_t flags,
+                              std::span<const std::byte> data);
 
     std::unique_ptr<std::mutex> mutex_;
     Fd fd_;

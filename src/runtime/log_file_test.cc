@@ -137,7 +137,7 @@ TEST_F(LogFileTest, SeeksToTheLastLines) {
     EXPECT_EQ(last(0), "");
     EXPECT_EQ(last(1), "5\n|END");
     EXPECT_EQ(last(2), "4\n5\n|END");
-    EXPECT_EQ(last(3), "|3|3\n4\n5\n|END");  // the first record's part is empty
+    EXPECT_EQ(last(3), "3|3\n4\n5\n|END");
     EXPECT_EQ(last(4), "2\n|3|3\n4\n5\n|END");
     EXPECT_EQ(last(5), "1\n2\n|3|3\n4\n5\n|END");
     EXPECT_EQ(last(100), "1\n2\n|3|3\n4\n5\n|END");

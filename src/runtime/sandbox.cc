@@ -81,8 +81,8 @@ Result<void> Sandbox::boot() {
     std::error_code ignored;
     std::filesystem::remove(spec_.exit_record, ignored);  // of the run before
     HAKO_TRY(const auto self, identify_process(::getpid()));
-    HAKO_TRY(auto started, vmm::Machine::start(spec_.machine, {.jail = jail_,
-                                                              .console_log = spec_.console_log()}));
+    HAKO_TRY(auto started, vmm::Machine::start(
+                               spec_.machine, {.jail = jail_, .console_log = spec_.console_log()}));
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
@@ -92,6 +92,11 @@ Result<void> Sandbox::boot() {
     HAKO_TRY(const auto qemu, identify_process(machine->pid()));
     HAKO_CHECK(write_shim_record(spec_.shim_record(), {.shim = self, .qemu = qemu}));
 
+    // While the guest boots, there is time.
+    HAKO_TRY(auto process, process_of(spec_.oci_spec));
+    if (spec_.seccomp) {
+        HAKO_TRY([[maybe_unused]] const auto filter, seccomp_filter(process));
+    }
     const auto deadline = spec_.boot_deadline.count() > 0
                               ? spec_.boot_deadline
                               : vmm::agent_deadline(spec_.machine.accelerator);
@@ -112,7 +117,7 @@ Result<void> Sandbox::boot() {
     }
     state_.lock()->agent = *agent;
     HAKO_CHECK(prepare_guest(**agent));
-    return prepare_container(**agent);
+    return prepare_container(**agent, std::move(process));
 }
 
 Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
@@ -123,11 +128,10 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
     return agent.add_entropy(entropy);
 }
 
-Result<void> Sandbox::prepare_container(guest::AgentClient& agent) {
+Result<void> Sandbox::prepare_container(guest::AgentClient& agent, std::string process) {
     HAKO_CHECK(agent.mount(container_mounts(spec_.id)));
-    HAKO_CHECK(agent.create_container(
-        {.id = spec_.id, .config = spec_.oci_spec, .files = spec_.files}));
-    HAKO_TRY(auto process, process_of(spec_.oci_spec));
+    HAKO_CHECK(
+        agent.create_container({.id = spec_.id, .config = spec_.oci_spec, .files = spec_.files}));
     HAKO_TRY([[maybe_unused]] const auto first,
              create_process(spec_.id, std::move(process), spec_.open_stdin, spec_.seccomp));
     return {};
@@ -139,8 +143,7 @@ Result<Sandbox::ProcessRef> Sandbox::create_process(const std::string& id, std::
     const bool is_first = id == spec_.id;
     std::string filter;
     if (seccomp) {
-        HAKO_TRY(const auto capabilities, capabilities_of(process));
-        HAKO_TRY(filter, default_seccomp_filter(capabilities));
+        HAKO_TRY(filter, seccomp_filter(process));
     }
     ContainerProcess::Setup setup{
         .spec = {.id = {.container = spec_.id, .process = id},
@@ -159,6 +162,15 @@ Result<Sandbox::ProcessRef> Sandbox::create_process(const std::string& id, std::
     HAKO_TRY(ProcessRef made, ContainerProcess::create(*agent, std::move(setup)));
     state_.lock()->processes[id] = made;
     return made;
+}
+
+Result<std::string> Sandbox::seccomp_filter(const std::string& process) {
+    HAKO_TRY(const auto capabilities, capabilities_of(process));
+    auto filters = filters_.lock();
+    const auto known = filters->find(capabilities);
+    if (known != filters->end()) return known->second;
+    HAKO_TRY(auto filter, default_seccomp_filter(capabilities));
+    return filters->emplace(capabilities, std::move(filter)).first->second;
 }
 
 // Until the first process ended, QEMU is gone or somebody asked for the end.
@@ -239,7 +251,7 @@ Result<void> Sandbox::exec(const std::string& id, std::string process, bool open
         auto state = state_.lock();
         if (state->phase != Phase::ready)
             return fail(ErrorKind::conflict, "the container is not running");
-        if ( state->processes.contains(id))
+        if (state->processes.contains(id))
             return fail(ErrorKind::conflict, "the exec '{}' exists already", id);
     }
     HAKO_TRY([[maybe_unused]] const auto made,

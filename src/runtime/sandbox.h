@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,7 @@ private:
 
     Result<void> boot();
     Result<void> prepare_guest(guest::AgentClient& agent);
-    Result<void> prepare_container(guest::AgentClient& agent);
+    Result<void> prepare_container(guest::AgentClient& agent, std::string process);
     Result<ProcessRef> create_process(const std::string& id, std::string process, bool open_stdin,
                                       bool seccomp);
     Result<std::shared_ptr<guest::AgentClient>> agent() const;
@@ -77,9 +78,12 @@ private:
     void tear_down();
     void enter(Phase phase, std::optional<Error> failure = {});
     std::string process_id(std::string_view process) const;
+    Result<std::string> seccomp_filter(const std::string& process);
 
     const SandboxSpec spec_;
     const std::vector<std::string> jail_;
+    // By capabilities: making one takes as long as an exec.
+    Guarded<std::map<std::set<std::string>, std::string>> filters_;
     Fd bell_;  // eventfd: run() shall look whether it is over
     Guarded<State> state_;
     mutable std::condition_variable changed_;

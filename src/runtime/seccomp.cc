@@ -45,8 +45,8 @@ public:
     void add(std::uint32_t action, std::string_view name, Conditions... conditions) {
         const int call = ::seccomp_syscall_resolve_name(std::string(name).c_str());
         if (call == __NR_SCMP_ERROR) return;  // newer than this host's libseccomp
-        const int error = ::seccomp_rule_add(context_.get(), action, call, sizeof...(conditions),
-                                             conditions...);
+        const int error =
+            ::seccomp_rule_add(context_.get(), action, call, sizeof...(conditions), conditions...);
         // Some calls do not exist on every architecture of the filter.
         if (error != -EDOM) check(error);
     }
@@ -100,8 +100,8 @@ Result<std::string> default_seccomp_filter(const std::set<std::string>& capabili
     if (is_admin) {
         filter.add_all(SCMP_ACT_ALLOW, "clone clone3");
     } else {
-        // clone3's flags lie in memory, which a filter cannot read: it gets the filter's ENOSYS, and
-        // programs fall back to clone.
+        // clone3's flags lie in memory, which a filter cannot read: it gets the filter's ENOSYS,
+        // and programs fall back to clone.
         unsigned all = 0;
         for (const unsigned flag : kNewNamespaces) {
             filter.add(kRefuse, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));

@@ -94,8 +94,7 @@ TEST(SeccompTest, CapabilitiesBringTheirCalls) {
 }
 
 TEST(SeccompTest, ReadsTheBoundingSet) {
-    const auto set =
-        capabilities_of(R"({"capabilities":{"bounding":["CAP_CHOWN","CAP_KILL"]}})");
+    const auto set = capabilities_of(R"({"capabilities":{"bounding":["CAP_CHOWN","CAP_KILL"]}})");
     ASSERT_TRUE(set);
     EXPECT_EQ(*set, (std::set<std::string>{"CAP_CHOWN", "CAP_KILL"}));
     EXPECT_TRUE(capabilities_of("{}")->empty());

@@ -6,7 +6,10 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <utility>
+#include <vector>
 
+#include "base/guarded.h"
 #include "guest/status.h"
 #include "proto/shim.grpc.pb.h"
 
@@ -44,17 +47,18 @@ shim::v1::ProcessRequest process_request(std::string_view process) {
     return request;
 }
 
-// One Input call. It keeps itself alive until the call has ended, so that whoever wrote can leave
-// before the process has read everything, and nothing is lost.
+// One Input call. It ends when the process has read everything, which may be long after whoever
+// wrote has left.
 class InputCall final : public grpc::ClientWriteReactor<shim::v1::InputRequest> {
 public:
-    static std::shared_ptr<InputCall> start(shim::v1::Shim::Stub& stub) {
-        const std::shared_ptr<InputCall> call(new InputCall());
-        call->self_ = call;
-        stub.async()->Input(&call->context_, &call->response_, call.get());
-        call->AddHold();  // operations come from outside, until finish() or leave()
-        call->StartCall();
-        return call;
+    explicit InputCall(shim::v1::Shim::Stub& stub) {
+        stub.async()->Input(&context_, &response_, this);
+        AddHold();  // operations come from outside, until leave()
+        StartCall();
+    }
+    ~InputCall() override {
+        context_.TryCancel();
+        (void)wait();
     }
 
     // Blocks until the message is on its way; false when the call has failed.
@@ -67,15 +71,19 @@ public:
         changed_.wait(lock, [&] { return !is_writing_; });
         return is_ok_;
     }
-    Result<void> finish() {
-        leave();
+    void leave() {
+        StartWritesDone();
+        RemoveHold();
+    }
+    // After leave().
+    Result<void> wait() {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return is_done_; });
         return check(status_);
     }
-    void leave() {
-        StartWritesDone();
-        RemoveHold();
+    bool is_done() {
+        const std::lock_guard lock(mutex_);
+        return is_done_;
     }
 
     void OnWriteDone(bool ok) override {
@@ -85,7 +93,6 @@ public:
         changed_.notify_all();
     }
     void OnDone(const grpc::Status& status) override {
-        const auto keep = std::move(self_);
         const std::lock_guard lock(mutex_);
         status_ = status;
         is_done_ = true;
@@ -93,9 +100,6 @@ public:
     }
 
 private:
-    InputCall() = default;
-
-    std::shared_ptr<InputCall> self_;
     ClientContext context_;
     shim::v1::Empty response_;
     std::mutex mutex_;
@@ -106,14 +110,36 @@ private:
     grpc::Status status_;
 };
 
+// The connection, and the input calls on it whose writers have left. The last user destroys it, so
+// that never one of gRPC's own threads does, which would have to wait for itself.
+class Connection {
+public:
+    explicit Connection(const std::shared_ptr<grpc::Channel>& channel)
+        : stub_(shim::v1::Shim::NewStub(channel)) {}
+
+    shim::v1::Shim::Stub& stub() { return *stub_; }
+    void keep_until_done(std::unique_ptr<InputCall> call) {
+        auto left = left_.lock();
+        std::erase_if(*left, [](const auto& other) { return other->is_done(); });
+        left->push_back(std::move(call));
+    }
+
+private:
+    std::unique_ptr<shim::v1::Shim::Stub> stub_;
+    Guarded<std::vector<std::unique_ptr<InputCall>>> left_;
+};
+
 class GrpcInputStream final : public InputStream {
 public:
-    GrpcInputStream(shim::v1::Shim::Stub& stub, std::string_view process)
-        : call_(InputCall::start(stub)) {
+    GrpcInputStream(std::shared_ptr<Connection> connection, std::string_view process)
+        : connection_(std::move(connection)),
+          call_(std::make_unique<InputCall>(connection_->stub())) {
         request_.set_process(std::string(process));
     }
     ~GrpcInputStream() override {
-        if (call_) call_->leave();
+        if (!call_) return;
+        call_->leave();
+        connection_->keep_until_done(std::move(call_));
     }
 
     Result<void> write(std::span<const std::byte> data) override {
@@ -130,30 +156,36 @@ public:
         request_.clear_data();
         request_.set_close(true);
         HAKO_CHECK(send());
-        return std::exchange(call_, nullptr)->finish();
+        return finish();
     }
 
 private:
     Result<void> send() {
         if (call_ && call_->send(request_)) return {};
-        if (call_) HAKO_CHECK(std::exchange(call_, nullptr)->finish());
+        if (call_) HAKO_CHECK(finish());
         return fail(ErrorKind::unavailable, "the input is closed");
     }
+    Result<void> finish() {
+        const auto call = std::exchange(call_, nullptr);
+        call->leave();
+        return call->wait();
+    }
 
-    std::shared_ptr<InputCall> call_;
+    std::shared_ptr<Connection> connection_;
+    std::unique_ptr<InputCall> call_;
     shim::v1::InputRequest request_;
 };
 
 class GrpcShimClient final : public ShimClient {
 public:
     explicit GrpcShimClient(const std::shared_ptr<grpc::Channel>& channel)
-        : stub_(shim::v1::Shim::NewStub(channel)) {}
+        : connection_(std::make_shared<Connection>(channel)) {}
 
     Result<vmm::Accelerator> ready(std::stop_token stop) override {
         ClientContext context;
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
         shim::v1::ReadyResponse response;
-        HAKO_CHECK(check(stub_->Ready(&context, {}, &response)));
+        HAKO_CHECK(check(connection_->stub().Ready(&context, {}, &response)));
         return response.accelerator() == to_string(vmm::Accelerator::kvm) ? vmm::Accelerator::kvm
                                                                           : vmm::Accelerator::tcg;
     }
@@ -196,14 +228,14 @@ public:
     }
 
     Result<std::unique_ptr<InputStream>> open_input(std::string_view process) override {
-        return std::make_unique<GrpcInputStream>(*stub_, process);
+        return std::make_unique<GrpcInputStream>(connection_, process);
     }
 
     Result<ExitRecord> wait(std::string_view process, std::stop_token stop) override {
         ClientContext context;
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
         shim::v1::ExitStatus response;
-        HAKO_CHECK(check(stub_->Wait(&context, process_request(process), &response)));
+        HAKO_CHECK(check(connection_->stub().Wait(&context, process_request(process), &response)));
         return exit_record(response);
     }
 
@@ -249,10 +281,10 @@ private:
                       milliseconds deadline = kCallDeadline) {
         ClientContext context;
         set_deadline(context, deadline);
-        return check(((*stub_).*method)(&context, request, &response));
+        return check((connection_->stub().*method)(&context, request, &response));
     }
 
-    std::unique_ptr<shim::v1::Shim::Stub> stub_;
+    std::shared_ptr<Connection> connection_;
 };
 
 }  // namespace

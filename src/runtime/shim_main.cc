@@ -86,8 +86,8 @@ Result<void> detach(const fs::path& file, const fs::path& self) {
     ready.second.reset();
     HAKO_TRY(const bool answered, wait_readable(ready.first.get(), kReadyDeadline));
     std::byte byte{};
-    HAKO_TRY(const auto count, answered ? read_some(ready.first.get(), {&byte, 1})
-                                        : Result<std::size_t>(0));
+    HAKO_TRY(const auto count,
+             answered ? read_some(ready.first.get(), {&byte, 1}) : Result<std::size_t>(0));
     if (count == 1) {
         shim.release();
         return {};

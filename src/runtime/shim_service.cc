@@ -238,8 +238,7 @@ public:
             .AddListeningPort("unix:" + socket_.native(), grpc::InsecureServerCredentials())
             .RegisterService(&service);
         server = builder.BuildAndStart();
-        if (!server)
-            return fail(ErrorKind::unavailable, "cannot serve on {}", socket_.native());
+        if (!server) return fail(ErrorKind::unavailable, "cannot serve on {}", socket_.native());
         if (::chmod(socket_.c_str(), 0600) != 0)
             return fail_errno(errno, "cannot protect {}", socket_.native());
         return {};

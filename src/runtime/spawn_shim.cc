@@ -30,7 +30,8 @@ Result<ProcessIdentity> spawn_shim(const Installation& installation, const Sandb
     // --detach: a short-lived process in between, so that the shim is no child of ours to reap.
     const Command command{
         .argv = {installation.shim().native(), "--spec", file.native(), "--detach"}};
-    HAKO_TRY(const auto output, with_context(run(command, kShimDeadline), "cannot start hako-shim"));
+    HAKO_TRY(const auto output,
+             with_context(run(command, kShimDeadline), "cannot start hako-shim"));
     if (!output.status.success())
         return fail(ErrorKind::internal, "hako-shim does not start ({}): {}",
                     to_string(output.status), trimmed(output.err));

@@ -92,8 +92,8 @@ Cgroup CgroupTree::create(std::string_view id, const CgroupLimits& limits) const
         for (int attempt = 0; attempt < 3; ++attempt)
             if (fs::create_directories(folder, error); !error) break;
         if (error) {
-            cgroup.notes.push_back(fmt::format("nothing is limited in {}: {}", folder.native(),
-                                               error.message()));
+            cgroup.notes.push_back(
+                fmt::format("nothing is limited in {}: {}", folder.native(), error.message()));
             continue;
         }
         cgroup.procs_files.push_back(folder / "cgroup.procs");

@@ -44,8 +44,7 @@ TEST(CgroupTest, UsesTheUnifiedHierarchyWhereItHasControllers) {
     ASSERT_TRUE(folder);
     ASSERT_TRUE(write_file(folder->path() / "cgroup.controllers", "cpu memory pids\n"));
     const auto cgroup = CgroupTree(folder->path()).create("vm", {.memory_bytes = 1, .pids = 1});
-    EXPECT_EQ(cgroup.procs_files,
-              (std::vector<fs::path>{folder->path() / "hako/vm/cgroup.procs"}));
+    EXPECT_EQ(cgroup.procs_files, (std::vector<fs::path>{folder->path() / "hako/vm/cgroup.procs"}));
 }
 
 }  // namespace

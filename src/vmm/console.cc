@@ -100,8 +100,7 @@ Result<std::unique_ptr<Console>> Console::start(Fd serial, Fd errors, std::files
 
 Console::~Console() { stop_.reset(); }
 
-void Console::read_streams(const Fd& wake, Fd serial, Fd errors,
-                           const std::filesystem::path& log) {
+void Console::read_streams(const Fd& wake, Fd serial, Fd errors, const std::filesystem::path& log) {
     RotatingFile file(log);
     std::array<std::byte, 4096> buffer{};
     const auto take = [&](Fd& fd, const pollfd& entry, auto&& keep) {

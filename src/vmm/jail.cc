@@ -32,8 +32,8 @@ constexpr uid_t kNobody = 65534;
 // A mount point that every host has and that no file of a VM lies below.
 constexpr std::string_view kStage = "/sys";
 // What a dynamically linked program needs to run.
-constexpr std::string_view kSystemFolders[] = {"/usr", "/lib", "/lib64", "/lib32", "/libx32",
-                                               "/bin", "/sbin"};
+constexpr std::string_view kSystemFolders[] = {"/usr",    "/lib", "/lib64", "/lib32",
+                                               "/libx32", "/bin", "/sbin"};
 constexpr std::string_view kSystemFiles[] = {"/etc/ld.so.cache", "/etc/ld.so.conf"};
 
 void note(const Error& error) {
@@ -66,17 +66,17 @@ Result<void> show(const fs::path& source) {
     } else {
         HAKO_TRY(const Fd made, open_file(target, O_WRONLY | O_CREAT, 0444));
     }
-    const Fd tree(static_cast<int>(::open_tree(
-        AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
+    const Fd tree(static_cast<int>(
+        ::open_tree(AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
     if (!tree) return fail_errno(errno, "cannot show {} to QEMU", source.native());
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
     HAKO_CHECK(system_call(::mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE,
                                            &attributes, sizeof attributes),
                            "make a mount read-only"));
-    return system_call(::move_mount(tree.get(), "", AT_FDCWD, target.c_str(),
-                                    MOVE_MOUNT_F_EMPTY_PATH),
-                       "move a mount");
+    return system_call(
+        ::move_mount(tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
+        "move a mount");
 }
 
 // A link stays a link (/lib -> usr/lib), so that a merged /usr is shown once.
@@ -101,9 +101,9 @@ Result<void> make_device(const fs::path& path, uid_t uid) {
 Result<void> build_root(const JailSpec& spec, uid_t uid) {
     HAKO_CHECK(system_call(::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr),
                            "make mounts private"));
-    HAKO_CHECK(system_call(::mount("hako-jail", kStage.data(), "tmpfs", MS_NOSUID,
-                                   "mode=0755,size=1m,nr_inodes=256"),
-                           "mount the jail's root"));
+    HAKO_CHECK(system_call(
+        ::mount("hako-jail", kStage.data(), "tmpfs", MS_NOSUID, "mode=0755,size=1m,nr_inodes=256"),
+        "mount the jail's root"));
     std::error_code error;
     for (const auto* folder : {"dev", "etc", "tmp"})
         fs::create_directory(fs::path(kStage) / folder, error);
@@ -118,9 +118,9 @@ Result<void> build_root(const JailSpec& spec, uid_t uid) {
     HAKO_CHECK(system_call(::syscall(SYS_pivot_root, ".", "."), "change the root"));
     HAKO_CHECK(system_call(::umount2(".", MNT_DETACH), "let the host's root go"));
     HAKO_CHECK(system_call(::chdir("/"), "enter the root"));
-    return system_call(::mount("", "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID,
-                               nullptr),
-                       "make the jail's root read-only");
+    return system_call(
+        ::mount("", "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, nullptr),
+        "make the jail's root read-only");
 }
 
 void set_limits() {
@@ -167,8 +167,7 @@ Result<void> confine(const JailSpec& spec) {
         constexpr int kNamespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
         if (auto made = system_call(::unshare(kNamespaces), "make namespaces"); !made)
             note(made.error());
-        else
-            HAKO_CHECK(build_root(spec, uid));
+        else HAKO_CHECK(build_root(spec, uid));
         HAKO_CHECK(become(uid));
     }
     HAKO_CHECK(system_call(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "forbid new privileges"));

@@ -137,10 +137,12 @@ public:
         HAKO_CHECK(check_files(spec));
         HAKO_TRY(const auto launch, qemu_launch(spec, qemu));
         const auto cgroup = CgroupTree().create(
-            id_, {.memory_bytes = spec.memory_bytes + kQemuMemory, .pids = kQemuThreads + spec.cpus});
+            id_,
+            {.memory_bytes = spec.memory_bytes + kQemuMemory, .pids = kQemuThreads + spec.cpus});
         for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
         HAKO_TRY(Wiring wiring, wire(spec, launch, describe_jail(spec, launch, cgroup)));
-        HAKO_TRY(Process process, spawn({.argv = options.jail, .new_session = true}, wiring.mappings));
+        HAKO_TRY(Process process,
+                 spawn({.argv = options.jail, .new_session = true}, wiring.mappings));
         pid_ = process.pid();
         pidfd_ = Fd(::fcntl(process.pidfd(), F_DUPFD_CLOEXEC, 0));
         if (!pidfd_) return fail_errno(errno, "cannot watch QEMU");

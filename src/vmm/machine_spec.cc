@@ -22,8 +22,7 @@ Result<void> validate(const Disk& disk) {
         return fail(ErrorKind::invalid,
                     "the disk serial '{}' is not made of 1 to {} letters and digits", disk.serial,
                     kMaxSerial);
-    if (disk.extents.empty())
-        return fail(ErrorKind::invalid, "disk {} has no file", disk.serial);
+    if (disk.extents.empty()) return fail(ErrorKind::invalid, "disk {} has no file", disk.serial);
     if (disk.extents.size() > 1 && !disk.read_only)
         return fail(ErrorKind::invalid, "disk {} is joined from {} files and must be read-only",
                     disk.serial, disk.extents.size());
@@ -123,7 +122,8 @@ void choose_agent_channel(MachineSpec& spec) {
     spec.channel = AgentChannel::vsock;
     // The host's kernel refuses a CID that is taken; among four thousand million that is rare.
     std::random_device device;
-    spec.vsock_cid = std::uniform_int_distribution<std::uint32_t>(kFirstCid, UINT32_MAX - 1)(device);
+    spec.vsock_cid =
+        std::uniform_int_distribution<std::uint32_t>(kFirstCid, UINT32_MAX - 1)(device);
 }
 
 namespace {

@@ -85,8 +85,8 @@ TEST_F(MachineTest, KillsAQemuThatHangs) {
 }
 
 TEST_F(MachineTest, TellsThePanic) {
-    const auto machine = start(std::string(kGreet) +
-                               "printf '[1] Kernel panic - not syncing: no init\\r\\n' >&4\n");
+    const auto machine =
+        start(std::string(kGreet) + "printf '[1] Kernel panic - not syncing: no init\\r\\n' >&4\n");
     ASSERT_TRUE(machine) << machine.error().message();
     EXPECT_EQ(wait_for_end(**machine), "the guest kernel panicked: no init");
     EXPECT_NE((*machine)->explain(ErrorKind::internal, "no agent").message().find("no init"),
@@ -135,7 +135,8 @@ TEST_F(MachineTest, JailShowsNothingOfTheHost) {
 echo "root: $(ls / | sort | tr '\n' ' ')"
 echo "dev: $(ls /dev | sort | tr '\n' ' ')"
 echo "etc: $(ls /etc | sort | tr '\n' ' ')"
-echo "folder: $(ls )sh" + folder_.path().native() + R"sh( | sort | tr '\n' ' ')"
+echo "folder: $(ls )sh" + folder_.path().native() +
+                               R"sh( | sort | tr '\n' ' ')"
 echo "ids: $(id -u) $(id -g) $(id -G)"
 touch /x /usr/x /dev/x 2>&1 | wc -l
 ip link 2>/dev/null | grep -c ': eth'

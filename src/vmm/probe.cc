@@ -62,8 +62,8 @@ ProbeResult decide(const ProbeEnvironment& environment) {
     if (const auto device = open_file(environment.kvm_device, O_RDWR); !device) {
         result.reason = fmt::format("{}: {}", device.error().message(), kTcgIsSlower);
     } else if (const auto booted = environment.run(); !booted) {
-        result.reason = fmt::format("KVM does not run a VM here ({}): {}",
-                                    booted.error().message(), kTcgIsSlower);
+        result.reason = fmt::format("KVM does not run a VM here ({}): {}", booted.error().message(),
+                                    kTcgIsSlower);
     } else {
         result.accelerator = Accelerator::kvm;
         result.reason = "a VM was started with KVM";

@@ -14,7 +14,7 @@ namespace hako::vmm {
 
 struct ProbeResult {
     Accelerator accelerator = Accelerator::tcg;
-    std::string reason;  // why not KVM, or how it was found to work: a sentence
+    std::string reason;         // why not KVM, or how it was found to work: a sentence
     std::uint32_t tsc_khz = 0;  // for MachineSpec::tsc_khz
 };
 

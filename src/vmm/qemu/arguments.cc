@@ -58,10 +58,8 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
                "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,"
                "pit=on,pic=on,usb=off,graphics=off",
                "-global", "virtio-mmio.force-legacy=false"});
-    if (spec.accelerator == Accelerator::kvm)
-        add(list, {"-accel", "kvm", "-cpu", "host"});
-    else
-        add(list, {"-accel", "tcg,tb-size=128", "-cpu", "max"});
+    if (spec.accelerator == Accelerator::kvm) add(list, {"-accel", "kvm", "-cpu", "host"});
+    else add(list, {"-accel", "tcg,tb-size=128", "-cpu", "max"});
     add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
                std::to_string(spec.cpus)});
     add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",
@@ -134,9 +132,10 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
 }  // namespace
 
 std::string kernel_command_line(const MachineSpec& spec) {
-    Arguments words{"console=ttyS0",      "quiet",        "panic=-1", "reboot=t",
-                    "no_timer_check",     "tsc=reliable", "acpi=off", "pci=off",
-                    fmt::format("hako.agent={}", to_string(spec.channel))};
+    Arguments words{
+        "console=ttyS0", "quiet",          "panic=-1",
+        "reboot=t",      "no_timer_check", "tsc=reliable",
+        "acpi=off",      "pci=off",        fmt::format("hako.agent={}", to_string(spec.channel))};
     // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it by.
     if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
         words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
@@ -150,8 +149,14 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
                     kUsableSlots - device_count({}), spec.disks.size());
     QemuLaunch launch;
     auto& list = launch.command.argv;
-    list = {qemu.native(), "-name", "hako-" + spec.id.substr(0, 12), "-nodefaults",
-            "-no-user-config", "-nographic", "-no-reboot", "-sandbox",
+    list = {qemu.native(),
+            "-name",
+            "hako-" + spec.id.substr(0, 12),
+            "-nodefaults",
+            "-no-user-config",
+            "-nographic",
+            "-no-reboot",
+            "-sandbox",
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
     Slots slots(list);
     add_machine(list, spec);

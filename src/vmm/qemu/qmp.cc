@@ -23,7 +23,8 @@ Result<Json> QmpClient::read_message(State& state, Deadline deadline) {
             const std::string line = state.buffer.substr(0, end);
             state.buffer.erase(0, end + 1);
             if (line.find_first_not_of(" \r") == std::string::npos) continue;
-            HAKO_TRY(auto message, with_context(parse_json(line), "QEMU sent no valid QMP message"));
+            HAKO_TRY(auto message,
+                     with_context(parse_json(line), "QEMU sent no valid QMP message"));
             if (!message.is_object())
                 return fail(ErrorKind::corrupt, "QEMU sent a QMP message that is no object");
             return message;
@@ -32,8 +33,8 @@ Result<Json> QmpClient::read_message(State& state, Deadline deadline) {
             return fail(ErrorKind::too_large, "QEMU sent a QMP message of more than {} bytes",
                         kMaxLine);
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-        HAKO_TRY(const bool readable, wait_readable(state.socket.get(),
-                                                    std::max(left, std::chrono::milliseconds(0))));
+        HAKO_TRY(const bool readable,
+                 wait_readable(state.socket.get(), std::max(left, std::chrono::milliseconds(0))));
         if (!readable) return fail(ErrorKind::deadline, "QEMU did not answer on QMP in time");
         HAKO_TRY(const auto count, read_some(state.socket.get(), chunk));
         if (count == 0) return fail(ErrorKind::unavailable, "QEMU closed its QMP socket");
@@ -85,8 +86,8 @@ Result<Json> QmpClient::execute(std::string_view command, const Json& arguments,
     if (!arguments.is_null()) request["arguments"] = arguments;
     HAKO_CHECK(send(*state, request));
     for (;;) {
-        HAKO_TRY(const auto message, with_context(read_message(*state, end),
-                                                  fmt::format("QMP command {}", command)));
+        HAKO_TRY(const auto message,
+                 with_context(read_message(*state, end), fmt::format("QMP command {}", command)));
         if (take_event(*state, message)) continue;
         if (message.value("id", Json()) != Json(id)) continue;  // of a command we gave up on
         if (const auto error = message.find("error"); error != message.end()) {

@@ -24,7 +24,8 @@ struct QmpEvent {
 class QmpClient {
 public:
     // Waits for the greeting and leaves capabilities negotiation mode.
-    static Result<std::unique_ptr<QmpClient>> connect(Fd socket, std::chrono::milliseconds deadline);
+    static Result<std::unique_ptr<QmpClient>> connect(Fd socket,
+                                                      std::chrono::milliseconds deadline);
 
     // The command's `return`. QEMU's refusal is ErrorKind::internal with its sentence; a closed
     // socket is ErrorKind::unavailable.

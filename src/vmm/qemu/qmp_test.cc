@@ -71,7 +71,9 @@ TEST(QmpTest, NegotiatesAndExecutes) {
 
 TEST(QmpTest, KeepsEventsThatComeBetween) {
     FakeQemu qemu([&](const Json& command) {
-        return R"({"event":"SHUTDOWN","data":{"guest":true},"timestamp":{}})" "\n" + ok(command);
+        return R"({"event":"SHUTDOWN","data":{"guest":true},"timestamp":{}})"
+               "\n" +
+               ok(command);
     });
     const auto client = QmpClient::connect(qemu.take_client(), milliseconds(2000));
     ASSERT_TRUE(client);
@@ -133,9 +135,8 @@ TEST(QmpTest, RefusesEndlessLinesAndGarbage) {
                              std::string("[1]\n"), std::string("{\"hello\":1}\n")}) {
         auto pair = make_socket_pair();
         ASSERT_TRUE(pair);
-        const auto writer = start_thread("writer", [&](auto) {
-            (void)write_all(pair->second.get(), text);
-        });
+        const auto writer =
+            start_thread("writer", [&](auto) { (void)write_all(pair->second.get(), text); });
         EXPECT_FALSE(QmpClient::connect(std::move(pair->first), milliseconds(2000)));
     }
 }
