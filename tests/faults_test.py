@@ -211,3 +211,13 @@ def test_a_disk_that_fills_while_unpacking(programs: Path, small_disk: Path, tmp
         assert daemon.hako("run", "--rm", HELLO, "echo", "fine").stdout == "fine\n"
     finally:
         daemon.destroy()
+
+
+def test_many_clients_start_one_daemon(own: Daemon) -> None:
+    """`hako` starts the daemon when none runs; of several at once, all find the one that won."""
+    clients = [own.popen("ps", "-q") for _ in range(5)]
+    for client in clients:
+        out, err = client.communicate(timeout=120)
+        assert (client.returncode, out) == (0, b""), err
+    own.hako("system", "stop")
+    assert own.hako("system", "status", check=False).returncode == 3

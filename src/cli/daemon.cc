@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
+#include <thread>
 #include <csignal>
 
 #include "base/fd.h"
@@ -35,6 +37,9 @@ std::string log_tail(const std::filesystem::path& log, std::uintmax_t offset) {
     return "it wrote:\n" + tail;
 }
 
+// How long the daemon of another client may take to answer when ours gave way to it.
+constexpr std::chrono::seconds kOthersGrace(5);
+
 Result<Process> spawn_daemon(const DaemonPaths& paths) {
     auto program = paths.program;
     if (program.empty()) {
@@ -58,17 +63,23 @@ Result<void> start_daemon(const DaemonPaths& paths, std::chrono::milliseconds de
     if (!spawned) return fail(std::move(spawned.error()).context("cannot start the daemon"));
     Process daemon = *std::move(spawned);
 
-    const auto end = Clock::now() + deadline;
-    while (Clock::now() < end) {
-        HAKO_TRY(const auto ended, daemon.wait(kPollInterval));
+    std::optional<ExitStatus> ended;
+    for (auto end = Clock::now() + deadline; Clock::now() < end;) {
         if (answers(paths)) {
             daemon.release();
             return {};
         }
-        if (ended)
-            return fail(ErrorKind::unavailable, "the daemon ended at once ({}), {}",
-                        to_string(*ended), log_tail(paths.log(), offset));
+        if (ended) {
+            std::this_thread::sleep_for(kPollInterval);
+            continue;
+        }
+        HAKO_TRY(ended, daemon.wait(kPollInterval));
+        // Another client may have started one at the same moment, and that one is still on its way.
+        if (ended) end = std::min(end, Clock::now() + kOthersGrace);
     }
+    if (ended)
+        return fail(ErrorKind::unavailable, "the daemon ended at once ({}), {}", to_string(*ended),
+                    log_tail(paths.log(), offset));
     (void)daemon.stop(std::chrono::seconds(2));
     return fail(ErrorKind::deadline, "the daemon did not answer on {} within {} s, {}",
                 paths.socket().string(), deadline.count() / 1000, log_tail(paths.log(), offset));
