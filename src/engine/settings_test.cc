@@ -1,0 +1,106 @@
+#include "engine/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace hako::engine {
+namespace {
+
+using ::testing::HasSubstr;
+
+Container container(const HostConfig& host = {}) {
+    CreateRequest request;
+    request.config.image = "busybox";
+    request.config.cmd = {{"true"}};
+    request.host_config = host;
+    return *make_container(request, images::Image{}, std::string(64, 'a'), 4);
+}
+
+Json process_of(const runtime::SandboxSpec& sandbox) {
+    return parse_json(sandbox.oci_spec).value().at("process");
+}
+
+TEST(Settings, AMachineHasRoomForItsContainersLimit) {
+    EXPECT_EQ(memory_limit({}), kDefaultMemory);
+    for (const std::uint64_t limit : {6 * kMiB, 64 * kMiB, 512 * kMiB, 64 * kGiB}) {
+        EXPECT_GE(machine_memory(limit), limit + 64 * kMiB);
+        EXPECT_GE(machine_memory(limit), vmm::kMinimumMemory);
+        EXPECT_EQ(machine_memory(limit) % (2 * kMiB), 0U);
+    }
+}
+
+TEST(Settings, CpusAreWholeInTheMachineAndExactInItsCgroup) {
+    EXPECT_EQ(machine_cpus({}, 8), kDefaultCpus);
+    EXPECT_EQ(machine_cpus({}, 1), 1U);
+    EXPECT_EQ(machine_cpus({.nano_cpus = 1'500'000'000}, 8), 2U);
+    EXPECT_EQ(machine_cpus({.cpu_quota = 250'000}, 8), 3U);
+    EXPECT_EQ(machine_cpus({.cpu_quota = 900'000}, 2), 2U) << "never more than the host has";
+    const auto sandbox =
+        make_sandbox(container({.nano_cpus = 1'500'000'000}), {.host_cpus = 4}, {"/r", "/s"});
+    ASSERT_TRUE(sandbox) << sandbox.error().message();
+    const Json cpu = parse_json(sandbox->oci_spec).value().at("linux").at("resources").at("cpu");
+    EXPECT_EQ(cpu.at("quota"), 150'000);
+    EXPECT_EQ(cpu.at("period"), 100'000);
+}
+
+TEST(Settings, ScratchSize) {
+    EXPECT_EQ(*scratch_size({}), kDefaultScratchSize);
+    EXPECT_EQ(*scratch_size({.storage_opt = {{"size", "1g"}}}), kGiB);
+    EXPECT_FALSE(scratch_size({.storage_opt = {{"size", "1k"}}}));
+    EXPECT_FALSE(scratch_size({.storage_opt = {{"size", "much"}}}));
+    EXPECT_FALSE(scratch_size({.storage_opt = {{"colour", "red"}}}));
+}
+
+TEST(Settings, ASandboxHasItsDisksAndFiles) {
+    Container box = container();
+    box.config.hostname = "boxy";
+    box.config.domainname = "example.org";
+    const Layout layout("/r", "/s");
+    const auto sandbox = make_sandbox(
+        box, {.kernel = "/k", .initramfs = "/i", .rootfs = {{"/view", "/layer"}}}, layout);
+    ASSERT_TRUE(sandbox) << sandbox.error().message();
+    ASSERT_EQ(sandbox->machine.disks.size(), 2U);
+    EXPECT_TRUE(sandbox->machine.disks[0].read_only);
+    EXPECT_EQ(sandbox->machine.disks[0].extents.size(), 2U);
+    EXPECT_EQ(sandbox->machine.disks[1].extents[0], layout.container_scratch(box.id));
+    EXPECT_EQ(sandbox->files.at("/etc/hostname"), "boxy\n");
+    EXPECT_THAT(sandbox->files.at("/etc/hosts"), HasSubstr("127.0.0.1\tboxy.example.org boxy\n"));
+    EXPECT_TRUE(sandbox->seccomp);
+    EXPECT_EQ(sandbox->folder, layout.sandbox(box.id));
+}
+
+TEST(Settings, SecurityOptions) {
+    const auto sandbox_of = [](std::vector<std::string> options) {
+        return make_sandbox(container({.security_opt = std::move(options)}), {}, {"/r", "/s"});
+    };
+    EXPECT_FALSE(sandbox_of({"seccomp=unconfined"})->seccomp);
+    EXPECT_EQ(process_of(*sandbox_of({"no-new-privileges"})).at("noNewPrivileges"), true);
+    EXPECT_EQ(process_of(*sandbox_of({"no-new-privileges:false"})).at("noNewPrivileges"), false);
+    CreateRequest request;
+    request.config.cmd = {{"true"}};
+    request.host_config.security_opt = {"seccomp={}"};
+    EXPECT_EQ(make_container(request, {}, "id", 1).error().kind(), ErrorKind::unimplemented);
+    request.host_config.security_opt = {"shields=up"};
+    EXPECT_EQ(make_container(request, {}, "id", 1).error().kind(), ErrorKind::invalid);
+}
+
+TEST(Settings, ExecsInheritTheContainers) {
+    Container box = container({.cap_drop = {"ALL"}});
+    box.config.user = "www";
+    box.config.working_dir = "/srv";
+    box.config.env = {"A=1", "B=1"};
+    Json process = *make_exec_process(box, {.cmd = {"id"}, .env = {"B=2"}}, std::nullopt);
+    EXPECT_EQ(process.at("user").at("username"), "www");
+    EXPECT_EQ(process.at("cwd"), "/srv");
+    EXPECT_TRUE(process.at("capabilities").at("bounding").empty());
+    const auto env = process.at("env").get<std::vector<std::string>>();
+    EXPECT_THAT(env, testing::IsSupersetOf({"A=1", "B=2"}));
+    process = *make_exec_process(
+        box, {.cmd = {"id"}, .user = "root", .tty = true, .privileged = true}, WindowSize{80, 24});
+    EXPECT_EQ(process.at("user").at("username"), "root");
+    EXPECT_EQ(process.at("capabilities").at("effective").size(), 41U);
+    EXPECT_EQ(process.at("consoleSize").at("width"), 80);
+}
+
+}  // namespace
+}  // namespace hako::engine
