@@ -11,9 +11,8 @@ setup:
 	scripts/setup.sh
 
 build: setup ## all programs into build/bin, what they need into build/share
-	cmake --preset $(PRESET) >$(BUILD)-configure.log 2>&1 || { cat $(BUILD)-configure.log; exit 1; }
-	@rm -f $(BUILD)-configure.log
-	cmake --build --preset $(PRESET)
+	cmake --preset $(PRESET) --log-level=WARNING
+	cmake --build --preset $(PRESET) --target programs
 
 kernel: setup
 	kernel/build.sh
@@ -21,6 +20,7 @@ kernel: setup
 test: ## all tests: unit, layers, black box
 	scripts/setup.sh test
 	$(MAKE) build
+	cmake --build --preset $(PRESET)
 	ctest --test-dir $(BUILD) --output-on-failure
 
 soak: build ## the long forms: hundreds of kill rounds, long loops
@@ -39,7 +39,7 @@ format:
 	scripts/setup.sh lint
 	git ls-files '*.cc' '*.h' | xargs clang-format-16 -i
 
-install: build ## to PREFIX (default /usr/local)
+install: build ## into PREFIX (default /usr/local), with systemd units
 	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
 
 clean: ## the kernel stays in its cache
