@@ -16,6 +16,9 @@ Container container(const HostConfig& host = {}) {
     return *make_container(request, images::Image{}, std::string(64, 'a'), 4);
 }
 
+const MachineParts kParts = {
+    .kernel = "/k", .initramfs = "/i", .rootfs = {{"/view", "/layer"}}, .host_cpus = 4};
+
 Json process_of(const runtime::SandboxSpec& sandbox) {
     return parse_json(sandbox.oci_spec).value().at("process");
 }
@@ -36,7 +39,7 @@ TEST(Settings, CpusAreWholeInTheMachineAndExactInItsCgroup) {
     EXPECT_EQ(machine_cpus({.cpu_quota = 250'000}, 8), 3U);
     EXPECT_EQ(machine_cpus({.cpu_quota = 900'000}, 2), 2U) << "never more than the host has";
     const auto sandbox =
-        make_sandbox(container({.nano_cpus = 1'500'000'000}), {.host_cpus = 4}, {"/r", "/s"});
+        make_sandbox(container({.nano_cpus = 1'500'000'000}), kParts, {"/r", "/s"});
     ASSERT_TRUE(sandbox) << sandbox.error().message();
     const Json cpu = parse_json(sandbox->oci_spec).value().at("linux").at("resources").at("cpu");
     EXPECT_EQ(cpu.at("quota"), 150'000);
@@ -56,8 +59,7 @@ TEST(Settings, ASandboxHasItsDisksAndFiles) {
     box.config.hostname = "boxy";
     box.config.domainname = "example.org";
     const Layout layout("/r", "/s");
-    const auto sandbox = make_sandbox(
-        box, {.kernel = "/k", .initramfs = "/i", .rootfs = {{"/view", "/layer"}}}, layout);
+    const auto sandbox = make_sandbox(box, kParts, layout);
     ASSERT_TRUE(sandbox) << sandbox.error().message();
     ASSERT_EQ(sandbox->machine.disks.size(), 2U);
     EXPECT_TRUE(sandbox->machine.disks[0].read_only);
@@ -71,7 +73,7 @@ TEST(Settings, ASandboxHasItsDisksAndFiles) {
 
 TEST(Settings, SecurityOptions) {
     const auto sandbox_of = [](std::vector<std::string> options) {
-        return make_sandbox(container({.security_opt = std::move(options)}), {}, {"/r", "/s"});
+        return make_sandbox(container({.security_opt = std::move(options)}), kParts, {"/r", "/s"});
     };
     EXPECT_FALSE(sandbox_of({"seccomp=unconfined"})->seccomp);
     EXPECT_EQ(process_of(*sandbox_of({"no-new-privileges"})).at("noNewPrivileges"), true);
