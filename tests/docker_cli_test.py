@@ -45,7 +45,7 @@ def test_detached_life(clean: Daemon) -> None:
     inspected = json.loads(clean.docker("inspect", "app").stdout)[0]
     assert inspected["HostConfig"]["Memory"] == 256 << 20
     assert inspected["HostConfig"]["NanoCpus"] == 2_000_000_000
-    assert inspected["Config"]["Labels"] == {"k": "v"}
+    assert inspected["Config"]["Labels"]["k"] == "v"
     assert inspected["State"]["Running"] is True and inspected["State"]["Pid"] > 0
     clean.docker("restart", "-t", "0", "app")
     wait_until(lambda: clean.docker("logs", "app").stdout == "hi\nhi\n")

@@ -191,7 +191,7 @@ def test_damaged_archives_are_refused_and_leave_nothing(
 
 def test_a_corrupt_layer_in_the_registry(clean: Daemon, registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "corrupt.tar"
-    save_archive(path, "corrupt:1", [busybox_layer(), layer(("x", os.urandom(100_000)))])
+    save_archive(path, "corrupt:1", [busybox_layer(os.urandom(8)), layer(("x", os.urandom(100_000)))])
     reference = registry.push(path, "team/corrupt:1")
     blobs = [p for p in (registry.folder / "data").rglob("data") if p.stat().st_size > 50_000]
     newest = max(blobs, key=lambda p: p.stat().st_mtime_ns)
@@ -205,7 +205,7 @@ def test_a_corrupt_layer_in_the_registry(clean: Daemon, registry: Registry, tmp_
 
 def test_a_client_that_disconnects_in_the_middle_of_a_pull(clean: Daemon, registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "big.tar"
-    save_archive(path, "big:1", [busybox_layer(), layer(("blob", os.urandom(64 << 20)))])
+    save_archive(path, "big:1", [busybox_layer(os.urandom(8)), layer(("blob", os.urandom(64 << 20)))])
     reference = registry.push(path, "team/big:1")
     puller = clean.popen("pull", reference)
     time.sleep(0.3)
