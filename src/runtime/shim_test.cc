@@ -119,6 +119,15 @@ TEST_F(ShimTest, CanBeStoppedWhileTheGuestBoots) {
     EXPECT_TRUE(ends(shim_));
 }
 
+TEST_F(ShimTest, EndsOnSigterm) {
+    use_qemu(std::string(kGreet) + "exec sleep 1000\n");
+    spec_.boot_deadline = milliseconds(60'000);
+    ASSERT_TRUE(start());
+    ASSERT_EQ(::kill(shim_.pid, SIGTERM), 0);
+    EXPECT_TRUE(ends(shim_));
+    EXPECT_FALSE(fs::exists(spec_.socket()));
+}
+
 TEST_F(ShimTest, QemuDiesWithItsShim) {
     use_qemu(std::string(kGreet) + "exec sleep 1000\n");
     spec_.boot_deadline = milliseconds(60'000);
