@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "base/fd.h"
 #include "cli/command.h"
 #include "cli/session.h"
@@ -38,8 +40,8 @@ public:
     std::string err() const { return text(err_); }
     void clear() {
         for (const Fd* fd : {&out_, &err_}) {
-            (void)::ftruncate(fd->get(), 0);
-            (void)::lseek(fd->get(), 0, SEEK_SET);
+            EXPECT_EQ(::ftruncate(fd->get(), 0), 0);
+            EXPECT_EQ(::lseek(fd->get(), 0, SEEK_SET), 0);
         }
     }
 
