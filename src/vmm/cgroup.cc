@@ -126,4 +126,14 @@ Result<void> CgroupTree::remove(std::string_view id) const {
     return {};
 }
 
+void CgroupTree::remove_empty(std::string_view prefix) const {
+    for (const auto& parent : folders("")) {
+        std::error_code error;
+        std::vector<fs::path> found;
+        for (const auto& entry : fs::directory_iterator(parent, error))
+            if (entry.path().filename().native().starts_with(prefix)) found.push_back(entry);
+        for (const auto& folder : found) ::rmdir(folder.c_str());  // refused when it is in use
+    }
+}
+
 }  // namespace hako::vmm

@@ -31,6 +31,8 @@ public:
     Cgroup create(std::string_view id, const CgroupLimits& limits) const;
     // Kills the processes in it and removes it. No error when it does not exist.
     Result<void> remove(std::string_view id) const;
+    // Removes those whose id begins so and that nobody is in: what a killed owner left.
+    void remove_empty(std::string_view prefix) const;
 
 private:
     // The folders hako/<id> of every hierarchy that we use.

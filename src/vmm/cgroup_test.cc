@@ -39,6 +39,20 @@ TEST(CgroupTest, JoinsEveryV1HierarchyThatExists) {
     EXPECT_TRUE(tree.remove("vm"));  // and again
 }
 
+TEST(CgroupTest, SweepsWhatAKilledOwnerLeft) {
+    const auto folder = TempDir::create();
+    ASSERT_TRUE(folder);
+    ASSERT_TRUE(write_file(folder->path() / "cgroup.controllers", "memory\n"));
+    const auto parent = folder->path() / "hako";
+    for (const auto* name : {"probe-left", "probe-used", "other"})
+        ASSERT_TRUE(make_folders(parent / name));
+    ASSERT_TRUE(make_folders(parent / "probe-used" / "busy"));  // rmdir refuses it
+    CgroupTree(folder->path()).remove_empty("probe-");
+    EXPECT_FALSE(fs::exists(parent / "probe-left"));
+    EXPECT_TRUE(fs::exists(parent / "probe-used"));
+    EXPECT_TRUE(fs::exists(parent / "other"));
+}
+
 TEST(CgroupTest, UsesTheUnifiedHierarchyWhereItHasControllers) {
     const auto folder = TempDir::create();
     ASSERT_TRUE(folder);

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "vmm/cgroup.h"
 #include "vmm/machine.h"
 #include "vmm/qemu/binary.h"
 
@@ -16,6 +17,7 @@ namespace hako::vmm {
 namespace {
 
 constexpr auto kProbeDeadline = std::chrono::seconds(5);
+constexpr std::string_view kProbeName = "probe-";
 constexpr std::string_view kTcgIsSlower = "VMs run emulated (TCG), several times slower";
 
 std::string environment_variable(const char* name) {
@@ -74,7 +76,8 @@ ProbeResult decide(const ProbeEnvironment& environment) {
 // The machine that containers get, as small as it may be. Its agent's first words (vminitd's side
 // of HTTP/2 begins with a SETTINGS frame) prove that the guest runs.
 Result<void> boot_with_kvm(const Installation& installation) {
-    MachineSpec spec{.id = "probe-" + random_id().substr(0, 12),
+    CgroupTree().remove_empty(kProbeName);
+    MachineSpec spec{.id = std::string(kProbeName) + random_id().substr(0, 12),
                      .kernel = installation.kernel(),
                      .initramfs = installation.initramfs(),
                      .memory_bytes = kMinimumMemory,
