@@ -18,6 +18,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr int kBootAttempts = 3;
+// How long the end of a VM may come behind the end of its channel.
+constexpr milliseconds kLastWords(200);
 constexpr auto kPowerOffGrace = std::chrono::seconds(3);
 constexpr auto kQuitGrace = std::chrono::seconds(1);
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
@@ -80,6 +83,25 @@ void Sandbox::run() {
 Result<void> Sandbox::boot() {
     std::error_code ignored;
     std::filesystem::remove(spec_.exit_record, ignored);  // of the run before
+    for (int attempt = 1;; ++attempt) {
+        auto booted = boot_once();
+        if (booted) return booted;
+        const auto machine = state_.lock()->machine;
+        // Nothing of the user's has run yet. A guest that fell while it booted gets another try:
+        // emulated processors are not perfect. A VM that hangs or is refused does not.
+        const auto ended = machine ? machine->wait(kLastWords)
+                                   : Result<std::optional<vmm::MachineEnd>>(std::nullopt);
+        auto state = state_.lock();
+        if (attempt == kBootAttempts || state->stop_asked || !ended || !*ended) return booted;
+        log_warn("boot {} of {} failed, trying again: {}", attempt, kBootAttempts,
+                 booted.error().message());
+        state->processes.clear();
+        state->agent.reset();
+        state->machine.reset();
+    }
+}
+
+Result<void> Sandbox::boot_once() {
     HAKO_TRY(const auto self, identify_process(::getpid()));
     HAKO_TRY(auto started, vmm::Machine::start(
                                spec_.machine, {.jail = jail_, .console_log = spec_.console_log()}));
@@ -111,7 +133,7 @@ Result<void> Sandbox::boot() {
     const auto agent = reach_agent();
     if (!agent) {
         // Its end may be just behind the broken channel; the console says why.
-        (void)machine->wait(milliseconds(200));
+        (void)machine->wait(kLastWords);
         return fail(machine->explain(agent.error().kind(),
                                      "the VM does not start: " + agent.error().message()));
     }

@@ -68,6 +68,7 @@ private:
     };
 
     Result<void> boot();
+    Result<void> boot_once();
     Result<void> prepare_guest(guest::AgentClient& agent);
     Result<void> prepare_container(guest::AgentClient& agent, std::string process);
     Result<ProcessRef> create_process(const std::string& id, std::string process, bool open_stdin,

@@ -59,7 +59,9 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
                "pit=on,pic=on,usb=off,graphics=off",
                "-global", "virtio-mmio.force-legacy=false"});
     if (spec.accelerator == Accelerator::kvm) add(list, {"-accel", "kvm", "-cpu", "host"});
-    else add(list, {"-accel", "tcg,tb-size=128", "-cpu", "max"});
+    // One thread for all emulated processors: with a thread each, QEMU 7.2 now and then lets one of
+    // them run into a breakpoint that the kernel put up while it patched its own code, and panic.
+    else add(list, {"-accel", "tcg,thread=single,tb-size=128", "-cpu", "max"});
     add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
                std::to_string(spec.cpus)});
     add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",

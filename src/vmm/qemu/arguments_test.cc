@@ -45,7 +45,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
 -machine microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off
 -global virtio-mmio.force-legacy=false
--accel tcg,tb-size=128
+-accel tcg,thread=single,tb-size=128
 -cpu max
 -m 256M
 -smp 2
