@@ -284,7 +284,10 @@ Result<ProcessIdentity> identify_process(pid_t pid) {
 
 bool is_alive(const ProcessIdentity& identity) {
     const auto now = identify_process(identity.pid);
-    return now && now->start_time == identity.start_time;
+    if (!now || now->start_time != identity.start_time) return false;
+    // One that has ended and that its parent did not reap yet is not alive.
+    const auto text = read_file(fmt::format("/proc/{}/stat", identity.pid));
+    return text && text->substr(text->rfind(')') + 1, 3) != " Z ";
 }
 
 Result<void> kill_process(const ProcessIdentity& identity, std::chrono::milliseconds deadline) {

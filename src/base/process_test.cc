@@ -82,5 +82,14 @@ TEST(ToShell, QuotesWhatAShellWouldSplit) {
               "X='1 2' a 'b c' 'it'\\''s' ''");
 }
 
+TEST(Identity, AProcessThatNobodyReapedIsNotAlive) {
+    const auto process = spawn({.argv = {"true"}});
+    ASSERT_TRUE(process);
+    const auto identity = identify_process(process->pid());
+    ASSERT_TRUE(identity);
+    ASSERT_TRUE(*wait_readable(process->pidfd(), std::chrono::milliseconds(5000)));
+    EXPECT_FALSE(is_alive(*identity));
+}
+
 }  // namespace
 }  // namespace hako
