@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <optional>
 #include <thread>
-#include <csignal>
 
 #include "base/fd.h"
 #include "base/process.h"
