@@ -103,6 +103,7 @@ Result<void> Sandbox::boot() {
 
 Result<void> Sandbox::boot_once() {
     HAKO_TRY(const auto self, identify_process(::getpid()));
+    const auto begun = std::chrono::steady_clock::now();
     HAKO_TRY(auto started, vmm::Machine::start(
                                spec_.machine, {.jail = jail_, .console_log = spec_.console_log()}));
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
@@ -127,7 +128,9 @@ Result<void> Sandbox::boot_once() {
         HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
                  guest::AgentClient::connect(std::move(channel)));
         HAKO_TRY(const auto info, agent->info(deadline));
-        log_info("vminitd {} on kernel {}", info.version, info.kernel_release);
+        const auto took = std::chrono::steady_clock::now() - begun;
+        log_info("vminitd {} on kernel {}: agent answered after {} ms", info.version,
+                 info.kernel_release, std::chrono::duration_cast<milliseconds>(took).count());
         return agent;
     };
     const auto agent = reach_agent();
