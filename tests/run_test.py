@@ -113,6 +113,17 @@ def test_files_survive_a_restart_and_logs_go_on(clean: Daemon) -> None:
     assert clean.hako("logs", "again").stdout == "1\n2\n"
 
 
+def test_what_was_written_last_is_on_the_disk(clean: Daemon) -> None:
+    """The guest has megabytes to write back when its container ends, and a stop follows at once."""
+    write = "head -c 50000000 /dev/urandom > /big; sha256sum /big; exec sleep 600"
+    clean.hako("run", "-d", "--name", "writer", HELLO, "sh", "-c", f"test -e /big && exec sha256sum /big; {write}")
+    wait_until(lambda: "/big" in clean.hako("logs", "writer").stdout, 60)
+    clean.hako("stop", "-t", "0", "writer")
+    clean.hako("start", "-a", "writer")
+    before, after = clean.hako("logs", "writer").stdout.splitlines()
+    assert before == after
+
+
 def test_follow_ends_with_the_container(clean: Daemon) -> None:
     clean.hako("run", "-d", "--name", "app", HELLO, "sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.3; done")
     assert clean.hako("logs", "-f", "app", timeout=60).stdout == "1\n2\n3\n"

@@ -5,7 +5,7 @@ namespace hako::engine {
 namespace {
 
 // For the guest to write its disk back and power off.
-constexpr std::chrono::milliseconds kPowerOffGrace{10'000};
+constexpr std::chrono::milliseconds kPowerOffGrace{30'000};
 // For whatever is left of a sandbox to go, before another verb gives up on it.
 constexpr std::chrono::seconds kSandboxEndDeadline{60};
 

@@ -295,8 +295,8 @@ Result<void> AgentClient::events(const std::function<void(const Event&)>& on_eve
     return stop.stop_requested() ? Result<void>() : to_result(status);
 }
 
-Result<void> AgentClient::power_off() {
-    const auto done = impl_->call(&Stub::PowerOff, agent::v1::Empty());
+Result<void> AgentClient::power_off(std::chrono::milliseconds timeout) {
+    const auto done = impl_->call(&Stub::PowerOff, agent::v1::Empty(), timeout);
     if (!done && done.error().kind() != ErrorKind::unavailable) return done;
     return {};
 }

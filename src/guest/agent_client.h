@@ -212,8 +212,9 @@ public:
     // Calls on_event for every event, in order, until stopped (no error) or until the guest goes.
     Result<void> events(const std::function<void(const Event&)>& on_event, std::stop_token stop);
 
-    // Asks for power-off. That the guest went before it could answer is no error.
-    Result<void> power_off();
+    // Asks for power-off, before which the guest writes its disks back: that takes the time-out at
+    // most. That the guest went before it could answer is no error.
+    Result<void> power_off(std::chrono::milliseconds timeout);
 
 private:
     struct Impl;

@@ -120,7 +120,7 @@ TEST_F(AgentClientTest, AGuestThatIsGoneIsUnavailable) {
     const auto info = client_->info(30s);
     ASSERT_FALSE(info);
     EXPECT_EQ(info.error().kind(), ErrorKind::unavailable) << info.error().message();
-    EXPECT_TRUE(client_->power_off());
+    EXPECT_TRUE(client_->power_off(30s));
 }
 
 TEST(AgentClient, AGuestThatIsSilentIsNotWaitedForForEver) {

@@ -21,8 +21,10 @@ using std::chrono::milliseconds;
 constexpr int kBootAttempts = 3;
 // How long the end of a VM may come behind the end of its channel.
 constexpr milliseconds kLastWords(200);
-constexpr auto kPowerOffGrace = std::chrono::seconds(3);
+// For a guest to write its disk back; an emulated one on a busy host takes its time.
+constexpr milliseconds kPowerOffGrace(30'000);
 constexpr auto kQuitGrace = std::chrono::seconds(1);
+constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond the power-off
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr std::size_t kEntropyBytes = 64;
@@ -70,7 +72,7 @@ void Sandbox::run() {
     if (const auto booted = boot(); booted) {
         enter(Phase::ready);
         wait_for_end();
-    } else if (state_.lock()->stop_asked) {
+    } else if (stop_asked()) {
         enter(Phase::failed, Error(ErrorKind::cancelled, "the VM was stopped while it started"));
     } else {
         log_error("{}", booted.error().message());
@@ -92,7 +94,7 @@ Result<void> Sandbox::boot() {
         const auto ended = machine ? machine->wait(kLastWords)
                                    : Result<std::optional<vmm::MachineEnd>>(std::nullopt);
         auto state = state_.lock();
-        if (attempt == kBootAttempts || state->stop_asked || !ended || !*ended) return booted;
+        if (attempt == kBootAttempts || state->stop_grace || !ended || !*ended) return booted;
         log_warn("boot {} of {} failed, trying again: {}", attempt, kBootAttempts,
                  booted.error().message());
         state->processes.clear();
@@ -109,7 +111,7 @@ Result<void> Sandbox::boot_once() {
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
-        if (state->stop_asked) return fail(ErrorKind::cancelled, "the VM is not wanted any more");
+        if (state->stop_grace) return fail(ErrorKind::cancelled, "the VM is not wanted any more");
         state->machine = machine;
     }
     HAKO_TRY(const auto qemu, identify_process(machine->pid()));
@@ -207,17 +209,21 @@ void Sandbox::wait_for_end() {
     }
 }
 
+// Only here is a VM powered off: a second party that ended it while the guest still writes its disk
+// back would lose what the container wrote.
 void Sandbox::tear_down() {
-    const auto [processes, machine, agent, stop_asked] = [&] {
+    const auto [processes, machine, agent, grace] = [&] {
         auto state = state_.lock();
-        return std::tuple(state->processes, state->machine, state->agent, state->stop_asked);
+        return std::tuple(state->processes, state->machine, state->agent,
+                          state->stop_grace.value_or(kPowerOffGrace));
     }();
     if (!machine) return;
-    if (!stop_asked && agent) {
-        for (const auto& [id, process] : processes)
-            if (process->started()) (void)process->wait(kExecsEnd);
-        (void)agent->power_off();
-        (void)machine->wait(kPowerOffGrace);
+    if (agent && grace.count() > 0) {
+        if (!stop_asked())
+            for (const auto& [id, process] : processes)
+                if (process->started()) (void)process->wait(kExecsEnd);
+        (void)agent->power_off(grace);
+        (void)machine->wait(grace);
     }
     if (const auto stopped = machine->stop(kQuitGrace); !stopped)
         log_error("QEMU does not stop: {}", stopped.error().message());
@@ -235,7 +241,7 @@ void Sandbox::enter(Phase phase, std::optional<Error> failure) {
 
 std::string Sandbox::explain_loss() const {
     const auto machine = state_.lock()->machine;
-    if (state_.lock()->stop_asked) return "the VM was shut down";
+    if (stop_asked()) return "the VM was shut down";
     const auto end = machine->wait(kVmEnd);
     if (end && *end) return (*end)->reason;
     return machine->explain(ErrorKind::unavailable, "the guest agent does not answer").message();
@@ -320,19 +326,17 @@ Result<std::string> Sandbox::list_processes() {
 }
 
 Result<void> Sandbox::shutdown(milliseconds grace) {
-    const auto [machine, agent] = [&] {
+    const auto machine = [&] {
         auto state = state_.lock();
-        state->stop_asked = true;
-        return std::pair(state->machine, state->agent);
+        state->stop_grace = grace;
+        // While it boots, nothing of the user's has run that could be lost.
+        const bool kills = grace.count() == 0 || state->phase == Phase::booting;
+        return kills ? state->machine : nullptr;
     }();
-    if (machine && agent && grace.count() > 0) {
-        (void)agent->power_off();
-        (void)machine->wait(grace);
-    }
     if (machine) HAKO_CHECK(machine->stop(milliseconds(0)));
     ::eventfd_write(bell_.get(), 1);
     auto state = state_.lock();
-    changed_.wait_for(state.lock(), kPowerOffGrace, [&] { return state->phase == Phase::gone; });
+    changed_.wait_for(state.lock(), grace + kTearDown, [&] { return state->phase == Phase::gone; });
     return {};
 }
 

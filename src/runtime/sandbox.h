@@ -45,7 +45,8 @@ public:
     Result<void> resize(std::string_view process, unsigned columns, unsigned rows);
     Result<std::string> statistics();      // serialised, as AgentClient gives it
     Result<std::string> list_processes();  // likewise
-    // Powers the guest off within the grace time, or kills it; returns when QEMU is gone.
+    // Powers the guest off within the grace time, or kills it: at once without a grace time.
+    // Returns when QEMU is gone.
     Result<void> shutdown(std::chrono::milliseconds grace);
 
     struct Snapshot {
@@ -60,7 +61,7 @@ private:
     struct State {
         Phase phase = Phase::booting;
         std::optional<Error> failure;
-        bool stop_asked = false;
+        std::optional<std::chrono::milliseconds> stop_grace;  // once somebody asked for the end
         // In this order: processes use the agent, the agent uses the machine.
         std::shared_ptr<vmm::Machine> machine;
         std::shared_ptr<guest::AgentClient> agent;
@@ -75,6 +76,7 @@ private:
                                       bool seccomp);
     Result<std::shared_ptr<guest::AgentClient>> agent() const;
     std::string explain_loss() const;
+    bool stop_asked() const { return state_.lock()->stop_grace.has_value(); }
     void wait_for_end();
     void tear_down();
     void enter(Phase phase, std::optional<Error> failure = {});
