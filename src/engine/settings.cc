@@ -221,7 +221,7 @@ std::uint64_t machine_memory(std::uint64_t limit) {
     return (wanted + kPage - 1) / kPage * kPage;
 }
 
-unsigned machine_cpus(const HostConfig& config, unsigned host_cpus) {
+unsigned machine_cpus(const HostConfig& config, vmm::Accelerator accelerator, unsigned host_cpus) {
     std::uint64_t cpus = 0;
     if (config.nano_cpus != 0) {
         cpus = (config.nano_cpus + kNanoCpus - 1) / kNanoCpus;
@@ -229,7 +229,7 @@ unsigned machine_cpus(const HostConfig& config, unsigned host_cpus) {
         const std::uint64_t period = config.cpu_period != 0 ? config.cpu_period : kDefaultCpuPeriod;
         cpus = (static_cast<std::uint64_t>(config.cpu_quota) + period - 1) / period;
     } else {
-        cpus = kDefaultCpus;
+        cpus = accelerator == vmm::Accelerator::kvm ? kDefaultCpus : kDefaultEmulatedCpus;
     }
     return static_cast<unsigned>(std::clamp<std::uint64_t>(cpus, 1, std::max(1U, host_cpus)));
 }
@@ -257,8 +257,10 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.kernel = parts.kernel;
     sandbox.machine.initramfs = parts.initramfs;
     sandbox.machine.memory_bytes = machine_memory(memory_limit(container.host_config));
-    sandbox.machine.cpus = machine_cpus(container.host_config, parts.host_cpus);
+    sandbox.machine.cpus =
+        machine_cpus(container.host_config, parts.accelerator, parts.host_cpus);
     sandbox.machine.accelerator = parts.accelerator;
+    sandbox.machine.tsc_khz = parts.tsc_khz;
     sandbox.machine.disks = {
         {std::string(runtime::kRootfsSerial), parts.rootfs.extents, true},
         {std::string(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false}};

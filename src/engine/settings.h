@@ -20,8 +20,10 @@ constexpr std::uint64_t kMinimumMemory = 6 * kMiB;
 // The writable layer: a sparse disk of this size, unless storage-opt size says otherwise.
 constexpr std::uint64_t kDefaultScratchSize = 64 * kGiB;
 constexpr std::uint64_t kMinimumScratchSize = 16 * kMiB;
-// CPUs of a VM where none are asked for: so many, or as many as the host has.
+// CPUs of a VM where none are asked for: so many, or as many as the host has. Emulated ones share a
+// thread of the host (docs/decisions/0005), so a second one would only cost.
 constexpr unsigned kDefaultCpus = 2;
+constexpr unsigned kDefaultEmulatedCpus = 1;
 constexpr std::string_view kKernelAnnotation = "io.hako.kernel";
 
 // Checks the request and merges it with the image's configuration. Id, created and name are the
@@ -32,7 +34,7 @@ Result<Container> make_container(const CreateRequest& request, const images::Ima
 std::uint64_t memory_limit(const HostConfig& config);
 // What the VM gets so that the container really has its limit: kernel and agent come on top.
 std::uint64_t machine_memory(std::uint64_t limit);
-unsigned machine_cpus(const HostConfig& config, unsigned host_cpus);
+unsigned machine_cpus(const HostConfig& config, vmm::Accelerator accelerator, unsigned host_cpus);
 Result<std::uint64_t> scratch_size(const HostConfig& config);
 
 // Everything that a sandbox is made of, apart from its files' places.
@@ -40,6 +42,7 @@ struct MachineParts {
     std::filesystem::path kernel, initramfs;
     images::Rootfs rootfs;
     vmm::Accelerator accelerator = vmm::Accelerator::tcg;
+    std::uint32_t tsc_khz = 0;  // as MachineSpec::tsc_khz
     unsigned host_cpus = 1;
 };
 Result<runtime::SandboxSpec> make_sandbox(const Container& container, const MachineParts& parts,

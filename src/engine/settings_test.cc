@@ -33,11 +33,13 @@ TEST(Settings, AMachineHasRoomForItsContainersLimit) {
 }
 
 TEST(Settings, CpusAreWholeInTheMachineAndExactInItsCgroup) {
-    EXPECT_EQ(machine_cpus({}, 8), kDefaultCpus);
-    EXPECT_EQ(machine_cpus({}, 1), 1U);
-    EXPECT_EQ(machine_cpus({.nano_cpus = 1'500'000'000}, 8), 2U);
-    EXPECT_EQ(machine_cpus({.cpu_quota = 250'000}, 8), 3U);
-    EXPECT_EQ(machine_cpus({.cpu_quota = 900'000}, 2), 2U) << "never more than the host has";
+    constexpr auto kKvm = vmm::Accelerator::kvm, kTcg = vmm::Accelerator::tcg;
+    EXPECT_EQ(machine_cpus({}, kKvm, 8), kDefaultCpus);
+    EXPECT_EQ(machine_cpus({}, kKvm, 1), 1U);
+    EXPECT_EQ(machine_cpus({}, kTcg, 8), kDefaultEmulatedCpus);
+    EXPECT_EQ(machine_cpus({.nano_cpus = 1'500'000'000}, kTcg, 8), 2U);
+    EXPECT_EQ(machine_cpus({.cpu_quota = 250'000}, kKvm, 8), 3U);
+    EXPECT_EQ(machine_cpus({.cpu_quota = 900'000}, kKvm, 2), 2U) << "never more than the host has";
     const auto sandbox =
         make_sandbox(container({.nano_cpus = 1'500'000'000}), kParts, {"/r", "/s"});
     ASSERT_TRUE(sandbox) << sandbox.error().message();

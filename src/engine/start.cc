@@ -39,6 +39,7 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
                          .initramfs = context.world.machines->initramfs(),
                          .rootfs = std::move(rootfs),
                          .accelerator = probe.accelerator,
+                         .tsc_khz = probe.tsc_khz,
                          .host_cpus = context.host_cpus},
                         context.layout);
 }

@@ -1,5 +1,6 @@
 #include "vmm/qemu/arguments.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -51,7 +52,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -smp 2
 -kernel /share/vmlinux
 -initrd /share/initramfs.cpio
--append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off pci=off hako.agent=serial tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=serial tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9
 -chardev socket,id=qmp,fd=3
 -mon chardev=qmp,mode=control
 -chardev socket,id=console,fd=4
@@ -65,6 +66,17 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -add-fd fd=6,set=6
 -blockdev node-name=disk0,read-only=off,driver=raw,discard=unmap,file.discard=unmap,file.filename=/dev/fdset/6,file.driver=file
 -device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
+}
+
+TEST(ArgumentsTest, OnlyASingleEmulatedCpuGoesWithoutItsTimer) {
+    auto spec = small_machine();
+    spec.cpus = 1;
+    EXPECT_THAT(kernel_command_line(spec), testing::HasSubstr(" nolapic_timer"));
+    spec.cpus = 2;
+    EXPECT_THAT(kernel_command_line(spec), testing::Not(testing::HasSubstr("nolapic_timer")));
+    spec.cpus = 1;
+    spec.accelerator = Accelerator::kvm;
+    EXPECT_THAT(kernel_command_line(spec), testing::Not(testing::HasSubstr("nolapic_timer")));
 }
 
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
@@ -89,7 +101,7 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -smp 2
 -kernel /share/vmlinux
 -initrd /share/initramfs.cpio
--append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off pci=off hako.agent=vsock virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=vsock virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9
 -chardev socket,id=qmp,fd=3
 -mon chardev=qmp,mode=control
 -chardev socket,id=console,fd=4
