@@ -160,6 +160,8 @@ bool is_mapped(uid_t uid) {
 Result<void> confine(const JailSpec& spec) {
     tolerate(join_cgroups(spec));
     set_limits();
+    if (!spec.huge_pages)
+        tolerate(system_call(::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), "do without huge pages"));
     if (::geteuid() != 0) {
         note(Error(ErrorKind::forbidden, "hako does not run as root"));
     } else {
@@ -206,6 +208,7 @@ Json to_json(const JailSpec& spec) {
             {"files", strings(spec.files)},
             {"devices", strings(spec.devices)},
             {"cgroup_procs", strings(spec.cgroup_procs)},
+            {"huge_pages", spec.huge_pages},
             {"uid", spec.uid},
             {"parent", spec.parent}};
 }
@@ -221,6 +224,7 @@ Result<JailSpec> jail_spec_from_json(const Json& json) {
     HAKO_CHECK(paths("files", spec.files));
     HAKO_CHECK(paths("devices", spec.devices));
     HAKO_CHECK(paths("cgroup_procs", spec.cgroup_procs));
+    HAKO_TRY(spec.huge_pages, json_field_or(json, "huge_pages", spec.huge_pages));
     HAKO_TRY(spec.uid, json_field_or<uid_t>(json, "uid", 0));
     HAKO_TRY(spec.parent, json_field_or<pid_t>(json, "parent", 0));
     if (spec.argv.empty() || !spec.argv.front().starts_with('/') || spec.uid == 0)

@@ -25,6 +25,9 @@ struct JailSpec {
     std::vector<std::filesystem::path> files;    // appear at the same path, read-only
     std::vector<std::filesystem::path> devices;  // character devices, for its uid alone
     std::vector<std::filesystem::path> cgroup_procs;
+    // An emulated guest touches its memory sparsely: whole huge pages would cost it a quarter of
+    // its boot and make it larger.
+    bool huge_pages = true;
     uid_t uid = 0;     // and gid
     pid_t parent = 0;  // with which it dies
 };

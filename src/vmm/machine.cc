@@ -83,6 +83,7 @@ JailSpec describe_jail(const MachineSpec& spec, const QemuLaunch& launch, const 
                   .files = {launch.command.argv.front(), spec.kernel, spec.initramfs},
                   .devices = {"/dev/null", "/dev/urandom"},
                   .cgroup_procs = cgroup.procs_files,
+                  .huge_pages = spec.accelerator == Accelerator::kvm,
                   .uid = jail_uid(spec.id),
                   .parent = ::getpid()};
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
