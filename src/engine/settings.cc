@@ -257,8 +257,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.kernel = parts.kernel;
     sandbox.machine.initramfs = parts.initramfs;
     sandbox.machine.memory_bytes = machine_memory(memory_limit(container.host_config));
-    sandbox.machine.cpus =
-        machine_cpus(container.host_config, parts.accelerator, parts.host_cpus);
+    sandbox.machine.cpus = machine_cpus(container.host_config, parts.accelerator, parts.host_cpus);
     sandbox.machine.accelerator = parts.accelerator;
     sandbox.machine.tsc_khz = parts.tsc_khz;
     sandbox.machine.disks = {

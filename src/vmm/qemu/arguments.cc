@@ -135,9 +135,9 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
 
 std::string kernel_command_line(const MachineSpec& spec) {
     Arguments words{
-        "console=ttyS0",  "quiet",        "panic=-1", "reboot=t",
-        "no_timer_check", "tsc=reliable", "acpi=off", "noreplace-smp",
-        fmt::format("hako.agent={}", to_string(spec.channel))};
+        "console=ttyS0", "quiet",          "panic=-1",
+        "reboot=t",      "no_timer_check", "tsc=reliable",
+        "acpi=off",      "noreplace-smp",  fmt::format("hako.agent={}", to_string(spec.channel))};
     if (spec.accelerator == Accelerator::tcg) {
         // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it
         // by.
