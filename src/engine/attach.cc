@@ -17,7 +17,7 @@ public:
 
     Result<void> write(std::span<const std::byte> data, std::stop_token stop) override {
         HAKO_CHECK(open(stop));
-        return target_->write(data);
+        return target_->write(data, stop);
     }
 
     Result<void> close(std::stop_token stop) override {
@@ -26,7 +26,7 @@ public:
             return {};
         }
         HAKO_CHECK(open(stop));
-        return target_->close();
+        return target_->close(stop);
     }
 
 private:

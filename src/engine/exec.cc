@@ -27,19 +27,6 @@ void forget_old_execs(Context& context, Entry::Live& live) {
     });
 }
 
-class ExecInput : public InputStream {
-public:
-    explicit ExecInput(std::unique_ptr<runtime::InputStream> target) : target_(std::move(target)) {}
-
-    Result<void> write(std::span<const std::byte> data, std::stop_token) override {
-        return target_->write(data);
-    }
-    Result<void> close(std::stop_token) override { return target_->close(); }
-
-private:
-    std::unique_ptr<runtime::InputStream> target_;
-};
-
 // Marks the exec as begun, so that nobody begins it again.
 struct Begun {
     Container container;
@@ -73,8 +60,7 @@ Result<Session> open_session(const Context& context, const EntryPtr& entry, cons
     Session session;
     session.tty = begun.config.tty;
     if (begun.config.attach_stdin) {
-        HAKO_TRY(auto input, begun.shim->open_input(id));
-        session.input = std::make_unique<ExecInput>(std::move(input));
+        HAKO_TRY(session.input, begun.shim->open_input(id));
     }
     if (begun.config.attach_stdout || begun.config.attach_stderr) {
         runtime::SandboxSpec sandbox;

@@ -88,12 +88,12 @@ class FakeInput : public runtime::InputStream {
 public:
     FakeInput(std::shared_ptr<FakeSandbox> sandbox, std::string process)
         : sandbox_(std::move(sandbox)), process_(std::move(process)) {}
-    Result<void> write(std::span<const std::byte> data) override {
+    Result<void> write(std::span<const std::byte> data, std::stop_token) override {
         const std::lock_guard lock(sandbox_->mutex);
         sandbox_->processes[process_].input += as_text(data);
         return {};
     }
-    Result<void> close() override {
+    Result<void> close(std::stop_token) override {
         const std::lock_guard lock(sandbox_->mutex);
         sandbox_->processes[process_].input_closed = true;
         return {};

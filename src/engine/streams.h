@@ -4,12 +4,12 @@
 
 #include <memory>
 #include <optional>
-#include <span>
 #include <stop_token>
 #include <string>
 
 #include "base/result.h"
 #include "base/units.h"
+#include "runtime/input_stream.h"
 
 namespace hako::engine {
 
@@ -31,20 +31,7 @@ public:
     virtual Result<std::optional<OutputChunk>> next(std::stop_token stop) = 0;
 };
 
-// Standard input of a process. One thread at a time.
-class InputStream {
-public:
-    InputStream() = default;
-    InputStream(const InputStream&) = delete;
-    InputStream& operator=(const InputStream&) = delete;
-    virtual ~InputStream() = default;
-    // Blocks until the process takes it; on a container that was not started yet, until it is.
-    // ErrorKind::cancelled when stop is requested, conflict when the process has ended.
-    virtual Result<void> write(std::span<const std::byte> data, std::stop_token stop) = 0;
-    // The client has no more, or went away: the process sees the end of its input if it was made
-    // so (stdin_once without a terminal; any exec).
-    virtual Result<void> close(std::stop_token stop) = 0;
-};
+using runtime::InputStream;
 
 struct Session {
     std::unique_ptr<OutputStream> output;  // both streams; null if not asked for

@@ -61,24 +61,34 @@ public:
         (void)wait();
     }
 
-    // Blocks until the message is on its way; false when the call has failed.
-    bool send(const shim::v1::InputRequest& request) {
+    // Blocks until the message is on its way: ErrorKind::cancelled, and then leave(), when stop is
+    // requested; it still goes on its way. unavailable when the call has failed.
+    Result<void> send(shim::v1::InputRequest request, const std::stop_token& stop) {
         std::unique_lock lock(mutex_);
         is_writing_ = true;
+        message_ = std::move(request);
         lock.unlock();
-        StartWrite(&request);
+        StartWrite(&message_);
         lock.lock();
-        changed_.wait(lock, [&] { return !is_writing_; });
-        return is_ok_;
+        if (!changed_.wait(lock, stop, [&] { return !is_writing_; }))
+            return fail(ErrorKind::cancelled, "the writer has left");
+        if (!is_ok_) return fail(ErrorKind::unavailable, "the input is closed");
+        return {};
     }
+    // Once. No more will be sent.
     void leave() {
-        StartWritesDone();
-        RemoveHold();
+        {
+            const std::lock_guard lock(mutex_);
+            leaves_after_write_ = is_writing_;
+            if (leaves_after_write_) return;
+        }
+        finish_writing();
     }
     // After leave().
-    Result<void> wait() {
+    Result<void> wait(const std::stop_token& stop = {}) {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return is_done_; });
+        if (!changed_.wait(lock, stop, [&] { return is_done_; }))
+            return fail(ErrorKind::cancelled, "the writer has left");
         return check(status_);
     }
     bool is_done() {
@@ -87,10 +97,15 @@ public:
     }
 
     void OnWriteDone(bool ok) override {
-        const std::lock_guard lock(mutex_);
-        is_writing_ = false;
-        is_ok_ = ok;
-        changed_.notify_all();
+        bool leaves = false;
+        {
+            const std::lock_guard lock(mutex_);
+            is_writing_ = false;
+            is_ok_ = ok;
+            leaves = leaves_after_write_;
+            changed_.notify_all();
+        }
+        if (leaves) finish_writing();
     }
     void OnDone(const grpc::Status& status) override {
         const std::lock_guard lock(mutex_);
@@ -100,11 +115,18 @@ public:
     }
 
 private:
+    void finish_writing() {
+        StartWritesDone();
+        RemoveHold();
+    }
+
     ClientContext context_;
     shim::v1::Empty response_;
+    shim::v1::InputRequest message_;  // gRPC's while is_writing_
     std::mutex mutex_;
-    std::condition_variable changed_;
+    std::condition_variable_any changed_;
     bool is_writing_ = false;
+    bool leaves_after_write_ = false;
     bool is_ok_ = true;
     bool is_done_ = false;
     grpc::Status status_;
@@ -133,47 +155,56 @@ class GrpcInputStream final : public InputStream {
 public:
     GrpcInputStream(std::shared_ptr<Connection> connection, std::string_view process)
         : connection_(std::move(connection)),
-          call_(std::make_unique<InputCall>(connection_->stub())) {
-        request_.set_process(std::string(process));
-    }
+          process_(process),
+          call_(std::make_unique<InputCall>(connection_->stub())) {}
     ~GrpcInputStream() override {
         if (!call_) return;
         call_->leave();
         connection_->keep_until_done(std::move(call_));
     }
 
-    Result<void> write(std::span<const std::byte> data) override {
+    Result<void> write(std::span<const std::byte> data, std::stop_token stop) override {
         while (!data.empty()) {
             const auto piece = data.first(std::min(data.size(), kInputPiece));
-            request_.set_data(piece.data(), piece.size());
-            HAKO_CHECK(send());
+            auto request = this->request();
+            request.set_data(piece.data(), piece.size());
+            HAKO_CHECK(send(std::move(request), stop));
             data = data.subspan(piece.size());
         }
         return {};
     }
 
-    Result<void> close() override {
-        request_.clear_data();
-        request_.set_close(true);
-        HAKO_CHECK(send());
-        return finish();
+    Result<void> close(std::stop_token stop) override {
+        auto request = this->request();
+        request.set_close(true);
+        HAKO_CHECK(send(std::move(request), stop));
+        call_->leave();
+        auto result = call_->wait(stop);
+        connection_->keep_until_done(std::move(call_));
+        return result;
     }
 
 private:
-    Result<void> send() {
-        if (call_ && call_->send(request_)) return {};
-        if (call_) HAKO_CHECK(finish());
-        return fail(ErrorKind::unavailable, "the input is closed");
+    shim::v1::InputRequest request() const {
+        shim::v1::InputRequest request;
+        request.set_process(process_);
+        return request;
     }
-    Result<void> finish() {
-        const auto call = std::exchange(call_, nullptr);
-        call->leave();
-        return call->wait();
+    // After an error there is no call any more.
+    Result<void> send(shim::v1::InputRequest request, const std::stop_token& stop) {
+        if (!call_) return fail(ErrorKind::unavailable, "the input is closed");
+        auto sent = call_->send(std::move(request), stop);
+        if (sent) return sent;
+        call_->leave();
+        if (sent.error().kind() != ErrorKind::cancelled)
+            if (auto end = call_->wait(stop); !end) sent = end;  // the better reason
+        connection_->keep_until_done(std::move(call_));
+        return sent;
     }
 
     std::shared_ptr<Connection> connection_;
+    std::string process_;
     std::unique_ptr<InputCall> call_;
-    shim::v1::InputRequest request_;
 };
 
 class GrpcShimClient final : public ShimClient {

@@ -7,17 +7,16 @@
 #include <filesystem>
 #include <map>
 #include <memory>
-#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "base/stream.h"
 #include "base/units.h"
 #include "guest/agent_client.h"
 #include "runtime/exit_record.h"
+#include "runtime/input_stream.h"
 #include "vmm/machine_spec.h"
 
 namespace hako::runtime {
@@ -45,13 +44,6 @@ struct ProcessState {
 struct SandboxState {
     int qemu_pid = 0;
     std::vector<ProcessState> processes;
-};
-
-// Standard input of a process. write() blocks while the process does not read.
-class InputStream : public Writer {
-public:
-    // The process sees the end of its input, once all that was written is read.
-    virtual Result<void> close() = 0;
 };
 
 // Any thread may call anything. `process` is empty for the container's first process, else an

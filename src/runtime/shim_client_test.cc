@@ -36,6 +36,7 @@ public:
     Status Input(ServerContext*, grpc::ServerReader<shim::v1::InputRequest>* reader,
                  shim::v1::Empty*) override {
         shim::v1::InputRequest request;
+        while (hang) std::this_thread::yield();
         while (reader->Read(&request)) {
             auto text = input.lock();
             *text += request.data();
@@ -138,10 +139,38 @@ TEST_F(ShimClientTest, InputArrivesWholeAndEnds) {
     const std::string data(300'000, 'i');
     auto input = client->open_input("");
     ASSERT_TRUE(input);
-    ASSERT_TRUE((*input)->write(as_bytes(data)));
-    ASSERT_TRUE((*input)->close());
+    ASSERT_TRUE((*input)->write(as_bytes(data), {}));
+    ASSERT_TRUE((*input)->close({}));
     EXPECT_EQ(*shim_.input.lock(), data + "<eof>");
-    EXPECT_EQ((*input)->write(as_bytes("more")).error().kind(), ErrorKind::unavailable);
+    EXPECT_EQ((*input)->write(as_bytes("more"), {}).error().kind(), ErrorKind::unavailable);
+}
+
+TEST_F(ShimClientTest, AWriterMayLeaveAProcessThatDoesNotRead) {
+    shim_.hang = true;
+    const auto client = connect();
+    auto input = client->open_input("");
+    ASSERT_TRUE(input);
+    std::stop_source source;
+    std::jthread leaves([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        source.request_stop();
+    });
+    const std::string piece(30'000, 'i');
+    std::string sent;
+    Result<void> written;
+    while (written) {
+        sent += piece;
+        ASSERT_LT(sent.size(), 100'000'000U) << "somebody keeps it all in memory";
+        written = (*input)->write(as_bytes(piece), source.get_token());
+    }
+    EXPECT_EQ(written.error().kind(), ErrorKind::cancelled) << written.error().message();
+    input->reset();
+    shim_.hang = false;
+    const auto arrived = [&] { return shim_.input.lock()->size(); };
+    const auto expected = std::min<std::size_t>(sent.size(), 1'000'000);
+    for (int i = 0; i < 500 && arrived() < expected; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_GE(arrived(), expected) << "what was written before still arrives";
 }
 
 TEST_F(ShimClientTest, InputToAProcessThatEndedIsAnError) {
@@ -149,7 +178,7 @@ TEST_F(ShimClientTest, InputToAProcessThatEndedIsAnError) {
     ASSERT_TRUE(input);
     const std::string data(300'000, 'i');
     Result<void> written;
-    for (int i = 0; i < 1000 && written; ++i) written = (*input)->write(as_bytes(data));
+    for (int i = 0; i < 1000 && written; ++i) written = (*input)->write(as_bytes(data), {});
     ASSERT_FALSE(written);
     EXPECT_EQ(written.error().message(), "the process has ended");
 }
