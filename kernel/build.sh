@@ -27,7 +27,7 @@ options() { grep -h '^CONFIG_' "$config_dir"/*.config; }
 
 source_version() {
     dpkg-query -W -f '${Version}' $package 2>/dev/null ||
-        fail "the Debian package $package is missing; run scripts/setup.sh"
+        fail "the Debian package $package is missing: apt-get install $package"
 }
 
 # Everything that decides the bytes of the kernel. `declare -f` prints functions without comments.
@@ -76,7 +76,7 @@ unpack() {
 # was left by a build that was killed. The compilers inherit the lock: it lasts as long as they do.
 build() {
     local work=$cache/.$1.partial job
-    [ -r $tarball ] || fail "$tarball is missing; run scripts/setup.sh"
+    [ -r $tarball ] || fail "$tarball is missing: apt-get install --reinstall $package"
     rm -rf "$work"
     mkdir -p "$work/source" "$work/entry"
 

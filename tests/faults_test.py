@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hako import BIN, HELLO, SOAK, Daemon, wait_until
+from hako import BIN, HELLO, SHARE, SOAK, Daemon, wait_until
 from images_test import busybox_layer, layer, save_archive
 
+PROGRAMS = ("hako", "hakod", "hako-shim")
 LOOP = ("sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done")
 
 
@@ -79,6 +81,41 @@ def test_qemu_that_dies_or_hangs_at_start(own: Daemon, tmp_path: Path, script: s
     own.start()
     done = own.hako("run", "--rm", HELLO, "true", check=False, timeout=100)
     assert done.returncode == 125 and word in done.stderr, done.stderr
+
+
+def installation_with_init(folder: Path, script: str) -> Path:
+    """bin/ of a copy of what is built, with a shell script instead of vminitd."""
+    for parent in (folder, *folder.parents[:2]):  # QEMU's own user reads the kernel
+        parent.chmod(0o755)
+    shutil.copytree(BIN, folder / "bin", ignore=lambda _, names: [n for n in names if n not in PROGRAMS])
+    (folder / "share").mkdir()
+    for name in ("vmlinux", "hello.tar"):
+        shutil.copy(SHARE / name, folder / "share" / name)
+    tree = folder / "initramfs"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "dev").mkdir()
+    shutil.copy("/bin/busybox", tree / "bin" / "busybox")
+    (tree / "init").write_text(f"#!/bin/busybox sh\n{script}\n")
+    (tree / "init").chmod(0o755)
+    archive = subprocess.run(["sh", "-c", "find . | cpio --quiet -o -H newc"], cwd=tree, check=True, capture_output=True)
+    (folder / "share" / "initramfs.cpio").write_bytes(archive.stdout)
+    return folder / "bin"
+
+
+@pytest.mark.parametrize(("script", "word"), [
+    ("exit 1", "Attempted to kill init"),  # the agent has ended: the kernel's last words say so
+    ("while :; do /bin/busybox sleep 1; done", "does not answer"),
+])
+def test_the_guest_agent_ends_or_hangs(tmp_path: Path, script: str, word: str) -> None:
+    mine = Daemon(bin=installation_with_init(tmp_path, script), HAKO_ACCEL="tcg", HAKO_START_TIMEOUT="20s")
+    try:
+        mine.start()
+        done = mine.hako("run", "--rm", HELLO, "true", check=False, timeout=200)
+        assert done.returncode == 125 and word in done.stderr, done.stderr
+        assert mine.hako("ps", "-aq").stdout == ""
+        wait_until(lambda: not mine.leftovers(), 20, "clean")
+    finally:
+        mine.destroy()
 
 
 def test_the_guest_kernel_panics(clean: Daemon) -> None:

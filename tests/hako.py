@@ -63,7 +63,8 @@ class UnixConnection(http.client.HTTPConnection):
 class Daemon:
     """One hakod with folders of its own."""
 
-    def __init__(self, folder: Path | None = None, **environment: str) -> None:
+    def __init__(self, folder: Path | None = None, bin: Path = BIN, **environment: str) -> None:
+        self.bin = bin
         # Short: unix socket paths have 107 bytes.
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hk-", dir="/tmp"))
         self.root = self.folder / "root"
@@ -82,7 +83,7 @@ class Daemon:
     def start(self) -> Daemon:
         log = (self.folder / "hakod.log").open("ab")
         self.process = subprocess.Popen(
-            [BIN / "hakod", "--root", self.root, "--run", self.run_dir],
+            [self.bin / "hakod", "--root", self.root, "--run", self.run_dir],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
         )
         wait_until(self.answers, 30, f"hakod answers; its log:\n{self.log()}")
@@ -153,7 +154,7 @@ class Daemon:
         if text and isinstance(input, bytes):
             text = False
         done = subprocess.run(
-            [BIN / "hako", *arguments], env=self.environment, input=input, text=text,
+            [self.bin / "hako", *arguments], env=self.environment, input=input, text=text,
             stdin=subprocess.DEVNULL if input is None else None, capture_output=True,
             timeout=timeout,
         )
@@ -164,7 +165,7 @@ class Daemon:
     def popen(self, *arguments: str, **options) -> subprocess.Popen:
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                    "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([BIN / "hako", *arguments], env=self.environment, **options)
+        return subprocess.Popen([self.bin / "hako", *arguments], env=self.environment, **options)
 
     def docker(self, *arguments: str, check: bool = True, input: str | bytes | None = None,
                timeout: float = 120) -> subprocess.CompletedProcess:

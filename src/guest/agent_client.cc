@@ -38,7 +38,11 @@ agent::v1::ContainerRequest to_request(const std::string& container) {
 }
 
 Result<void> to_result(const grpc::Status& status) {
-    return status.ok() ? Result<void>() : fail(to_error(status));
+    if (status.ok()) return {};
+    // gRPC's own words for it mean nothing to a user.
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED)
+        return fail(ErrorKind::deadline, "the guest agent does not answer");
+    return fail(to_error(status));
 }
 
 }  // namespace
