@@ -61,8 +61,8 @@ Result<void> stop_container(Context& context, const EntryPtr& entry,
 void watch_container(Context& context, const EntryPtr& entry);
 // Records the end of a run. No verb may run at the same time that starts the container.
 void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit);
-// Ends the VM, asking the guest first, and removes what is left of it.
-void end_sandbox(Context& context, const EntryPtr& entry);
+// Removes what is left of a VM that ended, or kills one that did not.
+void remove_sandbox(Context& context, const EntryPtr& entry);
 // Blocks until nothing of the last run is left.
 Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry);
 

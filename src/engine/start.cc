@@ -109,17 +109,6 @@ void record_failed_start(Context& context, const EntryPtr& entry, const Error& e
     entry->changed.notify_all();
 }
 
-// Nothing of the attempt stays.
-void undo_start(Context& context, const EntryPtr& entry) {
-    if (auto cleaned =
-            context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id));
-        !cleaned)
-        log_warn("container {}: {}", entry->id, cleaned.error().message());
-    auto live = entry->live.lock();
-    live->shim.reset();
-    entry->changed.notify_all();
-}
-
 }  // namespace
 
 Error explain_exec_failure(const Error& error, std::string_view prefix,
@@ -146,7 +135,7 @@ Result<void> start_container(Context& context, const EntryPtr& entry) {
     }
     const Error error = as_start_error(started.error(), container.name);
     log_warn("{}", error.message());
-    undo_start(context, entry);
+    remove_sandbox(context, entry);
     record_failed_start(context, entry, error);
     if (container.host_config.auto_remove)
         if (auto removed = remove_container(context, entry); !removed)

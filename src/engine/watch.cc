@@ -31,6 +31,21 @@ void remove_after_exit(Context& context, const EntryPtr& entry) {
         log_warn("container {}: {}", entry->id, removed.error().message());
 }
 
+// Asks the guest first.
+void end_sandbox(Context& context, const EntryPtr& entry) {
+    std::shared_ptr<runtime::ShimClient> shim;
+    bool keeps_disk = true;
+    {
+        auto live = entry->live.lock();
+        shim = live->shim;
+        keeps_disk = !live->container.host_config.auto_remove;
+    }
+    if (shim)
+        if (auto ended = shim->shutdown(keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0); !ended)
+            log_debug("container {}: {}", entry->id, ended.error().message());
+    remove_sandbox(context, entry);
+}
+
 }  // namespace
 
 void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit) {
@@ -53,17 +68,7 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
     entry->changed.notify_all();
 }
 
-void end_sandbox(Context& context, const EntryPtr& entry) {
-    std::shared_ptr<runtime::ShimClient> shim;
-    bool keeps_disk = true;
-    {
-        auto live = entry->live.lock();
-        shim = live->shim;
-        keeps_disk = !live->container.host_config.auto_remove;
-    }
-    if (shim)
-        if (auto ended = shim->shutdown(keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0); !ended)
-            log_debug("container {}: {}", entry->id, ended.error().message());
+void remove_sandbox(Context& context, const EntryPtr& entry) {
     if (auto cleaned =
             context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id));
         !cleaned)

@@ -12,6 +12,7 @@
 #include "runtime/sandbox_spec.h"
 #include "runtime/shim_client.h"
 #include "runtime/shim_record.h"
+#include "vmm/fake_qemu.h"
 
 namespace hako::runtime {
 namespace {
@@ -19,32 +20,14 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-// Greets as QMP servers do; then whatever the test adds.
-constexpr std::string_view kGreet = R"(#!/bin/sh
-echo '{"QMP":{}}' >&3
-read line <&3
-echo '{"return":{},"id":1}' >&3
-)";
-
 class ShimTest : public testing::Test {
 protected:
     ShimTest() {
-        ::chmod(folder_.path().c_str(), 0755);
         EXPECT_TRUE(make_folders(installation_.bin));
         fs::create_symlink(fs::read_symlink("/proc/self/exe"), installation_.shim());
-        for (const auto* name : {"vmlinux", "initramfs"})
-            EXPECT_TRUE(write_file(folder_.path() / name, "x"));
     }
-    ~ShimTest() override {
-        EXPECT_TRUE(cleanup_sandbox(layout_, id_));
-        ::unsetenv("HAKO_QEMU");
-    }
+    ~ShimTest() override { EXPECT_TRUE(cleanup_sandbox(layout_, id_)); }
 
-    void use_qemu(std::string_view script) {
-        const auto qemu = folder_.path() / "fake-qemu";
-        EXPECT_TRUE(write_file(qemu, script, 0755));
-        ::setenv("HAKO_QEMU", qemu.c_str(), 1);
-    }
     Result<std::unique_ptr<ShimClient>> start() {
         HAKO_TRY(shim_, spawn_shim(installation_, spec_));
         return ShimClient::connect(spec_.socket());
@@ -55,25 +38,29 @@ protected:
         const auto ready = (*client)->ready({});
         return ready ? "ready" : ready.error().message();
     }
+    static Result<ProcessIdentity> qemu_of(ShimClient& client) {
+        for (int i = 0; i < 500 && client.state()->qemu_pid == 0; ++i)
+            std::this_thread::sleep_for(milliseconds(10));
+        return identify_process(client.state()->qemu_pid);
+    }
     bool ends(const ProcessIdentity& process) {
         for (int i = 0; i < 1000 && is_alive(process); ++i)
             std::this_thread::sleep_for(milliseconds(10));
         return !is_alive(process);
     }
 
-    TempDir folder_ = *TempDir::create();
+    vmm::FakeQemuFolder folder_;
     Layout layout_{folder_.path() / "root", folder_.path() / "run"};
     Installation installation_{folder_.path() / "bin", folder_.path()};
     std::string id_ = random_id();
-    SandboxSpec spec_{.id = id_,
-                      .machine = {.id = id_,
-                                  .kernel = folder_.path() / "vmlinux",
-                                  .initramfs = folder_.path() / "initramfs"},
-                      .oci_spec = R"({"process":{}})",
-                      .folder = layout_.sandbox(id_),
-                      .log = folder_.path() / "log",
-                      .exit_record = folder_.path() / "exit.json",
-                      .boot_deadline = milliseconds(1000)};
+    SandboxSpec spec_{
+        .id = id_,
+        .machine = {.id = id_, .kernel = folder_.kernel(), .initramfs = folder_.initramfs()},
+        .oci_spec = R"({"process":{}})",
+        .folder = layout_.sandbox(id_),
+        .log = folder_.path() / "log",
+        .exit_record = folder_.path() / "exit.json",
+        .boot_deadline = milliseconds(1000)};
     ProcessIdentity shim_;
 };
 
@@ -85,34 +72,32 @@ TEST_F(ShimTest, TellsThatThereIsNoQemu) {
 }
 
 TEST_F(ShimTest, TellsQemusLastWords) {
-    use_qemu("#!/bin/sh\necho 'qemu: no memory' >&2\nexit 1\n");
+    folder_.use("#!/bin/sh\necho 'qemu: no memory' >&2\nexit 1\n");
     EXPECT_NE(start_error().find("qemu: no memory"), std::string::npos);
     EXPECT_TRUE(ends(shim_));
 }
 
 TEST_F(ShimTest, TellsThePanicOfAGuestThatNeverAnswers) {
-    use_qemu(std::string(kGreet) +
-             "printf 'Kernel panic - not syncing: no init\\r\\n' >&4\nexec sleep 0.2\n");
+    folder_.use(
+        vmm::fake_qemu("printf 'Kernel panic - not syncing: no init\\r\\n' >&4\nexec sleep 0.2\n"));
     const auto text = start_error();
     EXPECT_NE(text.find("the guest kernel panicked: no init"), std::string::npos) << text;
     EXPECT_TRUE(ends(shim_));
 }
 
 TEST_F(ShimTest, GivesUpOnAGuestThatHangs) {
-    use_qemu(std::string(kGreet) + "exec sleep 1000\n");
+    folder_.use(vmm::fake_qemu("exec sleep 1000\n"));
     const auto text = start_error();
     EXPECT_NE(text.find("the VM does not start"), std::string::npos) << text;
     EXPECT_TRUE(ends(shim_));
 }
 
 TEST_F(ShimTest, CanBeStoppedWhileTheGuestBoots) {
-    use_qemu(std::string(kGreet) + "exec sleep 1000\n");
+    folder_.use(vmm::fake_qemu("exec sleep 1000\n"));
     spec_.boot_deadline = milliseconds(60'000);
     const auto client = start();
     ASSERT_TRUE(client) << client.error().message();
-    for (int i = 0; i < 500 && (*client)->state()->qemu_pid == 0; ++i)
-        std::this_thread::sleep_for(milliseconds(10));
-    const auto qemu = identify_process((*client)->state()->qemu_pid);
+    const auto qemu = qemu_of(**client);
     ASSERT_TRUE(qemu);
     EXPECT_TRUE((*client)->shutdown(milliseconds(0)));
     EXPECT_FALSE(is_alive(*qemu));
@@ -120,7 +105,7 @@ TEST_F(ShimTest, CanBeStoppedWhileTheGuestBoots) {
 }
 
 TEST_F(ShimTest, EndsOnSigterm) {
-    use_qemu(std::string(kGreet) + "exec sleep 1000\n");
+    folder_.use(vmm::fake_qemu("exec sleep 1000\n"));
     spec_.boot_deadline = milliseconds(60'000);
     ASSERT_TRUE(start());
     ASSERT_EQ(::kill(shim_.pid, SIGTERM), 0);
@@ -129,13 +114,11 @@ TEST_F(ShimTest, EndsOnSigterm) {
 }
 
 TEST_F(ShimTest, QemuDiesWithItsShim) {
-    use_qemu(std::string(kGreet) + "exec sleep 1000\n");
+    folder_.use(vmm::fake_qemu("exec sleep 1000\n"));
     spec_.boot_deadline = milliseconds(60'000);
     const auto client = start();
     ASSERT_TRUE(client) << client.error().message();
-    for (int i = 0; i < 500 && (*client)->state()->qemu_pid == 0; ++i)
-        std::this_thread::sleep_for(milliseconds(10));
-    const auto qemu = identify_process((*client)->state()->qemu_pid);
+    const auto qemu = qemu_of(**client);
     ASSERT_TRUE(qemu);
     ASSERT_TRUE(kill_process(shim_, milliseconds(5000)));
     EXPECT_TRUE(ends(*qemu));

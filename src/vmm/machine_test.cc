@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "vmm/fake_qemu.h"
 #include "vmm/jail.h"
 
 namespace hako::vmm {
@@ -16,36 +17,20 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-// Speaks enough QMP to be taken for QEMU.
-constexpr std::string_view kGreet = R"(#!/bin/sh
-echo '{"QMP":{}}' >&3
-read line <&3
-echo '{"return":{},"id":1}' >&3
-)";
-
 class MachineTest : public testing::Test {
 protected:
-    MachineTest() {
-        EXPECT_TRUE(write_file(folder_.path() / "vmlinux", "kernel"));
-        EXPECT_TRUE(write_file(folder_.path() / "initramfs", "initramfs"));
-        ::chmod(folder_.path().c_str(), 0755);
-    }
-    ~MachineTest() override { ::unsetenv("HAKO_QEMU"); }
-
     Result<std::unique_ptr<Machine>> start(std::string_view script) {
-        const auto qemu = folder_.path() / "fake-qemu";
-        EXPECT_TRUE(write_file(qemu, script, 0755));
-        ::setenv("HAKO_QEMU", qemu.c_str(), 1);
+        folder_.use(script);
         return Machine::start(spec_, options_);
     }
     static std::vector<std::string> own_jail() {
         return {fs::read_symlink("/proc/self/exe").native(), "jail"};
     }
 
-    TempDir folder_ = *TempDir::create();
+    FakeQemuFolder folder_;
     MachineSpec spec_{.id = "test-" + random_id().substr(0, 12),
-                      .kernel = folder_.path() / "vmlinux",
-                      .initramfs = folder_.path() / "initramfs",
+                      .kernel = folder_.kernel(),
+                      .initramfs = folder_.initramfs(),
                       .tsc_khz = 1};
     MachineOptions options_{.jail = own_jail(), .start_deadline = milliseconds(5000)};
 };
@@ -86,7 +71,7 @@ TEST_F(MachineTest, KillsAQemuThatHangs) {
 
 TEST_F(MachineTest, TellsThePanic) {
     const auto machine =
-        start(std::string(kGreet) + "printf '[1] Kernel panic - not syncing: no init\\r\\n' >&4\n");
+        start(fake_qemu("printf '[1] Kernel panic - not syncing: no init\\r\\n' >&4\n"));
     ASSERT_TRUE(machine) << machine.error().message();
     EXPECT_EQ(wait_for_end(**machine), "the guest kernel panicked: no init");
     EXPECT_NE((*machine)->explain(ErrorKind::internal, "no agent").message().find("no init"),
@@ -94,13 +79,13 @@ TEST_F(MachineTest, TellsThePanic) {
 }
 
 TEST_F(MachineTest, TellsTheSignal) {
-    const auto machine = start(std::string(kGreet) + "kill -SEGV $$\n");
+    const auto machine = start(fake_qemu("kill -SEGV $$\n"));
     ASSERT_TRUE(machine) << machine.error().message();
     EXPECT_EQ(wait_for_end(**machine), "QEMU ended (killed by signal 11 (SEGV))");
 }
 
 TEST_F(MachineTest, StopsAQemuThatDoesNotListen) {
-    const auto machine = start(std::string(kGreet) + "trap '' TERM\nsleep 1000 & wait\n");
+    const auto machine = start(fake_qemu("trap '' TERM\nsleep 1000 & wait\n"));
     ASSERT_TRUE(machine) << machine.error().message();
     EXPECT_FALSE(*(*machine)->wait(milliseconds(0)));
     EXPECT_TRUE((*machine)->stop(milliseconds(50)));
@@ -108,7 +93,7 @@ TEST_F(MachineTest, StopsAQemuThatDoesNotListen) {
 }
 
 TEST_F(MachineTest, ChannelIsTheAgentsAndGivenOnce) {
-    const auto machine = start(std::string(kGreet) + "echo hello >&5\n");
+    const auto machine = start(fake_qemu("echo hello >&5\n"));
     ASSERT_TRUE(machine);
     const auto channel = (*machine)->take_agent_channel(milliseconds(0));
     ASSERT_TRUE(channel);
@@ -122,7 +107,7 @@ TEST_F(MachineTest, GivesDisksAsDescriptors) {
     const auto disk = folder_.path() / "disk";
     ASSERT_TRUE(write_file(disk, "disk content", 0600));
     spec_.disks = {{.serial = "d", .extents = {disk}, .read_only = true}};
-    const auto machine = start(std::string(kGreet) + "cat <&6 >&4\n");
+    const auto machine = start(fake_qemu("cat <&6 >&4\n"));
     ASSERT_TRUE(machine) << machine.error().message();
     wait_for_end(**machine);
     EXPECT_EQ((*machine)->console_tail(), "disk content");
@@ -131,19 +116,19 @@ TEST_F(MachineTest, GivesDisksAsDescriptors) {
 TEST_F(MachineTest, JailShowsNothingOfTheHost) {
     if (::geteuid() != 0) GTEST_SKIP() << "the jail needs root";
     ASSERT_TRUE(write_file(folder_.path() / "secret", "x", 0644));
-    const auto machine = start(std::string(kGreet) + R"sh({
+    const auto machine = start(fake_qemu(R"sh({
 echo "root: $(ls / | sort | tr '\n' ' ')"
 echo "dev: $(ls /dev | sort | tr '\n' ' ')"
 echo "etc: $(ls /etc | sort | tr '\n' ' ')"
 echo "folder: $(ls )sh" + folder_.path().native() +
-                               R"sh( | sort | tr '\n' ' ')"
+                                         R"sh( | sort | tr '\n' ' ')"
 echo "ids: $(id -u) $(id -g) $(id -G)"
 touch /x /usr/x /dev/x 2>&1 | wc -l
 ip link 2>/dev/null | grep -c ': eth'
 env | grep -c HAKO
 } >&4
 sleep 1000
-)sh");
+)sh"));
     ASSERT_TRUE(machine) << machine.error().message();
     std::string text;
     for (int i = 0; i < 500 && text.find("\n0\n0\n") == std::string::npos; ++i) {
@@ -168,7 +153,7 @@ sleep 1000
 TEST_F(MachineTest, LeavesNoCgroupAndNoProcess) {
     pid_t pid = -1;
     {
-        const auto machine = start(std::string(kGreet) + "sleep 1000 & wait\n");
+        const auto machine = start(fake_qemu("sleep 1000 & wait\n"));
         ASSERT_TRUE(machine) << machine.error().message();
         pid = (*machine)->pid();
         if (::geteuid() == 0) {
