@@ -92,8 +92,12 @@ Result<Json> Api::hako_get(std::string_view path) const {
 }
 
 Result<void> Api::hako_post(std::string_view path) const {
-    HAKO_CHECK(call("POST", fmt::format("{}{}", kOwnApi, path), nullptr));
+    HAKO_CHECK(hako_call(path, {}));
     return {};
+}
+
+Result<Json> Api::hako_call(std::string_view path, const http::Query& query) const {
+    return call("POST", http::make_target(fmt::format("{}{}", kOwnApi, path), query), nullptr);
 }
 
 Result<void> Api::hako_upload(std::string_view path, const http::Query& query, Reader& body) const {

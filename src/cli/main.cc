@@ -34,13 +34,17 @@ Command container_group() {
 
 Command image_group() {
     Command group("image", "Manage images");
+    group.add(history_command());
+    group.add(import_command());
     group.add(inspect_command("image"));
     group.add(load_command());
     group.add(images_command("ls"));
     group.add(std::move(images_command("list").hidden()));
+    group.add(image_prune_command());
     group.add(pull_command());
     group.add(rmi_command("rm"));
     group.add(std::move(rmi_command("remove").hidden()));
+    group.add(save_command());
     group.add(tag_command());
     return group;
 }
@@ -81,6 +85,9 @@ Command all_commands() {
     root.add(images_command("images"));
     root.add(pull_command());
     root.add(load_command());
+    root.add(save_command());
+    root.add(import_command());
+    root.add(history_command());
     root.add(tag_command());
     root.add(rmi_command("rmi"));
     root.add(container_group());

@@ -18,6 +18,7 @@ Result<void> pull_image(const Api& api, const PullRequest& request) {
     const auto image = split_image_name(request.image);
     http::Query query{{"fromImage", image.name}, {"tag", image.tag}};
     if (!request.platform.empty()) query.add("platform", request.platform);
+    if (request.all_platforms) query.add("allPlatforms", "1");
     HAKO_TRY(const auto answer, api.stream("POST", "/images/create", query));
     return show_progress(
         *answer, request.quiet ? ProgressView::quiet() : ProgressView::on(request.progress));

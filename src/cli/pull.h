@@ -11,6 +11,7 @@ namespace hako::cli {
 struct PullRequest {
     std::string image;     // as the user wrote it: name[:tag|@digest]
     std::string platform;  // empty: the host's
+    bool all_platforms = false;
     bool quiet = false;
     int progress = 1;  // where the progress is shown
 };

@@ -24,6 +24,8 @@ struct Stdio {
     void print(std::string_view text) const;
     void print_line(std::string_view text) const { print(fmt::format("{}\n", text)); }
     void complain(std::string_view text) const;  // one line to err
+    // Shows the text and asks; false for anything but yes.
+    Result<bool> confirm(std::string_view warning) const;
 };
 
 }  // namespace hako::cli

@@ -17,7 +17,6 @@ struct Absent {
 };
 constexpr std::array kAbsent{
     Absent{"GET", "/events", "the stream of events"},
-    Absent{"GET", "/system/df", "disk usage"},
     Absent{"POST", "/auth", "checking registry credentials"},
     Absent{"GET", "/distribution/{name:*}/json", "asking a registry about an image"},
     Absent{"POST", "/build", "building images"},
@@ -37,11 +36,7 @@ constexpr std::array kAbsent{
     Absent{"PUT", "/containers/{id}/archive", "copying files into a container"},
     Absent{"GET", "/containers/{id}/attach/ws", "attaching by websocket"},
     Absent{"GET", "/images/search", "searching a registry"},
-    Absent{"GET", "/images/get", "saving images"},
-    Absent{"GET", "/images/{name:*}/get", "saving images"},
-    Absent{"GET", "/images/{name:*}/history", "an image's history"},
     Absent{"POST", "/images/{name:*}/push", "pushing images"},
-    Absent{"POST", "/images/prune", "pruning images"},
     Absent{"POST", "/networks/create", "networks of one's own"},
     Absent{"POST", "/networks/{id}/connect", "networks of one's own"},
     Absent{"POST", "/networks/{id}/disconnect", "networks of one's own"},

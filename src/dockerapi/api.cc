@@ -24,6 +24,8 @@ http::Handler make_api(const Services& services) {
     add_stream_routes(*router, services);
     add_exec_routes(*router, services);
     add_image_routes(*router, services);
+    add_image_transfer_routes(*router, services);
+    add_usage_routes(*router, services);
     add_kernel_routes(*router, services);
     add_absent_routes(*router);
     return [router](http::Request& request, http::Response& response) -> Result<void> {

@@ -145,19 +145,21 @@ std::string status_text(const engine::ContainerState& state, WallTime moment) {
 }
 
 Json container_summary(const engine::Container& container, WallTime moment) {
-    return {{"Id", container.id},
-            {"Names", {"/" + container.name}},
-            {"Image", container.config.image},
-            {"ImageID", container.image_id},
-            {"Command", command_line(container)},
-            {"Created", unix_seconds(container.created)},
-            {"Ports", Json::array()},
-            {"Labels", container.config.labels},
-            {"State", engine::to_string(container.state.status)},
-            {"Status", status_text(container.state, moment)},
-            {"HostConfig", {{"NetworkMode", network_mode(container)}}},
-            {"NetworkSettings", {{"Networks", Json::object()}}},
-            {"Mounts", Json::array()}};
+    Json json = {{"Id", container.id},
+                 {"Names", {"/" + container.name}},
+                 {"Image", container.config.image},
+                 {"ImageID", container.image_id},
+                 {"Command", command_line(container)},
+                 {"Created", unix_seconds(container.created)},
+                 {"Ports", Json::array()},
+                 {"Labels", container.config.labels},
+                 {"State", engine::to_string(container.state.status)},
+                 {"Status", status_text(container.state, moment)},
+                 {"HostConfig", {{"NetworkMode", network_mode(container)}}},
+                 {"NetworkSettings", {{"Networks", Json::object()}}},
+                 {"Mounts", Json::array()}};
+    if (container.size_rw) json["SizeRw"] = *container.size_rw;
+    return json;
 }
 
 Json host_config_details(const engine::Container& container) {

@@ -7,6 +7,7 @@
 #include "dockerapi/container_request.h"
 #include "dockerapi/parameters.h"
 #include "dockerapi/routes.h"
+#include "dockerapi/usage.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -14,27 +15,12 @@ namespace {
 using http::Request;
 using http::Response;
 
-// An image of the right name may be there for another platform.
-Result<void> check_platform(const ImageService& images, const std::string& image,
-                            const std::string& wanted_text) {
-    if (wanted_text.empty()) return {};
-    HAKO_TRY(const auto wanted, oci::Platform::parse(wanted_text));
-    HAKO_TRY(const auto found, images.find(image));
-    const auto offered = oci::normalize({found.os, found.architecture, found.variant});
-    if (oci::platform_rank(wanted, offered)) return {};
-    return fail(ErrorKind::not_found,
-                "image with reference {} was found but does not provide the specified platform "
-                "({}), it is for {}",
-                image, wanted.text(), offered.text());
-}
-
 Result<void> create(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     HAKO_TRY(auto parsed, parse_create(body));
     parsed.request.name = request.query.value_or("name", "");
     if (parsed.request.name.starts_with('/')) parsed.request.name.erase(0, 1);
-    HAKO_CHECK(check_platform(services.images, parsed.request.config.image,
-                              request.query.value_or("platform", "")));
+    HAKO_TRY(parsed.request.platform, platform(request.query));
     HAKO_TRY(auto created, services.containers.create(parsed.request));
     std::ranges::move(parsed.warnings, std::back_inserter(created.warnings));
     return response.send_json(201, {{"Id", created.id}, {"Warnings", created.warnings}});
@@ -48,6 +34,7 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     HAKO_TRY(const auto limit, number(query, "limit"));
     engine::ListFilter filter;
     filter.all = flag(query, "all");
+    filter.with_size = flag(query, "size");
     if (limit && *limit > 0) filter.limit = static_cast<std::size_t>(*limit);
     filter.ids = values_of(parsed, "id");
     filter.names = values_of(parsed, "name");
@@ -85,9 +72,7 @@ Result<void> list(const Services& services, Request& request, Response& response
     HAKO_TRY(const auto filter, list_filter(request.query, parsed));
     Json answer = Json::array();
     if (asks_for_what_none_has(parsed)) return response.send_json(200, answer);
-    HAKO_TRY(const auto containers, services.containers.list(filter));
-    const WallTime moment = now();
-    for (const auto& container : containers) answer.push_back(container_summary(container, moment));
+    HAKO_TRY(answer, container_list(services, filter));
     return response.send_json(200, answer);
 }
 

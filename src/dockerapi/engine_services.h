@@ -82,8 +82,9 @@ private:
 class EngineImages : public ImageService {
 public:
     explicit EngineImages(engine::Engine& engine) : engine_(engine) {}
-    Result<images::Image> find(std::string_view name_or_id) const override {
-        return engine_.images().find(name_or_id);
+    Result<images::Image> find(std::string_view name_or_id,
+                               const std::optional<oci::Platform>& platform) const override {
+        return engine_.images().find(name_or_id, platform);
     }
     Result<std::vector<images::Image>> list() const override { return engine_.images().list(); }
     Result<images::Image> pull(const oci::Reference& reference, const images::PullOptions& options,
@@ -92,14 +93,27 @@ public:
         return engine_.images().pull(reference, options, progress, std::move(stop));
     }
     Result<std::vector<std::string>> load(Reader& archive,
+                                          const std::optional<oci::Platform>& platform,
                                           const images::ProgressSink& progress) override {
-        return engine_.images().load(archive, progress);
+        return engine_.images().load(archive, platform, progress);
+    }
+    Result<void> save(const std::vector<std::string>& names, const images::SaveOptions& options,
+                      Writer& out) override {
+        return engine_.images().save(names, options, out);
+    }
+    Result<images::Image> import(Reader& tar, const images::ImportOptions& options) override {
+        return engine_.images().import(tar, options);
+    }
+    Result<std::uint64_t> disk_usage() const override { return engine_.images().disk_usage(); }
+    Result<images::CheckReport> check(const images::CheckOptions& options) override {
+        return engine_.images().check(options);
     }
     Result<void> tag(std::string_view image, const oci::Reference& reference) override {
         return engine_.images().tag(image, reference);
     }
-    Result<images::Removed> remove(std::string_view image, bool force) override {
-        return engine_.remove_image(image, force);
+    Result<images::Removed> remove(std::string_view image,
+                                   const images::RemoveOptions& options) override {
+        return engine_.remove_image(image, options);
     }
 
 private:

@@ -107,14 +107,22 @@ public:
 
 class Images : public ImageService {
 public:
-    Result<images::Image> find(std::string_view name_or_id) const override;
+    Result<images::Image> find(std::string_view name_or_id,
+                               const std::optional<oci::Platform>& platform) const override;
     Result<std::vector<images::Image>> list() const override { return images; }
     Result<images::Image> pull(const oci::Reference& reference, const images::PullOptions& options,
                                const images::ProgressSink& progress, std::stop_token stop) override;
     Result<std::vector<std::string>> load(Reader& archive,
+                                          const std::optional<oci::Platform>& platform,
                                           const images::ProgressSink& progress) override;
+    Result<void> save(const std::vector<std::string>& names, const images::SaveOptions& options,
+                      Writer& out) override;
+    Result<images::Image> import(Reader& tar, const images::ImportOptions& options) override;
+    Result<std::uint64_t> disk_usage() const override { return 1000 * images.size(); }
+    Result<images::CheckReport> check(const images::CheckOptions& options) override;
     Result<void> tag(std::string_view image, const oci::Reference& reference) override;
-    Result<images::Removed> remove(std::string_view image, bool force) override;
+    Result<images::Removed> remove(std::string_view image,
+                                   const images::RemoveOptions& options) override;
 
     std::vector<images::Image> images;
     std::vector<images::Progress> progress;  // what a pull reports
@@ -123,6 +131,8 @@ public:
     std::atomic<bool> pull_stopped = false;
     images::PullOptions last_options;
     std::string last_reference;
+    images::ImportOptions last_import;
+    images::SaveOptions last_save;
     std::uint64_t loaded_bytes = 0;
 };
 

@@ -35,6 +35,12 @@ Json config_details(const oci::ImageConfig& config) {
     return json;
 }
 
+Json descriptor(const oci::Descriptor& manifest) {
+    return {{"mediaType", manifest.media_type},
+            {"digest", manifest.digest.text()},
+            {"size", manifest.size}};
+}
+
 void add_virtual_size(Json& json, const images::Image& image, ApiVersion version) {
     if (version < ApiVersion{1, 44}) json["VirtualSize"] = image.size;
 }
@@ -74,8 +80,9 @@ Json image_details(const images::Image& image, ApiVersion version) {
                  {"Size", image.size},
                  {"GraphDriver", {{"Name", "erofs"}, {"Data", Json::object()}}},
                  {"RootFS", {{"Type", "layers"}, {"Layers", image.diff_ids}}},
-                 {"Metadata", {{"LastTagTime", format_time(WallTime{})}}}};
+                 {"Metadata", {{"LastTagTime", format_time(image.tagged)}}}};
     if (!image.variant.empty()) json["Variant"] = image.variant;
+    if (version >= ApiVersion{1, 48}) json["Descriptor"] = descriptor(image.manifest);
     add_virtual_size(json, image, version);
     return json;
 }
@@ -92,6 +99,80 @@ Json image_summary(const images::Image& image, ApiVersion version) {
                  {"Size", image.size}};
     add_virtual_size(json, image, version);
     return json;
+}
+
+Json image_manifests(const images::Image& image) {
+    Json platform{{"os", image.os}, {"architecture", image.architecture}};
+    if (!image.variant.empty()) platform["variant"] = image.variant;
+    return Json::array(
+        {{{"ID", image.manifest.digest.text()},
+          {"Descriptor", descriptor(image.manifest)},
+          {"Available", true},
+          {"Kind", "image"},
+          {"Size", {{"Content", image.content_size}, {"Total", image.content_size + image.size}}},
+          {"ImageData",
+           {{"Platform", std::move(platform)},
+            {"Containers", Json::array()},
+            {"Size", {{"Unpacked", image.size}}}}}}});
+}
+
+Json image_history(const images::Image& image) {
+    struct Step {
+        std::string created, created_by, comment;
+        bool empty = false;
+    };
+    const auto text = [](const Json& object, const char* name) {
+        return json_field_or<std::string>(object, name, "").value_or("");
+    };
+    std::vector<Step> steps;
+    if (image.history.is_array())
+        for (const auto& line : image.history)
+            steps.push_back({text(line, "created"), text(line, "created_by"), text(line, "comment"),
+                             json_field_or(line, "empty_layer", false).value_or(false)});
+    // What the history does not tell of is there all the same.
+    const auto told = static_cast<std::size_t>(std::ranges::count(steps, false, &Step::empty));
+    if (told < image.layer_sizes.size())
+        steps.resize(steps.size() + image.layer_sizes.size() - told);
+
+    Json list = Json::array();
+    std::size_t layer = 0;
+    for (const auto& step : steps) {
+        const bool has_layer = !step.empty && layer < image.layer_sizes.size();
+        list.push_back({{"Id", "<missing>"},
+                        {"Created", unix_seconds(step.created)},
+                        {"CreatedBy", step.created_by},
+                        {"Tags", nullptr},
+                        {"Size", has_layer ? image.layer_sizes[layer] : 0},
+                        {"Comment", step.comment}});
+        if (has_layer) ++layer;
+    }
+    std::ranges::reverse(list);
+    if (!list.empty()) {
+        list.front()["Id"] = image.id;
+        list.front()["Tags"] = or_null(image.repo_tags);
+    }
+    return list;
+}
+
+Json removed_images(const images::Removed& removed) {
+    Json list = Json::array();
+    for (const auto& name : removed.untagged) list.push_back({{"Untagged", name}});
+    for (const auto& id : removed.deleted) list.push_back({{"Deleted", id}});
+    return list;
+}
+
+Json check_report(const images::CheckReport& report) {
+    Json findings = Json::array();
+    for (const auto& finding : report.findings)
+        findings.push_back({{"Subject", finding.subject},
+                            {"Problem", finding.problem},
+                            {"Remedy", finding.remedy}});
+    return {{"Images", report.images},
+            {"Blobs", report.blobs},
+            {"Layers", report.layers},
+            {"Views", report.views},
+            {"LeftoversSkipped", report.leftovers_skipped},
+            {"Findings", std::move(findings)}};
 }
 
 std::string progress_line(const images::Progress& progress) {

@@ -62,6 +62,18 @@ Result<engine::WindowSize> window_size(const http::Query& query) {
     return size;
 }
 
+Result<std::optional<oci::Platform>> platform(const http::Query& query, std::string_view name) {
+    const std::string text = query.value_or(name, "");
+    if (text.empty()) return std::optional<oci::Platform>();
+    if (!text.starts_with('{')) return oci::Platform::parse(text);
+    HAKO_TRY(const auto json, with_context(parse_json(text), name));
+    oci::Platform result;
+    HAKO_TRY(result.os, json_field_or<std::string>(json, "os", "linux"));
+    HAKO_TRY(result.architecture, json_field_or<std::string>(json, "architecture", ""));
+    HAKO_TRY(result.variant, json_field_or<std::string>(json, "variant", ""));
+    return oci::Platform::parse(result.text());
+}
+
 Result<Filters> filters(const http::Query& query, std::span<const std::string_view> known) {
     const std::string text = query.value_or("filters", "");
     if (text.empty()) return Filters();

@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "engine/types.h"
 #include "http/message.h"
+#include "oci/platform.h"
 
 namespace hako::dockerapi {
 
@@ -26,6 +27,11 @@ Result<std::optional<int>> number(const http::Query& query, std::string_view nam
 Result<WallTime> time_parameter(const http::Query& query, std::string_view name);
 // "h" and "w", at most 65535 each, none 0.
 Result<engine::WindowSize> window_size(const http::Query& query);
+
+// One of "platform" as text ("linux/arm64") or as the JSON object that newer clients send
+// ({"os":"linux","architecture":"arm64","variant":"v8"}); nullopt when absent or empty.
+Result<std::optional<oci::Platform>> platform(const http::Query& query,
+                                              std::string_view name = "platform");
 
 // {"label":["a","b"]}, or of older clients {"label":{"a":true}}.
 using Filters = std::map<std::string, std::vector<std::string>>;

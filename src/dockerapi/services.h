@@ -56,16 +56,24 @@ public:
 class ImageService {
 public:
     virtual ~ImageService() = default;
-    virtual Result<images::Image> find(std::string_view name_or_id) const = 0;
+    virtual Result<images::Image> find(std::string_view name_or_id,
+                                       const std::optional<oci::Platform>& platform) const = 0;
     virtual Result<std::vector<images::Image>> list() const = 0;
     virtual Result<images::Image> pull(const oci::Reference& reference,
                                        const images::PullOptions& options,
                                        const images::ProgressSink& progress,
                                        std::stop_token stop) = 0;
     virtual Result<std::vector<std::string>> load(Reader& archive,
+                                                  const std::optional<oci::Platform>& platform,
                                                   const images::ProgressSink& progress) = 0;
+    virtual Result<void> save(const std::vector<std::string>& names,
+                              const images::SaveOptions& options, Writer& out) = 0;
+    virtual Result<images::Image> import(Reader& tar, const images::ImportOptions& options) = 0;
+    virtual Result<std::uint64_t> disk_usage() const = 0;
+    virtual Result<images::CheckReport> check(const images::CheckOptions& options) = 0;
     virtual Result<void> tag(std::string_view image, const oci::Reference& reference) = 0;
-    virtual Result<images::Removed> remove(std::string_view image, bool force) = 0;
+    virtual Result<images::Removed> remove(std::string_view image,
+                                           const images::RemoveOptions& options) = 0;
 };
 
 class SystemService {

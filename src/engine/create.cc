@@ -46,6 +46,16 @@ private:
     std::string name_;
 };
 
+Result<void> check_runnable(const images::Image& image) {
+    const auto host = oci::Platform::host();
+    const oci::Platform offered{image.os, image.architecture, image.variant};
+    if (oci::platform_rank(host, offered)) return {};
+    return fail(
+        ErrorKind::unimplemented,
+        "the image is for {}, which a {} host does not run: pull it for {} if it is offered",
+        offered.text(), host.text(), host.text());
+}
+
 // The container's folder with its empty disk and log.
 Result<void> make_files(const Layout& layout, const Container& container) {
     HAKO_TRY(const std::uint64_t size, scratch_size(container.host_config));
@@ -59,7 +69,9 @@ Result<void> make_files(const Layout& layout, const Container& container) {
 Result<Container> record_container(Context& context, const CreateRequest& request, std::string id,
                                    std::string name) {
     const std::lock_guard in_use(context.image_use);
-    HAKO_TRY(const images::Image image, context.world.images->find(request.config.image));
+    HAKO_TRY(const images::Image image,
+             context.world.images->find(request.config.image, request.platform));
+    HAKO_CHECK(check_runnable(image));
     HAKO_TRY(Container container, make_container(request, image, std::move(id), context.host_cpus));
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     container.name = std::move(name);

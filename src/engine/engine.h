@@ -26,6 +26,7 @@ class Reader;
 namespace hako::images {
 class ImageStore;
 struct Removed;
+struct RemoveOptions;
 }  // namespace hako::images
 
 namespace hako::engine {
@@ -102,7 +103,8 @@ public:
     // find, list, pull, load and tag are the store's own; include engine/images.h for them.
     images::ImageStore& images();
     // Refused with conflict while containers use it, as `docker rmi` does.
-    Result<images::Removed> remove_image(std::string_view image, bool force);
+    Result<images::Removed> remove_image(std::string_view image,
+                                         const images::RemoveOptions& options);
 
     Result<std::vector<Kernel>> list_kernels() const;
     // A vmlinux as bytes; refused with the names of the options that it lacks.

@@ -200,10 +200,13 @@ private:
 
 class FakeImages : public ImageSource {
 public:
-    Result<images::Image> find(std::string_view name) override {
+    Result<images::Image> find(std::string_view name,
+                               const std::optional<oci::Platform>&) override {
         if (name != "busybox") return fail(ErrorKind::not_found, "No such image: {}", name);
         images::Image image;
         image.id = "sha256:" + std::string(64, 'a');
+        image.os = "linux";
+        image.architecture = oci::Platform::host().architecture;
         image.config.cmd = {"sh"};
         image.config.env = {"A=image", "B=image"};
         image.config.labels = {{"from", "image"}};

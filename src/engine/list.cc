@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -78,6 +80,14 @@ Result<void> check_statuses(const std::vector<std::string>& statuses) {
     return {};
 }
 
+// What a sparse file takes on the disk; 0 where it is not.
+std::uint64_t allocated_bytes(const std::filesystem::path& file) {
+    constexpr std::uint64_t kStatBlock = 512;
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0) return 0;
+    return static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
+}
+
 Result<std::optional<WallTime>> creation_of(const Registry& registry, const std::string& name) {
     if (name.empty()) return std::optional<WallTime>();
     HAKO_TRY(const EntryPtr entry, registry.find(name));
@@ -95,7 +105,7 @@ Result<std::vector<Container>> Engine::list(const ListFilter& filter) const {
     HAKO_CHECK(check_statuses(filter.statuses));
     Resolved resolved;
     for (const std::string& ancestor : filter.ancestors) {
-        const auto image = context_->world.images->find(ancestor);
+        const auto image = context_->world.images->find(ancestor, {});
         // An unknown image has no containers.
         resolved.ancestor_ids.push_back(image ? image->id : ancestor);
     }
@@ -108,6 +118,9 @@ Result<std::vector<Container>> Engine::list(const ListFilter& filter) const {
             found.push_back(std::move(container));
     std::ranges::sort(found, std::greater(), &Container::created);
     if (filter.limit != 0 && found.size() > filter.limit) found.resize(filter.limit);
+    if (filter.with_size)
+        for (Container& container : found)
+            container.size_rw = allocated_bytes(context_->layout.container_scratch(container.id));
     return found;
 }
 

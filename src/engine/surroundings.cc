@@ -39,7 +39,10 @@ class StoredImages : public ImageSource {
 public:
     explicit StoredImages(images::ImageStore& images) : images_(images) {}
 
-    Result<images::Image> find(std::string_view name) override { return images_.find(name); }
+    Result<images::Image> find(std::string_view name,
+                               const std::optional<oci::Platform>& platform) override {
+        return images_.find(name, platform);
+    }
     Result<images::Rootfs> rootfs(std::string_view id) override { return images_.rootfs(id); }
 
 private:

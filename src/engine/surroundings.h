@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string_view>
 
@@ -41,7 +42,8 @@ public:
     ImageSource(const ImageSource&) = delete;
     ImageSource& operator=(const ImageSource&) = delete;
     virtual ~ImageSource() = default;
-    virtual Result<images::Image> find(std::string_view name) = 0;
+    virtual Result<images::Image> find(std::string_view name,
+                                       const std::optional<oci::Platform>& platform) = 0;
     virtual Result<images::Rootfs> rootfs(std::string_view id) = 0;
 };
 

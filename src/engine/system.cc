@@ -47,9 +47,10 @@ Result<void> copy_to_file(Reader& reader, const std::filesystem::path& path) {
 
 images::ImageStore& Engine::images() { return *context_->images; }
 
-Result<images::Removed> Engine::remove_image(std::string_view image, bool force) {
+Result<images::Removed> Engine::remove_image(std::string_view image,
+                                             const images::RemoveOptions& options) {
     const std::lock_guard in_use(context_->image_use);
-    return context_->images->remove(image, force, [this](const std::string& id) {
+    return context_->images->remove(image, options, [this](const std::string& id) {
         std::vector<images::ImageUser> users;
         for (const EntryPtr& entry : context_->registry.all()) {
             auto live = entry->live.lock();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "oci/platform.h"
 
 namespace hako::engine {
 
@@ -107,10 +108,12 @@ struct Container {
     std::string log_path;
     std::string kernel;  // the guest kernel's name; empty: the default one
     int restart_count = 0;
+    std::optional<std::uint64_t> size_rw;  // bytes its writable layer takes; where asked for
 };
 
 struct CreateRequest {
-    std::string name;  // empty: a random one
+    std::string name;                            // empty: a random one
+    std::optional<oci::Platform> platform = {};  // of the image; none: the host's, if it has that
     ContainerConfig config;
     HostConfig host_config;
     std::string config_json = "{}", host_config_json = "{}", networking_json = "{}";
@@ -131,6 +134,7 @@ struct ListFilter {
     std::vector<int> exit_codes;
     std::vector<std::string> ancestors;  // image names or ids
     std::string before, since;           // containers
+    bool with_size = false;              // fills Container::size_rw
 };
 
 enum class WaitCondition { not_running, next_exit, removed };

@@ -1,22 +1,10 @@
-#include <array>
-
+#include "images/layer_type.h"
 #include "images/load.h"
 
 namespace hako::images {
 namespace {
 
 using namespace oci::media_type;
-
-// Layers in these archives are of no declared type; the first bytes tell it.
-Result<std::string> layer_type(const oci::ContentStore& content, const oci::Digest& digest) {
-    HAKO_TRY(const auto file, content.open_blob(digest));
-    std::array<std::byte, 4> head{};
-    HAKO_TRY(const auto size, read_full(file.get(), head));
-    const auto magic = as_text(std::span(head).first(size));
-    if (magic.starts_with("\x1f\x8b")) return fmt::format("{}+gzip", oci_layer);
-    if (magic == "\x28\xb5\x2f\xfd") return fmt::format("{}+zstd", oci_layer);
-    return std::string(oci_layer);
-}
 
 Result<ArchivedImage> read_image(Archive& archive, const oci::ContentStore& content,
                                  const Json& entry) {

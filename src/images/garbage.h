@@ -40,6 +40,14 @@ public:
         sweep_if_idle(*state);
     }
 
+    // Runs act while no lease is out and none can be taken; false, and not run, when one is.
+    bool when_idle(const std::function<void()>& act) {
+        auto state = state_.lock();
+        if (state->leases > 0) return false;
+        act();
+        return true;
+    }
+
 private:
     struct State {
         int leases = 0;

@@ -30,6 +30,17 @@ TEST(Garbage, WaitsForTheLastLease) {
     EXPECT_EQ(sweeps, 1);
 }
 
+TEST(Garbage, IdleMeansThatNoLeaseIsOut) {
+    Garbage garbage([] {});
+    int ran = 0;
+    {
+        const auto lease = garbage.lease();
+        EXPECT_FALSE(garbage.when_idle([&] { ++ran; }));
+    }
+    EXPECT_TRUE(garbage.when_idle([&] { ++ran; }));
+    EXPECT_EQ(ran, 1);
+}
+
 TEST(KeyedLock, HoldsOneKeyAndNotTheOthers) {
     KeyedLock locks;
     std::optional held = locks.lock("a");

@@ -4,28 +4,36 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "base/units.h"
 #include "oci/config.h"
+#include "oci/manifest.h"
 #include "oci/platform.h"
 #include "oci/registry_client.h"
 
 namespace hako::images {
 
 struct Image {
-    std::string id;                         // "sha256:<hex>": the digest of its configuration
-    std::vector<std::string> repo_tags;     // "busybox:latest", as people write them; sorted
+    std::string id;                      // "sha256:<hex>": the digest of its configuration
+    oci::Descriptor manifest;            // that it came with
+    std::uint64_t content_size = 0;      // bytes of manifest, configuration and compressed layers
+    std::vector<std::string> repo_tags;  // "busybox:latest", as people write them; sorted
     std::vector<std::string> repo_digests;  // "busybox@sha256:<hex of the manifest>"; sorted
     oci::ImageConfig config;
     std::string architecture;
     std::string os;
     std::string variant;
-    std::string created;  // RFC 3339; may be empty
+    std::string created;   // RFC 3339; may be empty
+    WallTime tagged = {};  // when it last got a name; unset without one
     std::string author;
     std::uint64_t size = 0;             // bytes of the unpacked layers together
     std::vector<std::string> diff_ids;  // "sha256:<hex>" of the uncompressed layers, lowest first
+    std::vector<std::uint64_t> layer_sizes;  // of them, unpacked; 0 for one that is lost
     Json history;
 };
 
@@ -48,7 +56,8 @@ using ProgressSink = std::function<void(const Progress&)>;
 using RegistryAuth = oci::RegistryAuth;
 
 struct PullOptions {
-    oci::Platform platform = oci::Platform::host();
+    std::optional<oci::Platform> platform = {};  // none: the host's
+    bool all_platforms = false;                  // every one that the index offers
     RegistryAuth auth = {};
     oci::RegistryOptions registry = {};
 };
@@ -59,9 +68,43 @@ struct ImageUser {
     bool running = false;
 };
 
+struct RemoveOptions {
+    bool force = false;
+    std::optional<oci::Platform> platform = {};  // only this one of a name's images
+};
+
 struct Removed {
     std::vector<std::string> untagged;  // familiar names
     std::vector<std::string> deleted;   // "sha256:<hex>" of images and layers
+};
+
+struct SaveOptions {
+    std::optional<oci::Platform> platform = {};  // only this one of a name's images
+    bool docker_manifest = true;                 // with manifest.json, besides the OCI layout
+};
+
+struct ImportOptions {
+    std::optional<oci::Reference> name = {};     // none: the image is known by its id
+    std::optional<oci::Platform> platform = {};  // none: the host's
+    std::vector<std::string> changes = {};       // oci/config_change.h
+    std::string message = {};                    // of the history's one line
+};
+
+struct CheckOptions {
+    bool repair = false;
+    std::stop_token stop = {};
+};
+
+// What a check looked at, and what was wrong.
+struct CheckReport {
+    struct Finding {
+        std::string subject;  // "blob sha256:...", "image 0123456789ab", a path
+        std::string problem;
+        std::string remedy;  // what was done; empty when it was only looked at
+    };
+    std::size_t images = 0, blobs = 0, layers = 0, views = 0;
+    bool leftovers_skipped = false;  // because a pull or a load went on
+    std::vector<Finding> findings;
 };
 
 }  // namespace hako::images

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <system_error>
 
+#include "base/log.h"
+#include "images/check.h"
 #include "images/find.h"
+#include "images/import.h"
 #include "images/load.h"
 #include "images/pull.h"
 #include "images/remove.h"
+#include "images/save.h"
 #include "images/stores.h"
 
 namespace hako::images {
@@ -23,33 +27,48 @@ std::vector<std::string> texts(const std::vector<oci::Digest>& digests) {
     return result;
 }
 
+// What the manifest says of itself; it need not, and may be lost.
+std::string media_type_of(const oci::ContentStore& content, const oci::Digest& manifest) {
+    const auto bytes = content.read(manifest, oci::kMaxManifestBytes);
+    const auto json =
+        bytes ? parse_json(*bytes, {.max_bytes = oci::kMaxManifestBytes}) : Result<Json>(Json());
+    const auto type = json ? json_field_or<std::string>(*json, "mediaType", "") : std::string();
+    return type && !type->empty() ? *type : std::string(oci::media_type::oci_manifest);
+}
+
 Result<Image> read_image(const Stores& stores, const oci::Digest& id) {
     HAKO_TRY(const auto record, stores.catalog.image(id));
     HAKO_TRY(const auto bytes, stores.content.read(id, oci::kMaxConfigBytes));
     HAKO_TRY(auto description, oci::parse_image_description(bytes));
     HAKO_TRY(const auto names, stores.catalog.names_of(id));
+    HAKO_TRY(const auto tagged, stores.catalog.last_tagged(id));
     Image image;
     image.id = id.text();
+    image.manifest = {.media_type = media_type_of(stores.content, record.manifest),
+                      .digest = record.manifest,
+                      .size = stores.content.size(record.manifest)};
+    for (const auto& blob : record.blobs) image.content_size += stores.content.size(blob);
     for (const auto& name : names)
         (name.digest ? image.repo_digests : image.repo_tags).push_back(name.familiar());
     image.config = std::move(description.config);
-    image.architecture = std::move(description.platform.architecture);
-    image.os = std::move(description.platform.os);
-    image.variant = std::move(description.platform.variant);
+    image.architecture = record.platform.architecture;
+    image.os = record.platform.os;
+    image.variant = description.platform.variant.empty() ? record.platform.variant
+                                                         : description.platform.variant;
+    image.tagged = tagged.value_or(WallTime{});
     image.created = std::move(description.created);
     image.author = std::move(description.author);
     image.size = record.size;
     image.diff_ids = texts(record.diff_ids);
+    for (const auto& diff_id : record.diff_ids)
+        image.layer_sizes.push_back(stores.layers.size(diff_id).value_or(0));
     image.history = std::move(description.history);
     return image;
 }
 
 Result<Rootfs> make_rootfs(Stores& stores, const oci::Digest& id) {
     const auto lease = stores.garbage.lease();
-    HAKO_TRY(const auto record, stores.catalog.image(id));
-    std::vector<fsimage::LayerFiles> layers;
-    for (const auto& diff_id : record.diff_ids) layers.push_back(stores.layers.files(diff_id));
-
+    HAKO_TRY(const auto layers, stores.layers_of(id));
     const auto view = stores.view_of(id);
     {
         const auto busy = stores.busy.lock(id.text());
@@ -85,9 +104,11 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(const Layout& layout,
     return std::unique_ptr<ImageStore>(new ImageStore(std::move(impl)));
 }
 
-Result<Image> ImageStore::find(std::string_view name_or_id_prefix) const {
-    HAKO_TRY(const auto match, find_image(impl_->catalog, name_or_id_prefix));
-    return read_image(*impl_, match.id);
+Result<Image> ImageStore::find(std::string_view name_or_id_prefix,
+                               const std::optional<oci::Platform>& platform) const {
+    HAKO_TRY(const auto match, find_images(impl_->catalog, name_or_id_prefix));
+    HAKO_TRY(const auto chosen, choose_image(match, name_or_id_prefix, platform));
+    return read_image(*impl_, chosen.image);
 }
 
 Result<std::vector<Image>> ImageStore::list() const {
@@ -95,10 +116,10 @@ Result<std::vector<Image>> ImageStore::list() const {
     std::vector<Image> images;
     for (const auto& id : ids) {
         auto image = read_image(*impl_, id);
-        // Removed since.
-        if (!image && image.error().kind() == ErrorKind::not_found) continue;
-        if (!image) return fail(std::move(image).error());
-        images.push_back(*std::move(image));
+        // Removed since, or damaged, which must not hide the others.
+        if (!image && image.error().kind() != ErrorKind::not_found)
+            log_warn("image {} is left out: {}", id.text(), image.error().message());
+        if (image) images.push_back(*std::move(image));
     }
     return images;
 }
@@ -106,35 +127,61 @@ Result<std::vector<Image>> ImageStore::list() const {
 Result<Image> ImageStore::pull(const oci::Reference& reference, const PullOptions& options,
                                const ProgressSink& progress, std::stop_token stop) {
     Reporter reporter(progress);
-    auto id = [&] {
+    auto pulled = [&] {
         const auto lease = impl_->garbage.lease();
         return pull_image(*impl_, reference, options, reporter, std::move(stop));
     }();
     // What a failed pull had already fetched.
-    if (!id) impl_->garbage.collect();
-    if (!id) return fail(std::move(id).error());
-    return read_image(*impl_, *id);
+    if (!pulled) impl_->garbage.collect();
+    if (!pulled) return fail(std::move(pulled).error());
+    return find(reference.text(), options.platform);
 }
 
-Result<std::vector<std::string>> ImageStore::load(Reader& archive, const ProgressSink& progress) {
+Result<std::vector<std::string>> ImageStore::load(Reader& archive,
+                                                  const std::optional<oci::Platform>& platform,
+                                                  const ProgressSink& progress) {
     Reporter reporter(progress);
     auto loaded = [&] {
         const auto lease = impl_->garbage.lease();
-        return load_archive(*impl_, archive, reporter);
+        return load_archive(*impl_, archive, platform, reporter);
     }();
     if (!loaded) impl_->garbage.collect();
     return loaded;
 }
 
+Result<void> ImageStore::save(const std::vector<std::string>& names, const SaveOptions& options,
+                              Writer& out) {
+    const auto lease = impl_->garbage.lease();
+    return save_images(*impl_, names, options, out);
+}
+
+Result<Image> ImageStore::import(Reader& tar, const ImportOptions& options) {
+    auto id = [&] {
+        const auto lease = impl_->garbage.lease();
+        return import_image(*impl_, tar, options);
+    }();
+    if (!id) impl_->garbage.collect();
+    if (!id) return fail(std::move(id).error());
+    return read_image(*impl_, *id);
+}
+
 Result<void> ImageStore::tag(std::string_view image, const oci::Reference& reference) {
     if (reference.digest)
         return fail(ErrorKind::invalid, "refusing to create a tag with a digest reference");
-    HAKO_TRY(const auto match, find_image(impl_->catalog, image));
-    return impl_->catalog.set_name(reference, match.id);
+    HAKO_TRY(auto match, find_images(impl_->catalog, image));
+    for (auto& named : match.images) named.tagged = now();
+    return impl_->catalog.replace_name(reference, match.images);
 }
 
-Result<Removed> ImageStore::remove(std::string_view name, bool force, const UsersOf& users_of) {
-    return remove_image(*impl_, name, force, users_of);
+Result<Removed> ImageStore::remove(std::string_view name, const RemoveOptions& options,
+                                   const UsersOf& users_of) {
+    return remove_image(*impl_, name, options, users_of);
+}
+
+Result<std::uint64_t> ImageStore::disk_usage() const { return impl_->disk_usage(); }
+
+Result<CheckReport> ImageStore::check(const CheckOptions& options) {
+    return check_stores(*impl_, options);
 }
 
 Result<Rootfs> ImageStore::rootfs(std::string_view id) {
@@ -148,7 +195,7 @@ Result<void> ensure_hello(ImageStore& images, const std::filesystem::path& archi
     if (found.error().kind() != ErrorKind::not_found) return fail(std::move(found).error());
     HAKO_TRY(const auto file, open_file(archive, O_RDONLY));
     FdReader reader(file.get());
-    HAKO_CHECK(with_context(images.load(reader, {}), archive.string()));
+    HAKO_CHECK(with_context(images.load(reader, {}, {}), archive.string()));
     return {};
 }
 

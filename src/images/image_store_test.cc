@@ -1,10 +1,7 @@
-#include "images/image_store.h"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/fd.h"
-#include "images/test_images.h"
+#include "images/store_fixture.h"
 
 namespace hako::images {
 namespace {
@@ -16,46 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-const std::vector<Entry> kBase{{"bin/"}, {"bin/tool", std::string(10'000, 'x')}};
-const std::vector<Entry> kTop{{"etc/"}, {"etc/name", "app\n"}};
-
-class ImageStoreTest : public ::testing::Test {
-protected:
-    void SetUp() override {
-        folder_.emplace(*TempDir::create());
-        layout_.emplace(folder_->path() / "root", folder_->path() / "run");
-        fs::create_directories(layout_->root());
-        database_ = *store::Database::open(layout_->database());
-        reopen();
-    }
-    void reopen() {
-        store_.reset();
-        auto opened = ImageStore::open(*layout_, *database_);
-        ASSERT_TRUE(opened) << opened.error().message();
-        store_ = *std::move(opened);
-    }
-    Result<std::vector<std::string>> load(const std::vector<Entry>& archive,
-                                          Packing packing = Packing::plain) {
-        return load(pack_tar(archive, packing));
-    }
-    Result<std::vector<std::string>> load(const std::string& bytes) {
-        TextReader reader(bytes);
-        return store_->load(reader, {});
-    }
-    // All files of the store but the database.
-    std::size_t count_files() const {
-        std::size_t count = 0;
-        for (const auto& part : {layout_->content(), layout_->layers(), layout_->views()})
-            for (const auto& entry : fs::recursive_directory_iterator(part))
-                if (entry.is_regular_file()) ++count;
-        return count;
-    }
-
-    std::optional<TempDir> folder_;
-    std::optional<Layout> layout_;
-    std::unique_ptr<store::Database> database_;
-    std::unique_ptr<ImageStore> store_;
-};
+using ImageStoreTest = StoreTest;
 
 TEST_F(ImageStoreTest, LoadsADockerArchive) {
     const auto image = make_image({kBase, kTop});
@@ -172,12 +130,12 @@ TEST_F(ImageStoreTest, TagsMoveAndImagesGoWithTheirLastName) {
     ASSERT_TRUE(store_->tag("app:1", *oci::Reference::parse("app:2")));
     EXPECT_FALSE(store_->tag("none", *oci::Reference::parse("app:3")));
 
-    const auto untagged = store_->remove("app:1", false, {});
+    const auto untagged = store_->remove("app:1", {}, {});
     EXPECT_THAT(untagged->untagged, ElementsAre("app:1"));
     EXPECT_THAT(untagged->deleted, IsEmpty());
     EXPECT_TRUE(store_->find("app:2"));
 
-    const auto deleted = store_->remove("app:2", false, {});
+    const auto deleted = store_->remove("app:2", {}, {});
     EXPECT_THAT(deleted->untagged, ElementsAre("app:2"));
     EXPECT_THAT(deleted->deleted,
                 ElementsAre(image.id(), digest_text(pack_tar(kTop)), digest_text(pack_tar(kBase))));
@@ -190,7 +148,7 @@ TEST_F(ImageStoreTest, SharedLayersStayWhileAnImageNeedsThem) {
     const auto two = make_image({kBase, kTop});
     ASSERT_TRUE(load(docker_archive(one, {"one:1"})));
     ASSERT_TRUE(load(docker_archive(two, {"two:1"})));
-    const auto removed = store_->remove("two:1", false, {});
+    const auto removed = store_->remove("two:1", {}, {});
     EXPECT_THAT(removed->deleted, ElementsAre(two.id(), digest_text(pack_tar(kTop))));
     EXPECT_TRUE(store_->rootfs(one.id()));
 }
@@ -198,12 +156,12 @@ TEST_F(ImageStoreTest, SharedLayersStayWhileAnImageNeedsThem) {
 TEST_F(ImageStoreTest, ByIdSeveralNamesNeedForce) {
     const auto image = make_image({kBase});
     ASSERT_TRUE(load(docker_archive(image, {"app:1", "app:2"})));
-    const auto refused = store_->remove(image.id(), false, {});
+    const auto refused = store_->remove(image.id(), {}, {});
     EXPECT_EQ(refused.error().kind(), ErrorKind::conflict);
     EXPECT_EQ(refused.error().message(),
               "conflict: unable to delete " + image.id().substr(7, 12) +
                   " (must be forced) - image is referenced in multiple repositories");
-    const auto removed = store_->remove(image.id(), true, {});
+    const auto removed = store_->remove(image.id(), {.force = true}, {});
     EXPECT_THAT(removed->untagged, UnorderedElementsAre("app:1", "app:2"));
     EXPECT_FALSE(store_->find(image.id()));
 }
@@ -219,18 +177,18 @@ TEST_F(ImageStoreTest, ImagesThatContainersUseStay) {
         return std::vector<ImageUser>{{container, true}};
     };
     const auto short_id = image.id().substr(7, 12);
-    EXPECT_EQ(store_->remove("app:1", false, stopped).error().message(),
+    EXPECT_EQ(store_->remove("app:1", {}, stopped).error().message(),
               "conflict: unable to remove repository reference \"app:1\" (must force) - container "
               "cccccccccccc is using its referenced image " +
                   short_id);
-    EXPECT_EQ(store_->remove(short_id, false, stopped).error().message(),
+    EXPECT_EQ(store_->remove(short_id, {}, stopped).error().message(),
               "conflict: unable to delete " + short_id +
                   " (must be forced) - image is being used by stopped container cccccccccccc");
-    EXPECT_EQ(store_->remove(short_id, true, running).error().message(),
+    EXPECT_EQ(store_->remove(short_id, {.force = true}, running).error().message(),
               "conflict: unable to delete " + short_id +
                   " (cannot be forced) - image is being used by running container cccccccccccc");
     // Forced, it loses its name only.
-    const auto removed = store_->remove("app:1", true, stopped);
+    const auto removed = store_->remove("app:1", {.force = true}, stopped);
     EXPECT_THAT(removed->untagged, ElementsAre("app:1"));
     EXPECT_THAT(removed->deleted, IsEmpty());
     EXPECT_TRUE(store_->rootfs(image.id()));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <optional>
 #include <set>
 #include <stop_token>
@@ -33,9 +34,12 @@ public:
         std::string key_;
     };
 
-    // Blocks until the key is free; nullopt when stopped before.
-    [[nodiscard]] std::optional<Held> lock(const std::string& key, std::stop_token stop = {}) {
+    // Blocks until the key is free; nullopt when stopped before. on_wait is called if it is not
+    // free at once.
+    [[nodiscard]] std::optional<Held> lock(const std::string& key, std::stop_token stop = {},
+                                           const std::function<void()>& on_wait = {}) {
         auto held = held_.lock();
+        if (on_wait && held->contains(key)) on_wait();
         if (!released_.wait(held.lock(), stop, [&] { return !held->contains(key); }))
             return std::nullopt;
         held->insert(key);

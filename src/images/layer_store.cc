@@ -8,6 +8,7 @@
 
 #include "base/paths.h"
 #include "base/units.h"
+#include "oci/digest_folder.h"
 #include "store/file.h"
 
 namespace hako::images {
@@ -16,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path ingest_of(const fs::path& folder) { return folder / "ingest"; }
+
+fsimage::LayerFiles files_in(const fs::path& folder) { return {folder / "data", folder / "index"}; }
 
 }  // namespace
 
@@ -35,8 +38,7 @@ bool LayerStore::has(const oci::Digest& diff_id) const {
 }
 
 fsimage::LayerFiles LayerStore::files(const oci::Digest& diff_id) const {
-    const auto folder = folder_of(diff_id);
-    return {folder / "data", folder / "index"};
+    return files_in(folder_of(diff_id));
 }
 
 Result<std::uint64_t> LayerStore::size(const oci::Digest& diff_id) const {
@@ -48,10 +50,12 @@ Result<std::uint64_t> LayerStore::size(const oci::Digest& diff_id) const {
 
 Result<LayerStore::Pending> LayerStore::unpack(Reader& tar) const {
     HAKO_TRY(auto folder, TempDir::create(ingest_of(folder_)));
-    HAKO_TRY(auto layer,
-             fsimage::unpack_layer(tar, folder.path() / "data", folder.path() / "index", limits_));
+    const auto files = files_in(folder.path());
+    HAKO_TRY(auto layer, fsimage::unpack_layer(tar, files.data, files.index, limits_));
     return Pending(std::move(folder), std::move(layer.diff_id), folder_);
 }
+
+fsimage::LayerFiles LayerStore::Pending::files() const { return files_in(folder_.path()); }
 
 Result<void> LayerStore::Pending::commit(const oci::Digest& expected) && {
     const auto folder = std::move(folder_);
@@ -81,14 +85,12 @@ Result<void> LayerStore::remove(const oci::Digest& diff_id) const {
 }
 
 Result<std::vector<oci::Digest>> LayerStore::list() const {
-    std::vector<oci::Digest> result;
-    std::error_code error;
-    fs::directory_iterator entries(folder_, error);
-    for (; !error && entries != fs::directory_iterator(); entries.increment(error))
-        if (auto digest = oci::Digest::parse("sha256:" + entries->path().filename().string()))
-            result.push_back(*std::move(digest));
-    if (error) return fail_errno(error.value(), "cannot list {}", folder_.string());
-    return result;
+    HAKO_TRY(auto content, oci::list_digests(folder_));
+    return std::move(content.digests);
+}
+
+Result<std::vector<fs::path>> LayerStore::strays() const {
+    return oci::list_strays(folder_, ingest_of(folder_));
 }
 
 }  // namespace hako::images

@@ -22,6 +22,7 @@ public:
     static Result<LayerStore> open(const std::filesystem::path& folder,
                                    const fsimage::LayerLimits& limits = {});
 
+    const std::filesystem::path& folder() const { return folder_; }
     bool has(const oci::Digest& diff_id) const;
     fsimage::LayerFiles files(const oci::Digest& diff_id) const;
     // Bytes that the layer's files take.
@@ -32,6 +33,8 @@ public:
     public:
         // ErrorKind::corrupt when the content is not what the image's configuration promised.
         Result<void> commit(const oci::Digest& expected) &&;
+        const std::string& diff_id() const { return diff_id_; }  // "sha256:<hex>"
+        fsimage::LayerFiles files() const;
 
     private:
         friend class LayerStore;
@@ -46,6 +49,8 @@ public:
 
     Result<void> remove(const oci::Digest& diff_id) const;
     Result<std::vector<oci::Digest>> list() const;
+    // What is neither a layer nor, while nothing is unpacked, of any use.
+    Result<std::vector<std::filesystem::path>> strays() const;
 
 private:
     LayerStore(std::filesystem::path folder, const fsimage::LayerLimits& limits)

@@ -52,52 +52,92 @@ public:
         caller_stop_.emplace(std::move(stop), [this] { stop_.request_stop(); });
     }
 
-    Result<oci::Digest> run() {
+    Result<void> run() {
         HAKO_TRY(const auto fetched,
                  client_.manifest(reference_.manifest_key(), stop_.get_token()));
         reporter_.report(reference_.manifest_key(), "Pulling from " + reference_.path);
-        HAKO_TRY(auto image, fetch_image(fetched));
-        HAKO_CHECK(fetch_layers(image));
+        HAKO_TRY(const auto images, fetch_images(fetched));
+        for (const auto& image : images) HAKO_CHECK(fetch_layers(image));
 
-        const auto& id = image.content.config.digest;
-        HAKO_TRY(const auto before, stores_.catalog.id_of(reference_));
+        HAKO_TRY(const auto before, stores_.catalog.images_of(reference_));
         auto digest_name = reference_;
         digest_name.tag.clear();
         digest_name.digest = fetched.digest;
-        HAKO_CHECK(register_image(stores_, image, {reference_, digest_name}));
+        bool up_to_date = true;
+        for (const auto& image : images) {
+            up_to_date = up_to_date && std::ranges::find(before, image.content.config.digest,
+                                                         &NamedImage::image) != before.end();
+            HAKO_CHECK(register_image(stores_, image, {reference_, digest_name}));
+        }
         reporter_.report({}, "Digest: " + fetched.digest.text());
-        reporter_.report(
-            {}, fmt::format("Status: {} for {}",
-                            before == id ? "Image is up to date" : "Downloaded newer image",
-                            reference_.familiar()));
-        return id;
+        reporter_.report({},
+                         fmt::format("Status: {} for {}",
+                                     up_to_date ? "Image is up to date" : "Downloaded newer image",
+                                     reference_.familiar()));
+        return {};
     }
 
 private:
-    // Follows an index to the manifest for the platform; both are kept as they came.
-    Result<StoredImage> fetch_image(const oci::FetchedManifest& first) {
-        std::set<oci::Digest> indexes;
-        auto fetched = first;
+    // Follows an index to the manifests for the platforms; all are kept as they came.
+    Result<std::vector<StoredImage>> fetch_images(const oci::FetchedManifest& fetched) {
         HAKO_TRY(auto document, oci::parse_manifest(fetched.bytes, fetched.media_type));
+        std::vector<StoredImage> images;
         if (const auto* index = std::get_if<oci::Index>(&document)) {
-            HAKO_TRY(const auto chosen, oci::choose(*index, options_.platform));
+            HAKO_TRY(const auto wanted, choose_platforms(*index));
             HAKO_TRY(const auto digest, stores_.content.put(fetched.bytes));
-            indexes.insert(digest);
-            HAKO_TRY(fetched, client_.manifest(chosen.digest.text(), stop_.get_token()));
-            HAKO_TRY(document, oci::parse_manifest(fetched.bytes, chosen.media_type));
-            if (!std::holds_alternative<oci::Manifest>(document))
-                return fail(ErrorKind::invalid, "an index of indexes is not supported");
+            for (const auto& descriptor : wanted) {
+                HAKO_TRY(auto image, fetch_indexed(descriptor));
+                image.index = digest;
+                images.push_back(std::move(image));
+            }
+        } else {
+            HAKO_TRY(auto image,
+                     fetch_image({.media_type = fetched.media_type,
+                                  .digest = fetched.digest,
+                                  .size = fetched.bytes.size()},
+                                 fetched.bytes, std::get<oci::Manifest>(std::move(document))));
+            HAKO_CHECK(check_platform(image.platform));
+            images.push_back(std::move(image));
         }
-        auto manifest = std::get<oci::Manifest>(std::move(document));
-        HAKO_TRY(auto digest, stores_.content.put(fetched.bytes));
+        return images;
+    }
+
+    Result<std::vector<oci::Descriptor>> choose_platforms(const oci::Index& index) {
+        std::vector<oci::Descriptor> wanted;
+        if (!options_.all_platforms) {
+            HAKO_TRY(auto chosen,
+                     oci::choose(index, options_.platform.value_or(oci::Platform::host())));
+            wanted.push_back(std::move(chosen));
+            return wanted;
+        }
+        std::ranges::copy_if(index.manifests, std::back_inserter(wanted), [](const auto& image) {
+            return !image.platform || image.platform->os == "linux";
+        });
+        if (wanted.empty())
+            return fail(ErrorKind::not_found, "{} has no image for Linux", reference_.familiar());
+        return wanted;
+    }
+
+    // A lone image is taken as it is, unless somebody asked for another platform.
+    Result<void> check_platform(const oci::Platform& offered) const {
+        if (!options_.platform || oci::platform_rank(*options_.platform, offered)) return {};
+        return fail(ErrorKind::not_found, "{} does not provide the platform {}, only {}",
+                    reference_.familiar(), options_.platform->text(), offered.text());
+    }
+
+    Result<StoredImage> fetch_indexed(const oci::Descriptor& descriptor) {
+        HAKO_TRY(const auto fetched, client_.manifest(descriptor.digest.text(), stop_.get_token()));
+        HAKO_TRY(auto document, oci::parse_manifest(fetched.bytes, descriptor.media_type));
+        if (!std::holds_alternative<oci::Manifest>(document))
+            return fail(ErrorKind::invalid, "an index of indexes is not supported");
+        return fetch_image(descriptor, fetched.bytes, std::get<oci::Manifest>(std::move(document)));
+    }
+
+    Result<StoredImage> fetch_image(const oci::Descriptor& descriptor, const std::string& bytes,
+                                    oci::Manifest manifest) {
+        HAKO_CHECK(stores_.content.put(bytes));
         HAKO_CHECK(fetch_config(manifest.config));
-        HAKO_TRY(auto image, read_stored_image(stores_,
-                                               {.media_type = fetched.media_type,
-                                                .digest = std::move(digest),
-                                                .size = fetched.bytes.size()},
-                                               std::move(manifest)));
-        image.more_blobs = std::move(indexes);
-        return image;
+        return read_stored_image(stores_, descriptor, std::move(manifest));
     }
 
     Result<void> fetch_config(const oci::Descriptor& config) {
@@ -115,7 +155,7 @@ private:
         const auto& layers = image.content.layers;
         for (std::size_t i = 0; i < layers.size(); ++i)
             reporter_.report(layers[i].digest.short_hex(),
-                             stores_.layers.has(image.description.diff_ids[i])
+                             is_here(layers[i], image.description.diff_ids[i])
                                  ? "Already exists"
                                  : "Pulling fs layer");
         std::atomic<std::size_t> next = 0;
@@ -143,23 +183,40 @@ private:
         stop_.request_stop();
     }
 
+    bool is_here(const oci::Descriptor& layer, const oci::Digest& diff_id) const {
+        return stores_.layers.has(diff_id) && stores_.content.has(layer.digest);
+    }
+
     Result<void> fetch_layer(const oci::Descriptor& layer, const oci::Digest& diff_id) {
-        if (stores_.layers.has(diff_id)) return {};
-        // Another pull, or the same layer twice in one image: who comes second finds it done.
-        const auto busy = stores_.busy.lock(diff_id.text(), stop_.get_token());
-        if (!busy) return fail(ErrorKind::cancelled, "pull was cancelled");
+        if (is_here(layer, diff_id)) return {};
         const auto id = layer.digest.short_hex();
-        if (stores_.layers.has(diff_id)) {
+        // Another pull, or the same layer twice in one image: who comes second finds it done.
+        const auto busy = stores_.busy.lock(diff_id.text(), stop_.get_token(),
+                                            [&] { reporter_.report(id, "Waiting"); });
+        if (!busy) return fail(ErrorKind::cancelled, "pull was cancelled");
+        if (is_here(layer, diff_id)) {
             reporter_.report(id, "Already exists");
             return {};
         }
         HAKO_TRY(auto blob, stores_.content.ingest());
+        if (stores_.layers.has(diff_id)) return fetch_blob(layer, *blob);
         HAKO_TRY(auto pending, download(layer, *blob));
         reporter_.report(id, "Verifying Checksum");
         HAKO_CHECK(blob->commit(layer.digest));
         reporter_.report(id, "Download complete");
         HAKO_CHECK(std::move(pending).commit(diff_id));
         reporter_.report(id, "Pull complete");
+        return {};
+    }
+
+    // The same layer came before, compressed in another way: to push or save this image takes the
+    // bytes that its manifest names.
+    Result<void> fetch_blob(const oci::Descriptor& layer, oci::BlobWriter& blob) {
+        Meter meter(reporter_, layer.digest.short_hex(), "Downloading", layer.size);
+        HAKO_CHECK(client_.blob(layer, blob, stop_.get_token(),
+                                [&](std::uint64_t bytes) { meter.at(bytes); }));
+        HAKO_CHECK(blob.commit(layer.digest));
+        reporter_.report(layer.digest.short_hex(), "Pull complete");
         return {};
     }
 
@@ -202,9 +259,8 @@ private:
 
 }  // namespace
 
-Result<oci::Digest> pull_image(Stores& stores, const oci::Reference& reference,
-                               const PullOptions& options, Reporter& reporter,
-                               std::stop_token stop) {
+Result<void> pull_image(Stores& stores, const oci::Reference& reference, const PullOptions& options,
+                        Reporter& reporter, std::stop_token stop) {
     return Pull(stores, reference, options, reporter, std::move(stop)).run();
 }
 

@@ -9,9 +9,8 @@
 
 namespace hako::images {
 
-// See ImageStore::pull. Returns the image's id.
-Result<oci::Digest> pull_image(Stores& stores, const oci::Reference& reference,
-                               const PullOptions& options, Reporter& reporter,
-                               std::stop_token stop);
+// See ImageStore::pull.
+Result<void> pull_image(Stores& stores, const oci::Reference& reference, const PullOptions& options,
+                        Reporter& reporter, std::stop_token stop);
 
 }  // namespace hako::images

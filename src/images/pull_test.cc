@@ -1,78 +1,22 @@
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <atomic>
-#include <map>
 #include <thread>
 
-#include "images/image_store.h"
-#include "images/test_images.h"
-#include "oci/fake_server.h"
+#include "images/fake_registry.h"
+#include "images/store_fixture.h"
 
 namespace hako::images {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace testing;  // NOLINT: ours, below images
 using oci::testing::FakeRequest;
 using oci::testing::FakeResponse;
-using oci::testing::FakeServer;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const std::vector<Entry> kBase{{"bin/"}, {"bin/tool", std::string(200'000, 'x')}};
-const std::vector<Entry> kTop{{"etc/"}, {"etc/name", "app\n"}};
-
-// Serves what it is given, and counts.
-class FakeRegistry {
-public:
-    FakeRegistry() : server_([this](const FakeRequest& request) { return answer(request); }) {}
-
-    void add(const TestImage& image, const std::string& tag) {
-        for (const auto& layer : image.layers)
-            blobs_["/v2/app/blobs/" + digest_text(layer)] = layer;
-        blobs_["/v2/app/blobs/" + image.id()] = image.config;
-        add_manifest(image.manifest(), tag);
-    }
-    void add_manifest(const std::string& manifest, const std::string& tag) {
-        blobs_["/v2/app/manifests/" + tag] = manifest;
-        blobs_["/v2/app/manifests/" + digest_text(manifest)] = manifest;
-    }
-    std::map<std::string, std::string>& blobs() { return blobs_; }
-    oci::Reference reference(const std::string& tag) const {
-        return *oci::Reference::parse(server_.address() + "/app:" + tag);
-    }
-    std::size_t downloads_of(const std::string& blob) const {
-        const auto requests = server_.requests();
-        return static_cast<std::size_t>(std::ranges::count(
-            requests, "/v2/app/blobs/" + digest_text(blob), &FakeRequest::target));
-    }
-    std::function<void(const FakeRequest&, FakeResponse&)> spoil = nullptr;
-
-private:
-    FakeResponse answer(const FakeRequest& request) {
-        const auto found = blobs_.find(request.target);
-        if (found == blobs_.end()) return {404};
-        FakeResponse response{200, found->second};
-        if (spoil) spoil(request, response);
-        return response;
-    }
-
-    std::map<std::string, std::string> blobs_;
-    FakeServer server_;
-};
-
-class PullTest : public ::testing::Test {
+class PullTest : public StoreTest {
 protected:
-    void SetUp() override {
-        folder_.emplace(*TempDir::create());
-        layout_.emplace(folder_->path() / "root", folder_->path() / "run");
-        fs::create_directories(layout_->root());
-        database_ = *store::Database::open(layout_->database());
-        store_ = *ImageStore::open(*layout_, *database_);
-    }
     Result<Image> pull(const std::string& tag, std::stop_token stop = {},
                        std::vector<Progress>* progress = nullptr) {
         PullOptions options;
@@ -82,19 +26,8 @@ protected:
         };
         return store_->pull(registry_.reference(tag), options, sink, std::move(stop));
     }
-    std::size_t count_files() const {
-        std::size_t count = 0;
-        for (const auto& part : {layout_->content(), layout_->layers()})
-            for (const auto& entry : fs::recursive_directory_iterator(part))
-                if (entry.is_regular_file()) ++count;
-        return count;
-    }
 
     FakeRegistry registry_;
-    std::optional<TempDir> folder_;
-    std::optional<Layout> layout_;
-    std::unique_ptr<store::Database> database_;
-    std::unique_ptr<ImageStore> store_;
 };
 
 std::vector<std::string> statuses(const std::vector<Progress>& lines, const std::string& id) {
@@ -192,17 +125,7 @@ TEST_F(PullTest, WhenOnePullIsStoppedTheOtherGoesOn) {
 TEST_F(PullTest, AnIndexLeadsToTheImageOfThePlatform) {
     const auto image = make_image({kBase}, Packing::gzip);
     registry_.add(image, "unused");
-    const auto entry = [](const std::string& manifest, const std::string& architecture) {
-        return Json{{"mediaType", oci::media_type::oci_manifest},
-                    {"digest", digest_text(manifest)},
-                    {"size", manifest.size()},
-                    {"platform", {{"os", "linux"}, {"architecture", architecture}}}};
-    };
-    const auto host = oci::Platform::host().architecture;
-    const auto index = dump_json(
-        Json{{"schemaVersion", 2},
-             {"mediaType", oci::media_type::oci_index},
-             {"manifests", Json::array({entry("{}", "s390x"), entry(image.manifest(), host)})}});
+    const auto index = index_of({{"s390x", "{}"}, {kHost, image.manifest()}});
     registry_.add_manifest(index, "1");
     const auto pulled = pull("1");
     ASSERT_TRUE(pulled) << pulled.error().message();
@@ -210,9 +133,69 @@ TEST_F(PullTest, AnIndexLeadsToTheImageOfThePlatform) {
     EXPECT_THAT(pulled->repo_digests[0], HasSubstr(digest_text(index)));
 
     PullOptions options;
-    options.platform = {"linux", "riscv64", ""};
+    options.platform = oci::Platform{"linux", "riscv64", ""};
     const auto other = store_->pull(registry_.reference("1"), options, {}, {});
     EXPECT_THAT(other.error().message(), HasSubstr("there are: linux/s390x"));
+}
+
+TEST_F(PullTest, ANameKeepsAnImageForEachPlatform) {
+    const auto here = make_image({kBase}, Packing::gzip);
+    const auto foreign = make_image({kBase, kTop}, Packing::gzip, "", "s390x");
+    registry_.add(here, "unused");
+    registry_.add(foreign, "unused");
+    registry_.add_manifest(index_of({{kHost, here.manifest()}, {"s390x", foreign.manifest()}}),
+                           "1");
+    const auto name = registry_.reference("1");
+    const oci::Platform s390x{"linux", "s390x", ""};
+
+    ASSERT_TRUE(pull("1"));
+    EXPECT_EQ(store_->find(name.familiar(), s390x).error().kind(), ErrorKind::not_found);
+    PullOptions options;
+    options.platform = s390x;
+    const auto pulled = store_->pull(name, options, {}, {});
+    ASSERT_TRUE(pulled) << pulled.error().message();
+    EXPECT_EQ(pulled->id, foreign.id());
+    EXPECT_EQ(pulled->architecture, "s390x");
+    EXPECT_EQ(store_->find(name.familiar())->id, here.id());
+    EXPECT_EQ(store_->find(name.familiar(), s390x)->id, foreign.id());
+
+    // A new tag is a name for both, and one of them can go alone.
+    ASSERT_TRUE(store_->tag(name.familiar(), *oci::Reference::parse("app:2")));
+    EXPECT_EQ(store_->find("app:2", s390x)->id, foreign.id());
+    ASSERT_TRUE(store_->remove("app:2", {.platform = s390x}, {}));
+    EXPECT_EQ(store_->find("app:2", s390x).error().kind(), ErrorKind::not_found);
+    const auto removed = store_->remove(name.familiar(), {}, {});
+    EXPECT_THAT(removed->deleted, Contains(foreign.id()));
+    EXPECT_EQ(store_->list()->size(), 1U);
+}
+
+TEST_F(PullTest, AllPlatformsCanBePulledAtOnce) {
+    const auto here = make_image({kBase}, Packing::gzip);
+    const auto foreign = make_image({kBase, kTop}, Packing::gzip, "", "s390x");
+    registry_.add(here, "unused");
+    registry_.add(foreign, "unused");
+    registry_.add_manifest(index_of({{"s390x", foreign.manifest()}, {kHost, here.manifest()}}),
+                           "1");
+    PullOptions options;
+    options.all_platforms = true;
+    const auto pulled = store_->pull(registry_.reference("1"), options, {}, {});
+    ASSERT_TRUE(pulled) << pulled.error().message();
+    EXPECT_EQ(pulled->id, here.id());
+    EXPECT_EQ(store_->list()->size(), 2U);
+    EXPECT_EQ(registry_.downloads_of(here.layers[0]), 1U);
+}
+
+// Else it could not be pushed or saved with the digest that it came with.
+TEST_F(PullTest, ALayerInAnotherCompressionIsDownloadedToo) {
+    const auto gzip = make_image({kBase}, Packing::gzip);
+    const auto zstd = make_image({kBase}, Packing::zstd);
+    registry_.add(gzip, "1");
+    registry_.add(zstd, "2");
+    ASSERT_TRUE(pull("1"));
+    const auto files = count_files();
+    ASSERT_TRUE(pull("2"));
+    EXPECT_EQ(registry_.downloads_of(zstd.layers[0]), 1U);
+    EXPECT_EQ(count_files(), files + 2);  // the manifest and the blob
 }
 
 TEST_F(PullTest, AWrongBlobIsRefusedAndNothingIsLeft) {

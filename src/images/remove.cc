@@ -81,7 +81,7 @@ private:
     }
 
     Result<void> untag(const oci::Reference& name) {
-        HAKO_CHECK(stores_.catalog.remove_name(name));
+        HAKO_CHECK(stores_.catalog.remove_name(name, id_));
         removed_.untagged.push_back(name.familiar());
         return {};
     }
@@ -105,13 +105,26 @@ private:
 
 }  // namespace
 
-Result<Removed> remove_image(Stores& stores, std::string_view text, bool force,
+Result<Removed> remove_image(Stores& stores, std::string_view text, const RemoveOptions& options,
                              const ImageStore::UsersOf& users_of) {
-    HAKO_TRY(const auto match, find_image(stores.catalog, text));
-    Removal removal(stores, match.id, force,
-                    users_of ? users_of(match.id.text()) : std::vector<ImageUser>());
-    auto removed = match.name ? removal.by_name(*match.name) : removal.by_id();
-    if (removed) stores.garbage.collect();
+    HAKO_TRY(auto match, find_images(stores.catalog, text));
+    if (options.platform) {
+        HAKO_TRY(auto chosen, choose_image(match, text, options.platform));
+        match.images = {std::move(chosen)};
+    }
+    Removed removed;
+    for (const auto& image : match.images) {
+        Removal removal(stores, image.image, options.force,
+                        users_of ? users_of(image.image.text()) : std::vector<ImageUser>());
+        auto one = match.name ? removal.by_name(*match.name) : removal.by_id();
+        stores.garbage.collect();
+        if (!one) return fail(std::move(one).error());
+        // The platforms of an image share their names.
+        for (auto& name : one->untagged)
+            if (std::ranges::find(removed.untagged, name) == removed.untagged.end())
+                removed.untagged.push_back(std::move(name));
+        std::ranges::move(one->deleted, std::back_inserter(removed.deleted));
+    }
     return removed;
 }
 

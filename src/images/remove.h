@@ -9,7 +9,7 @@
 namespace hako::images {
 
 // See ImageStore::remove.
-Result<Removed> remove_image(Stores& stores, std::string_view text, bool force,
+Result<Removed> remove_image(Stores& stores, std::string_view text, const RemoveOptions& options,
                              const ImageStore::UsersOf& users_of);
 
 }  // namespace hako::images

@@ -1,59 +1,100 @@
 #include "images/stores.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
 #include <system_error>
 
 #include "base/log.h"
 
 namespace hako::images {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kStatBlock = 512;  // bytes in a unit of st_blocks
+
+}  // namespace
 
 void Stores::sweep() {
-    for (const auto& swept : {sweep_blobs(), sweep_layers(), sweep_views()})
-        if (!swept) log_warn("cannot remove unused image data: {}", swept.error().message());
+    if (const auto swept = remove_leftovers(); !swept)
+        log_warn("cannot remove unused image data: {}", swept.error().message());
 }
 
-Result<void> Stores::sweep_blobs() {
-    HAKO_TRY(const auto wanted, catalog.all_blobs());
-    HAKO_TRY(const auto present, content.list());
-    for (const auto& digest : present)
-        if (!wanted.contains(digest)) HAKO_CHECK(content.remove(digest));
-    return {};
-}
-
-Result<void> Stores::sweep_layers() {
-    HAKO_TRY(const auto wanted, catalog.all_diff_ids());
-    HAKO_TRY(const auto present, layers.list());
-    for (const auto& diff_id : present)
-        if (!wanted.contains(diff_id)) HAKO_CHECK(layers.remove(diff_id));
-    return {};
-}
-
-Result<void> Stores::sweep_views() {
-    HAKO_TRY(const auto ids, catalog.ids());
-    std::set<std::filesystem::path> wanted;
-    for (const auto& id : ids) wanted.insert(view_of(id).filename());
-    std::error_code error;
-    std::filesystem::directory_iterator entries(views, error);
-    for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
-        if (wanted.contains(entries->path().filename())) continue;
-        std::error_code ignored;
-        std::filesystem::remove(entries->path(), ignored);
+Result<void> Stores::remove_leftovers() {
+    HAKO_TRY(const auto unwanted, leftovers());
+    for (const auto& digest : unwanted.blobs) HAKO_CHECK(content.remove(digest));
+    for (const auto& diff_id : unwanted.layers) HAKO_CHECK(layers.remove(diff_id));
+    for (const auto& path : unwanted.files) {
+        std::error_code error;
+        fs::remove_all(path, error);
+        if (error) return fail_errno(error.value(), "cannot remove {}", path.string());
     }
-    if (error) return fail_errno(error.value(), "cannot list {}", views.string());
     return {};
+}
+
+Result<Stores::Leftovers> Stores::leftovers() const {
+    Leftovers result;
+    HAKO_TRY(const auto wanted_blobs, catalog.all_blobs());
+    HAKO_TRY(result.blobs, content.list());
+    std::erase_if(result.blobs, [&](const auto& blob) { return wanted_blobs.contains(blob); });
+    HAKO_TRY(const auto wanted_layers, catalog.all_diff_ids());
+    HAKO_TRY(result.layers, layers.list());
+    std::erase_if(result.layers, [&](const auto& layer) { return wanted_layers.contains(layer); });
+
+    HAKO_TRY(result.files, content.strays());
+    HAKO_TRY(auto strays, layers.strays());
+    std::ranges::move(strays, std::back_inserter(result.files));
+    HAKO_TRY(const auto ids, catalog.ids());
+    std::set<fs::path> wanted_views;
+    for (const auto& id : ids) wanted_views.insert(view_of(id));
+    std::error_code error;
+    fs::directory_iterator entries(views, error);
+    for (; !error && entries != fs::directory_iterator(); entries.increment(error))
+        if (!wanted_views.contains(entries->path())) result.files.push_back(entries->path());
+    if (error) return fail_errno(error.value(), "cannot list {}", views.string());
+    return result;
+}
+
+Result<std::vector<fsimage::LayerFiles>> Stores::layers_of(const oci::Digest& id) const {
+    HAKO_TRY(const auto record, catalog.image(id));
+    std::vector<fsimage::LayerFiles> result;
+    for (const auto& diff_id : record.diff_ids) result.push_back(layers.files(diff_id));
+    return result;
+}
+
+Result<std::uint64_t> Stores::disk_usage() const {
+    std::uint64_t bytes = 0;
+    for (const auto& folder : {content.folder(), layers.folder(), views}) {
+        std::error_code error;
+        fs::recursive_directory_iterator entries(folder, error);
+        for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
+            struct stat status {};
+            // What vanishes meanwhile takes no room.
+            if (::lstat(entries->path().c_str(), &status) == 0)
+                bytes += static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
+        }
+        if (error) return fail_errno(error.value(), "cannot list {}", folder.string());
+    }
+    return bytes;
 }
 
 Result<StoredImage> read_stored_image(const Stores& stores, oci::Descriptor manifest,
                                       oci::Manifest content) {
     HAKO_TRY(const auto config, stores.content.read(content.config.digest, oci::kMaxConfigBytes));
     HAKO_TRY(auto description, oci::parse_image_description(config));
-    if (description.platform.os != "linux")
+    auto platform = oci::normalize(manifest.platform.value_or(description.platform));
+    if (platform.architecture.empty()) platform.architecture = oci::Platform::host().architecture;
+    if (platform.os != "linux")
         return fail(ErrorKind::invalid, "image is for {}; only linux images can be run",
-                    description.platform.text());
+                    platform.text());
     if (description.diff_ids.size() != content.layers.size())
         return fail(ErrorKind::invalid,
                     "image configuration names {} layers, but its manifest {}; the image is broken",
                     description.diff_ids.size(), content.layers.size());
-    return StoredImage{std::move(manifest), std::move(content), std::move(description)};
+    return StoredImage{std::move(manifest), std::move(content), std::move(description),
+                       std::move(platform)};
 }
 
 Result<void> register_image(Stores& stores, const StoredImage& image,
@@ -61,15 +102,15 @@ Result<void> register_image(Stores& stores, const StoredImage& image,
     ImageRecord record;
     record.id = image.content.config.digest;
     record.manifest = image.manifest.digest;
+    record.platform = image.platform;
     record.diff_ids = image.description.diff_ids;
-    record.blobs = image.more_blobs;
-    record.blobs.insert({image.manifest.digest, image.content.config.digest});
+    record.blobs = {image.manifest.digest, image.content.config.digest};
     for (const auto& layer : image.content.layers) record.blobs.insert(layer.digest);
     for (const auto& diff_id : record.diff_ids) {
         HAKO_TRY(const auto size, stores.layers.size(diff_id));
         record.size += size;
     }
-    return stores.catalog.add(record, names);
+    return stores.catalog.add(record, names, image.index.value_or(image.manifest.digest));
 }
 
 }  // namespace hako::images

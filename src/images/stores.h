@@ -3,7 +3,7 @@
 
 #include <filesystem>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,13 +29,23 @@ struct Stores {
     std::filesystem::path view_of(const oci::Digest& id) const {
         return views / (id.hex + ".erofs");
     }
+    // The files of an image's layers, the lowest first.
+    Result<std::vector<fsimage::LayerFiles>> layers_of(const oci::Digest& id) const;
+
+    // What the catalog does not name and no crash should have left. Of use while nothing comes in.
+    struct Leftovers {
+        std::vector<oci::Digest> blobs;
+        std::vector<oci::Digest> layers;
+        std::vector<std::filesystem::path> files;  // and folders
+    };
+    Result<Leftovers> leftovers() const;
+    // Bytes that all of it takes on the disk.
+    Result<std::uint64_t> disk_usage() const;
 
 private:
-    // Removes blobs, layers and views that the catalog does not name. Failures are logged only.
+    // Removes the leftovers. Failures are logged only.
     void sweep();
-    Result<void> sweep_blobs();
-    Result<void> sweep_layers();
-    Result<void> sweep_views();
+    Result<void> remove_leftovers();
 };
 
 // An image whose manifest and configuration are in the content store.
@@ -43,10 +53,12 @@ struct StoredImage {
     oci::Descriptor manifest;
     oci::Manifest content;
     oci::ImageDescription description;
-    std::set<oci::Digest> more_blobs = {};  // such as the index that led to the manifest
+    oci::Platform platform;                 // as its index says, else as the configuration does
+    std::optional<oci::Digest> index = {};  // that led to the manifest
 };
 
-// Reads the configuration that the manifest names, and checks that both fit together.
+// Reads the configuration that the manifest names, and checks that both fit together. The platform
+// is the one of the manifest's descriptor, where that has one.
 Result<StoredImage> read_stored_image(const Stores& stores, oci::Descriptor manifest,
                                       oci::Manifest content);
 // Records the image once all its layers are there, and gives it the names.

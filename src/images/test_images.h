@@ -82,9 +82,12 @@ struct TestImage {
     }
 };
 
+inline const std::string kHost = oci::Platform::host().architecture;
+
 // note makes images with the same layers differ.
 inline TestImage make_image(const std::vector<std::vector<Entry>>& layers,
-                            Packing packing = Packing::plain, std::string_view note = "") {
+                            Packing packing = Packing::plain, std::string_view note = "",
+                            const std::string& architecture = kHost) {
     TestImage image;
     Json diff_ids = Json::array();
     for (const auto& entries : layers) {
@@ -92,12 +95,25 @@ inline TestImage make_image(const std::vector<std::vector<Entry>>& layers,
         image.layers.push_back(pack_tar(entries, packing));
     }
     image.config =
-        dump_json(Json{{"architecture", "amd64"},
+        dump_json(Json{{"architecture", architecture},
                        {"os", "linux"},
                        {"author", note},
                        {"config", {{"Env", {"PATH=/bin"}}, {"Cmd", {"sh"}}}},
                        {"rootfs", {{"type", "layers"}, {"diff_ids", std::move(diff_ids)}}}});
     return image;
+}
+
+// Manifests by the architecture they are for.
+inline std::string index_of(const std::vector<std::pair<std::string, std::string>>& images) {
+    Json manifests = Json::array();
+    for (const auto& [architecture, manifest] : images)
+        manifests.push_back({{"mediaType", oci::media_type::oci_manifest},
+                             {"digest", digest_text(manifest)},
+                             {"size", manifest.size()},
+                             {"platform", {{"os", "linux"}, {"architecture", architecture}}}});
+    return dump_json(Json{{"schemaVersion", 2},
+                          {"mediaType", oci::media_type::oci_index},
+                          {"manifests", std::move(manifests)}});
 }
 
 // As `docker save` up to version 24 writes it.

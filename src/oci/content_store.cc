@@ -1,6 +1,7 @@
 #include "oci/content_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -8,6 +9,7 @@
 
 #include "base/paths.h"
 #include "base/units.h"
+#include "oci/digest_folder.h"
 #include "store/file.h"
 
 namespace hako::oci {
@@ -17,6 +19,13 @@ std::filesystem::path blobs_of(const std::filesystem::path& folder) {
     return folder / "blobs" / "sha256";
 }
 std::filesystem::path ingest_of(const std::filesystem::path& folder) { return folder / "ingest"; }
+
+tl::unexpected<Error> damaged(const Digest& digest) {
+    return fail(ErrorKind::corrupt,
+                "blob {} is damaged on disk: hako system check --repair removes it, then pull the "
+                "image again",
+                digest.text());
+}
 
 }  // namespace
 
@@ -66,6 +75,12 @@ std::filesystem::path ContentStore::path_of(const Digest& digest) const {
     return blobs_of(folder_) / digest.hex;
 }
 
+std::uint64_t ContentStore::size(const Digest& digest) const {
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(path_of(digest), error);
+    return error ? 0 : bytes;
+}
+
 bool ContentStore::has(const Digest& digest) const {
     return ::access(path_of(digest).c_str(), F_OK) == 0;
 }
@@ -87,15 +102,33 @@ Result<Digest> ContentStore::put(std::string_view bytes) const {
 
 Result<std::string> ContentStore::read(const Digest& digest, std::size_t limit) const {
     HAKO_TRY(auto bytes, read_file(path_of(digest), limit));
-    if (Digest::of(as_bytes(bytes)) != digest)
-        return fail(ErrorKind::corrupt,
-                    "blob {} is damaged on disk ({}); remove the image and pull it again",
-                    digest.text(), path_of(digest).string());
+    if (Digest::of(as_bytes(bytes)) != digest) return damaged(digest);
     return bytes;
 }
 
 Result<Fd> ContentStore::open_blob(const Digest& digest) const {
     return open_file(path_of(digest), O_RDONLY);
+}
+
+Result<std::unique_ptr<BlobReader>> ContentStore::reader(const Digest& digest) const {
+    auto file = open_blob(digest);
+    if (!file && file.error().kind() == ErrorKind::not_found)
+        return fail(ErrorKind::not_found, "blob {} is missing; pull the image again",
+                    digest.text());
+    if (!file) return fail(std::move(file).error());
+    struct stat status {};
+    if (::fstat(file->get(), &status) != 0)
+        return fail_errno(errno, "cannot read blob {}", digest.text());
+    return std::make_unique<BlobReader>(*std::move(file),
+                                        static_cast<std::uint64_t>(status.st_size), digest);
+}
+
+Result<std::size_t> BlobReader::read(std::span<std::byte> buffer) {
+    HAKO_TRY(const auto count, read_some(file_.get(), buffer));
+    hash_.update(buffer.first(count));
+    if (count == 0 && !verified_ && hash_.hex_digest() != digest_.hex) return damaged(digest_);
+    verified_ = count == 0;
+    return count;
 }
 
 Result<void> ContentStore::remove(const Digest& digest) const {
@@ -105,14 +138,12 @@ Result<void> ContentStore::remove(const Digest& digest) const {
 }
 
 Result<std::vector<Digest>> ContentStore::list() const {
-    std::vector<Digest> result;
-    std::error_code error;
-    std::filesystem::directory_iterator entries(blobs_of(folder_), error);
-    for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error))
-        if (auto digest = Digest::parse("sha256:" + entries->path().filename().string()))
-            result.push_back(*std::move(digest));
-    if (error) return fail_errno(error.value(), "cannot list {}", blobs_of(folder_).string());
-    return result;
+    HAKO_TRY(auto content, list_digests(blobs_of(folder_)));
+    return std::move(content.digests);
+}
+
+Result<std::vector<std::filesystem::path>> ContentStore::strays() const {
+    return list_strays(blobs_of(folder_), ingest_of(folder_));
 }
 
 }  // namespace hako::oci

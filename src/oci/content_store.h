@@ -49,14 +49,33 @@ private:
     std::optional<Digest> digest_;
 };
 
+// A blob read front to back, and checked against its digest at its end: ErrorKind::corrupt.
+class BlobReader : public Reader {
+public:
+    BlobReader(Fd file, std::uint64_t size, Digest digest)
+        : file_(std::move(file)), size_(size), digest_(std::move(digest)) {}
+    Result<std::size_t> read(std::span<std::byte> buffer) override;
+    std::uint64_t size() const { return size_; }
+
+private:
+    Fd file_;
+    std::uint64_t size_;
+    Digest digest_;
+    Sha256 hash_;
+    bool verified_ = false;
+};
+
 // Thread-safe: its state is the file system.
 class ContentStore {
 public:
     // Makes the folders, and removes what a crash left half-written.
     static Result<ContentStore> open(const std::filesystem::path& folder);
 
+    const std::filesystem::path& folder() const { return folder_; }
     bool has(const Digest& digest) const;
     std::filesystem::path path_of(const Digest& digest) const;
+    // Bytes; 0 for what is not there.
+    std::uint64_t size(const Digest& digest) const;
 
     Result<std::unique_ptr<BlobWriter>> ingest() const;
     // The two steps in one, for small blobs.
@@ -65,9 +84,13 @@ public:
     // A small blob, checked against its digest once more: ErrorKind::corrupt names it.
     Result<std::string> read(const Digest& digest, std::size_t limit) const;
     Result<Fd> open_blob(const Digest& digest) const;
+    // ErrorKind::not_found says what to do.
+    Result<std::unique_ptr<BlobReader>> reader(const Digest& digest) const;
     // No error when it is not there.
     Result<void> remove(const Digest& digest) const;
     Result<std::vector<Digest>> list() const;
+    // What is neither a blob nor, while nothing comes in, of any use.
+    Result<std::vector<std::filesystem::path>> strays() const;
 
 private:
     explicit ContentStore(std::filesystem::path folder) : folder_(std::move(folder)) {}

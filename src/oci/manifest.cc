@@ -132,17 +132,21 @@ std::string write_manifest(const Manifest& manifest) {
                           {"layers", std::move(layers)}});
 }
 
+bool is_attestation(const Descriptor& descriptor) {
+    return descriptor.platform && descriptor.platform->os == "unknown";
+}
+
 Result<Descriptor> choose(const Index& index, const Platform& wanted) {
     const Descriptor* best = nullptr;
     int best_rank = std::numeric_limits<int>::max();
     std::string offered;
     for (const auto& descriptor : index.manifests) {
-        // Without a platform only an index of one image is unambiguous. Attestations say "unknown".
-        if (descriptor.platform && descriptor.platform->os == "unknown") continue;
+        if (is_attestation(descriptor)) continue;
         if (descriptor.platform) {
             if (!offered.empty()) offered += ", ";
             offered += descriptor.platform->text();
         }
+        // Without a platform only an index of one image is unambiguous.
         const auto rank = descriptor.platform ? platform_rank(wanted, *descriptor.platform)
                           : index.manifests.size() == 1 ? std::optional(0)
                                                         : std::nullopt;

@@ -60,6 +60,9 @@ Result<ManifestDocument> parse_manifest(std::string_view bytes, std::string_view
 // A manifest as it is written into a layout or sent to a registry (OCI media types).
 std::string write_manifest(const Manifest& manifest);
 
+// What builders attach to an index about its images; it is no image.
+bool is_attestation(const Descriptor& descriptor);
+
 // The best match for a platform. ErrorKind::not_found names the platforms that there are.
 Result<Descriptor> choose(const Index& index, const Platform& wanted);
 

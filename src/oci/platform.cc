@@ -17,6 +17,8 @@ std::vector<std::string> split(std::string_view text, char separator) {
     }
 }
 
+constexpr int kForeignWidth = 100;  // ranks behind all variants of one architecture
+
 bool is_word(std::string_view text) {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
@@ -101,12 +103,20 @@ std::string Platform::text() const {
 std::optional<int> platform_rank(const Platform& wanted, const Platform& offered) {
     const auto want = normalize(wanted);
     const auto offer = normalize(offered);
-    if (want.os != offer.os || want.architecture != offer.architecture) return std::nullopt;
-    if (want.variant == offer.variant) return 0;
+    if (want == offer) return 0;
+    if (want.os != offer.os) return std::nullopt;
     const auto want_version = version_of(want);
     const auto offer_version = version_of(offer);
-    if (!want_version || !offer_version || *offer_version > *want_version) return std::nullopt;
-    return *want_version - *offer_version;
+    if (!want_version || !offer_version) return std::nullopt;
+    if (want.architecture == offer.architecture) {
+        if (*offer_version > *want_version) return std::nullopt;
+        return *want_version - *offer_version;
+    }
+    // Processors of 64 bits run the code of their 32-bit kin, newest first, after all of their own.
+    if (want.architecture == "amd64" && offer.architecture == "386") return kForeignWidth;
+    if (want.architecture == "arm64" && offer.architecture == "arm" && *offer_version <= 8)
+        return kForeignWidth + 8 - *offer_version;
+    return std::nullopt;
 }
 
 }  // namespace hako::oci

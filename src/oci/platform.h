@@ -26,7 +26,8 @@ struct Platform {
 Platform normalize(Platform platform);
 
 // How well what an image offers runs where `wanted` is asked for: 0 is exact, higher is worse,
-// nullopt is not at all. A newer ARM runs code of older ones.
+// nullopt is not at all. The order is containerd's: the variant, older variants, then the 32-bit
+// architecture that the processor also runs.
 std::optional<int> platform_rank(const Platform& wanted, const Platform& offered);
 
 }  // namespace hako::oci

@@ -32,5 +32,14 @@ TEST(Platform, OlderVariantsRunOnNewerOnes) {
     EXPECT_EQ(rank("linux/amd64", "windows/amd64"), -1);
 }
 
+TEST(Platform, ThirtyTwoBitsComeLast) {
+    EXPECT_LT(rank("linux/amd64/v3", "linux/amd64"), rank("linux/amd64/v3", "linux/386"));
+    EXPECT_LT(rank("linux/arm64/v9", "linux/arm64"), rank("linux/arm64/v9", "linux/arm/v8"));
+    EXPECT_LT(rank("linux/arm64", "linux/arm/v8"), rank("linux/arm64", "linux/arm/v7"));
+    EXPECT_LT(rank("linux/arm64", "linux/arm/v7"), rank("linux/arm64", "linux/arm/v5"));
+    EXPECT_EQ(rank("linux/386", "linux/amd64"), -1);
+    EXPECT_EQ(rank("linux/arm/v7", "linux/arm64"), -1);
+}
+
 }  // namespace
 }  // namespace hako::oci

@@ -20,16 +20,22 @@ Command stop_command();
 Command top_command();
 Command wait_command();
 
+Command history_command();
+Command image_prune_command();
 Command images_command(std::string name);
+Command import_command();
 Command load_command();
 Command pull_command();
 Command rmi_command(std::string name);
+Command save_command();
 Command tag_command();
 
 Command info_command();
 Command version_command();
 Command kernel_command();  // a group
 Command system_command();  // a group
+Command disk_usage_command();
+Command check_command();
 Command completion_command();
 Command complete_command();  // hidden: what the shells' scripts ask
 

@@ -1,54 +1,21 @@
-// hako pull, load, tag and rmi
-#include <fcntl.h>
-
-#include "base/stream.h"
+// hako tag, rmi and image prune
 #include "cli/commands/commands.h"
 #include "cli/commands/each.h"
-#include "cli/output/progress.h"
+#include "cli/commands/filters.h"
+#include "cli/output/text.h"
 #include "cli/pull.h"
 #include "cli/session.h"
 
 namespace hako::cli {
 namespace {
 
-struct PullOptions {
-    bool quiet = false;
+struct RemoveOptions {
+    bool force = false, keep_parents = false;
     std::string platform;
 };
 
-struct LoadOptions {
-    bool quiet = false;
-    std::string input, platform;
-};
-
-Result<int> load(Session& session, const LoadOptions& options) {
-    Fd file;
-    if (!options.input.empty()) {
-        HAKO_TRY(file, open_file(options.input, O_RDONLY));
-    } else if (session.io.in_is_terminal()) {
-        return fail(
-            ErrorKind::invalid,
-            "requested load from stdin, but stdin is empty: give a file with -i or pipe it");
-    }
-    http::Query query{{"quiet", options.quiet ? "1" : "0"}};
-    if (!options.platform.empty()) query.add("platform", options.platform);
-    HAKO_TRY(const auto* api, session.api());
-    FdReader reader(file ? file.get() : session.io.in);
-    HAKO_TRY(const auto answer, api->stream("POST", "/images/load", query, &reader));
-    HAKO_CHECK(show_progress(*answer, ProgressView::on(session.io.out)));
-    return 0;
-}
-
-struct RemoveOptions {
-    bool force = false, keep_parents = false;
-};
-
-Result<std::string> remove_image(const Api& api, const std::string& name,
-                                 const RemoveOptions& options) {
-    http::Query query;
-    if (options.force) query.add("force", "1");
-    if (options.keep_parents) query.add("noprune", "1");
-    HAKO_TRY(const auto list, api.remove(fmt::format("/images/{}", name), query));
+// "Untagged: app:1", a line for each change.
+Result<std::string> describe_changes(const Json& list) {
     std::string lines;
     for (const auto& change : list) {
         for (const char* what : {"Untagged", "Deleted"}) {
@@ -60,41 +27,44 @@ Result<std::string> remove_image(const Api& api, const std::string& name,
     return lines;
 }
 
+Result<std::string> remove_image(const Api& api, const std::string& name,
+                                 const RemoveOptions& options) {
+    http::Query query;
+    if (options.force) query.add("force", "1");
+    if (options.keep_parents) query.add("noprune", "1");
+    if (!options.platform.empty()) query.add("platforms", options.platform);
+    HAKO_TRY(const auto list, api.remove(fmt::format("/images/{}", name), query));
+    return describe_changes(list);
+}
+
+struct PruneOptions {
+    bool all = false, force = false;
+    std::vector<std::string> filters;
+};
+
+Result<int> prune(Session& session, const PruneOptions& options) {
+    if (!options.force) {
+        const auto what = options.all
+                              ? "all images without at least one container associated to them"
+                              : "all dangling images";
+        HAKO_TRY(const bool confirmed,
+                 session.io.confirm(fmt::format("WARNING! This will remove {}.", what)));
+        if (!confirmed) return fail(ErrorKind::cancelled, "image prune has been cancelled");
+    }
+    auto filters = options.filters;
+    filters.push_back(options.all ? "dangling=false" : "dangling=true");
+    HAKO_TRY(const auto encoded, encode_filters(filters));
+    HAKO_TRY(const auto* api, session.api());
+    HAKO_TRY(const auto answer, api->post("/images/prune", {{"filters", encoded}}));
+    HAKO_TRY(const auto deleted, json_field_or(answer, "ImagesDeleted", Json::array()));
+    HAKO_TRY(const auto reclaimed, json_field_or<std::uint64_t>(answer, "SpaceReclaimed", 0));
+    HAKO_TRY(const auto lines, describe_changes(deleted));
+    if (!lines.empty()) session.io.print(fmt::format("Deleted Images:\n{}\n\n", lines));
+    session.io.print_line("Total reclaimed space: " + format_size(reclaimed));
+    return 0;
+}
+
 }  // namespace
-
-Command pull_command() {
-    auto options = std::make_shared<PullOptions>();
-    Command command("pull", "Download an image from a registry");
-    command.flag("-q,--quiet", options->quiet, "Suppress verbose output");
-    command.option("--platform", options->platform, "Set platform if the image has several");
-    command.arguments("NAME[:TAG|@DIGEST]", 1, 1, Completes::images);
-    command.action([options](Session& session, const auto& names) -> Result<int> {
-        const auto& image = names.front();
-        const auto [name, tag] = split_image_name(image);
-        const bool tagged = name.size() < image.size();
-        if (!options->quiet && !tagged) session.io.print_line("Using default tag: latest");
-        HAKO_TRY(const auto* api, session.api());
-        HAKO_CHECK(pull_image(*api, {.image = image,
-                                     .platform = options->platform,
-                                     .quiet = options->quiet,
-                                     .progress = session.io.out}));
-        if (options->quiet) session.io.print_line(tagged ? image : image + ":latest");
-        return 0;
-    });
-    return command;
-}
-
-Command load_command() {
-    auto options = std::make_shared<LoadOptions>();
-    Command command("load", "Load an image from a tar archive or STDIN");
-    command.option("-i,--input", options->input, "Read from tar archive file, instead of STDIN")
-        .completes(Completes::files);
-    command.option("--platform", options->platform, "Load only the given platform variant");
-    command.flag("-q,--quiet", options->quiet, "Suppress the load output");
-    command.arguments("", 0, 0);
-    command.action([options](Session& session, const auto&) { return load(session, *options); });
-    return command;
-}
 
 Command tag_command() {
     Command command("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE");
@@ -117,12 +87,25 @@ Command rmi_command(std::string name) {
     Command command(std::move(name), "Remove one or more images");
     command.flag("-f,--force", options->force, "Force removal of the image");
     command.flag("--no-prune", options->keep_parents, "Do not delete untagged parents");
+    command.option("--platform", options->platform, "Remove only the given platform variant");
     command.arguments("IMAGE [IMAGE...]", 1, kUnlimited, Completes::images);
     command.action([options](Session& session, const auto& names) {
         return for_each_argument(session, names, [&](const Api& api, const std::string& image) {
             return remove_image(api, image, *options);
         });
     });
+    return command;
+}
+
+Command image_prune_command() {
+    auto options = std::make_shared<PruneOptions>();
+    Command command("prune", "Remove unused images");
+    command.flag("-a,--all", options->all, "Remove all unused images, not just dangling ones");
+    command.option("--filter", options->filters,
+                   "Only what matches: until=24h, label=KEY[=VALUE], label!=KEY[=VALUE]");
+    command.flag("-f,--force", options->force, "Do not prompt for confirmation");
+    command.arguments("", 0, 0);
+    command.action([options](Session& session, const auto&) { return prune(session, *options); });
     return command;
 }
 

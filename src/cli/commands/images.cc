@@ -10,7 +10,7 @@ namespace hako::cli {
 namespace {
 
 struct Options {
-    bool all = false, digests = false, full = false, quiet = false;
+    bool all = false, digests = false, full = false, platforms = false, quiet = false;
     std::string format;
     std::vector<std::string> filters;
 };
@@ -20,6 +20,19 @@ constexpr std::string_view kNone = "<none>";
 std::vector<std::string> texts(const Json& image, const char* name) {
     const auto list = json_field_or(image, name, std::vector<std::string>());
     return list ? *list : std::vector<std::string>();
+}
+
+// Of the one manifest that an image of ours has; docker's daemon may name several or none.
+std::string platform_of(const Json& image) {
+    std::string text;
+    for (const auto& manifest : image.value("Manifests", Json::array())) {
+        const auto platform = manifest.value("/ImageData/Platform"_json_pointer, Json::object());
+        if (!text.empty()) text += ",";
+        text += platform.value("os", "") + "/" + platform.value("architecture", "");
+        if (const auto variant = platform.value("variant", ""); !variant.empty())
+            text += "/" + variant;
+    }
+    return text.empty() ? "N/A" : text;
 }
 
 ListedItem row(const Json& image, const Options& options, const std::string& repository,
@@ -32,6 +45,7 @@ ListedItem row(const Json& image, const Options& options, const std::string& rep
         {"Repository", repository},
         {"Tag", tag},
         {"Digest", digest},
+        {"Platform", platform_of(image)},
         {"ID", options.full ? id : short_id(id)},
         {"CreatedSince",
          created == 0 ? "N/A" : time_ago(WallTime(std::chrono::seconds(created)), now())},
@@ -79,6 +93,7 @@ ListingStyle style(const Options& options) {
     ListingStyle style;
     style.columns = {{"Repository", "REPOSITORY"}, {"Tag", "TAG"}};
     (options.digests ? style.columns : style.more).push_back({"Digest", "DIGEST"});
+    (options.platforms ? style.columns : style.more).push_back({"Platform", "PLATFORM"});
     style.columns.push_back({"ID", "IMAGE ID"});
     style.columns.push_back({"CreatedSince", "CREATED"});
     style.columns.push_back({"Size", "SIZE"});
@@ -100,6 +115,7 @@ Result<int> images(Session& session, const Options& options,
     http::Query query;
     if (options.all) query.add("all", "1");
     if (!filters.empty()) query.add("filters", filters);
+    query.add("manifests", "1");
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto list, api->get("/images/json", query));
     std::vector<ListedItem> rows;
@@ -120,6 +136,7 @@ Command images_command(std::string name) {
     command.option("--format", options->format,
                    "Format output: table, json, a Go template, or \"table TEMPLATE\"");
     command.flag("--no-trunc", options->full, "Don't truncate output");
+    command.flag("--platforms", options->platforms, "Show platforms");
     command.flag("-q,--quiet", options->quiet, "Only show image IDs");
     command.arguments("[REPOSITORY[:TAG]]", 0, 1, Completes::images);
     command.action([options](Session& session, const auto& arguments) {

@@ -64,8 +64,11 @@ Result<std::string> create_container(Session& session, const Api& api, const Con
     if (!flags.name.empty()) query.add("name", flags.name);
     if (!flags.platform.empty()) query.add("platform", flags.platform);
     auto created = api.post("/containers/create", query, body);
+    const auto says = [&](const char* words) {
+        return created.error().message().find(words) != std::string::npos;
+    };
     const bool missing = !created && created.error().kind() == ErrorKind::not_found &&
-                         created.error().message().find("No such image") != std::string::npos;
+                         (says("No such image") || says("does not provide"));
     if (missing && flags.pull == "missing") {
         if (!flags.quiet)
             session.io.complain(fmt::format("Unable to find image '{}' locally", image));

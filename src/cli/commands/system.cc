@@ -120,6 +120,8 @@ Command system_command() {
     group.add(
         daemon_command("status", "Tell whether the daemon runs (exit status 0 or 3)", status));
     group.add(info_command());
+    group.add(disk_usage_command());
+    group.add(check_command());
     auto follow = std::make_shared<bool>(false);
     auto logs = daemon_command("logs", "Show the log of the daemon",
                                [follow](Session& session) { return show_log(session, *follow); });
