@@ -1,11 +1,12 @@
 #include "oci/authorizer.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
+#include <sstream>
 
+#include "base/base64.h"
 #include "base/json.h"
-#include "oci/challenge.h"
+#include "http/url.h"
+#include "oci/insecure.h"
 #include "oci/registry_error.h"
 
 namespace hako::oci {
@@ -19,28 +20,6 @@ constexpr int kDefaultTokenSeconds = 60;
 constexpr int kMaxTokenSeconds = 3600;
 constexpr auto kNever = Clock::time_point::max();
 
-std::string base64(std::string_view text) {
-    constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); i += 3) {
-        const auto piece = text.substr(i, 3);
-        unsigned bits = 0;
-        for (std::size_t j = 0; j < 3; ++j)
-            bits = bits << 8U | (j < piece.size() ? static_cast<unsigned char>(piece[j]) : 0U);
-        for (std::size_t j = 0; j < 4; ++j)
-            result += j <= piece.size() ? kDigits[bits >> (18 - 6 * j) & 63U] : '=';
-    }
-    return result;
-}
-
-std::string escape(const std::string& text) {
-    char* escaped = curl_easy_escape(nullptr, text.c_str(), static_cast<int>(text.size()));
-    std::string result = escaped == nullptr ? "" : escaped;
-    curl_free(escaped);
-    return result;
-}
-
 // Bytes that would end a header line, or begin another.
 bool is_header_safe(std::string_view text) {
     return std::ranges::all_of(text, [](unsigned char c) { return c > ' ' && c < 0x7f; });
@@ -51,19 +30,29 @@ const Challenge* find_scheme(const std::vector<Challenge>& challenges, std::stri
     return found == challenges.end() ? nullptr : &*found;
 }
 
+// Own scopes and those of the challenge, each once.
+std::set<std::string> all_scopes(const Access& access, const Challenge& challenge) {
+    auto scopes = access.scopes;
+    std::istringstream words(challenge.parameter("scope"));
+    for (std::string scope; words >> scope;) scopes.insert(scope);
+    return scopes;
+}
+
 }  // namespace
 
 std::string Authorizer::basic() const {
-    return "Basic " + base64(auth_.username + ":" + auth_.password);
+    return "Basic " + encode_base64(auth_.username + ":" + auth_.password);
 }
 
 std::string Authorizer::current() const {
+    if (!auth_.registry_token.empty()) return "Bearer " + auth_.registry_token;
     auto state = state_.lock();
     return Clock::now() < state->expires ? state->header : std::string();
 }
 
 Result<bool> Authorizer::answer(const HttpResponse& response, const Origin& registry,
                                 const std::string& used, std::stop_token stop) {
+    if (!auth_.registry_token.empty()) return false;
     // Held while a token is fetched, so that parallel requests fetch one token.
     auto state = state_.lock();
     if (!state->header.empty() && state->header != used && Clock::now() < state->expires)
@@ -84,6 +73,34 @@ Result<bool> Authorizer::answer(const HttpResponse& response, const Origin& regi
     return true;
 }
 
+HttpRequest Authorizer::token_request(const Challenge& challenge) const {
+    const auto scopes = all_scopes(access_, challenge);
+    http::Query query{{"service", challenge.parameter("service")}};
+    HttpRequest request{.url = challenge.parameter("realm")};
+    if (!auth_.identity_token.empty()) {
+        query.add("grant_type", "refresh_token");
+        query.add("client_id", "hako");
+        query.add("refresh_token", auth_.identity_token);
+        if (!scopes.empty()) query.add("scope", fmt::format("{}", fmt::join(scopes, " ")));
+        request.method = "POST";
+        request.headers = {"Content-Type: application/x-www-form-urlencoded"};
+        request.body = HttpBody::of(query.encode());
+        request.secret_body = true;
+        return request;
+    }
+    for (const auto& scope : scopes) query.add("scope", scope);
+    if (!auth_.username.empty()) {
+        query.add("account", auth_.username);
+        if (access_.lasting) {
+            query.add("client_id", "hako");
+            query.add("offline_token", "true");
+        }
+        request.authorization = basic();
+    }
+    request.url += (request.url.find('?') == std::string::npos ? '?' : '&') + query.encode();
+    return request;
+}
+
 Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
                                                   const Origin& registry, std::stop_token stop) {
     const auto realm = challenge.parameter("realm");
@@ -98,28 +115,15 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
                     "registry {} names the token server {}, which is not HTTPS; refused",
                     registry.host, realm);
 
-    const auto service = challenge.parameter("service");
-    auto scope = challenge.parameter("scope");
-    if (scope.empty()) scope = "repository:" + repository_ + ":pull";
-    HttpRequest request;
-    request.url = realm;
-    if (!auth_.identity_token.empty()) {
-        request.form = "grant_type=refresh_token&client_id=hako&service=" + escape(service) +
-                       "&scope=" + escape(scope) + "&refresh_token=" + escape(auth_.identity_token);
-    } else {
-        request.url += realm.find('?') == std::string::npos ? '?' : '&';
-        request.url += "service=" + escape(service) + "&scope=" + escape(scope);
-        if (!auth_.username.empty()) {
-            request.url += "&account=" + escape(auth_.username);
-            request.authorization = basic();
-        }
-    }
+    const auto request = token_request(challenge);
     const auto response = transport_.exchange(request, kMaxTokenBytes, std::move(stop));
-    if (!response) return fail(response.error().error.context("token server " + origin.host));
+    if (!response)
+        return fail(response.error().error.context(
+            fmt::format("token server {} of registry {}", origin.host, registry.host)));
     if (response->status == 401 || response->status == 403)
         return fail(ErrorKind::unauthorized,
-                    "token server {} of registry {} answers {} ({}); check the user name and "
-                    "password",
+                    "token server {} of registry {} answers {} ({}); log in again with the right "
+                    "user name and password",
                     origin.host, registry.host, response->status, registry_error_text(*response));
     if (response->status != 200)
         return fail(ErrorKind::unavailable, "token server {} of registry {} answers {}; try later",
@@ -139,7 +143,9 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
     const auto life =
         std::clamp(seconds.value_or(kDefaultTokenSeconds), kDefaultTokenSeconds, kMaxTokenSeconds) *
         9 / 10;
-    return State{"Bearer " + token, Clock::now() + std::chrono::seconds(life)};
+    HAKO_TRY(auto identity,
+             with_context(json_field_or<std::string>(document, "refresh_token", ""), context));
+    return State{"Bearer " + token, Clock::now() + std::chrono::seconds(life), std::move(identity)};
 }
 
 }  // namespace hako::oci

@@ -4,25 +4,33 @@
 
 #include <chrono>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 
 #include "base/guarded.h"
 #include "base/result.h"
 #include "oci/challenge.h"
-#include "oci/registry_client.h"
+#include "oci/registry_options.h"
 #include "oci/transport.h"
 
 namespace hako::oci {
 
-// Of one registry and one repository. Thread-safe.
+// What a token is for, beyond what a challenge asks for.
+struct Access {
+    std::set<std::string> scopes = {};  // "repository:team/app:pull,push"
+    bool lasting = false;               // a login: an identity token is wanted, too
+};
+
+// Of one registry. Thread-safe.
 class Authorizer {
 public:
-    Authorizer(Transport& transport, RegistryAuth auth, std::string repository)
-        : transport_(transport), auth_(std::move(auth)), repository_(std::move(repository)) {}
+    Authorizer(Transport& transport, RegistryAuth auth, Access access)
+        : transport_(transport), auth_(std::move(auth)), access_(std::move(access)) {}
 
     bool has_credentials() const {
-        return !auth_.username.empty() || !auth_.identity_token.empty();
+        return !auth_.username.empty() || !auth_.identity_token.empty() ||
+               !auth_.registry_token.empty();
     }
     // The Authorization header for the next request; empty: none is needed as far as is known.
     std::string current() const;
@@ -31,19 +39,24 @@ public:
     Result<bool> answer(const HttpResponse& challenge, const Origin& registry,
                         const std::string& used, std::stop_token stop);
 
+    // The refresh token that came with the last access token; mostly empty.
+    std::string identity_token() const { return state_.lock()->identity_token; }
+
 private:
     struct State {
         std::string header;
         std::chrono::steady_clock::time_point expires;
+        std::string identity_token = {};
     };
 
     Result<State> fetch_token(const Challenge& challenge, const Origin& registry,
                               std::stop_token stop);
+    HttpRequest token_request(const Challenge& challenge) const;
     std::string basic() const;
 
     Transport& transport_;
     RegistryAuth auth_;
-    std::string repository_;
+    Access access_;
     Guarded<State> state_;
 };
 

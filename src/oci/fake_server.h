@@ -38,6 +38,7 @@ struct FakeResponse {
     std::vector<std::string> headers = {};        // "Name: value"
     std::optional<std::size_t> cut_after = {};    // bytes of the body before the connection closes
     std::optional<std::size_t> said_length = {};  // what Content-Length says instead of the truth
+    bool drop = false;                            // the connection closes without an answer
     bool hang = false;                            // nothing more comes, the connection stays
 };
 
@@ -96,6 +97,7 @@ private:
         const auto request = parse(fd, text);
         requests_.lock()->push_back(request);
         const auto response = handler_(request);
+        if (response.drop) return;
         std::string head = "HTTP/1.1 " + std::to_string(response.status) + " Fake\r\n";
         head += "Content-Length: " +
                 std::to_string(response.said_length.value_or(response.body.size())) + "\r\n";

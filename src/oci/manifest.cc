@@ -33,6 +33,7 @@ Result<Descriptor> read_descriptor(const Json& object) {
     result.size = *size;
     using Annotations = std::map<std::string, std::string>;
     HAKO_TRY(result.annotations, json_field_or<Annotations>(object, "annotations", {}));
+    HAKO_TRY(result.artifact_type, json_field_or<std::string>(object, "artifactType", ""));
     HAKO_TRY(const auto platform, json_field<Json>(object, "platform"));
     if (platform) {
         HAKO_TRY(result.platform, read_platform(*platform));

@@ -39,6 +39,7 @@ struct Descriptor {
     std::uint64_t size = 0;  // bytes
     std::optional<Platform> platform = {};
     std::map<std::string, std::string> annotations = {};
+    std::string artifact_type = {};  // of what refers to an image: a signature, an SBOM
 };
 
 // An image that can be run: its configuration and its layers, the lowest first.

@@ -1,11 +1,11 @@
-// A client of one registry (OCI distribution-spec 1.1, Docker Registry HTTP API v2).
+// Reads images from a registry (OCI distribution-spec 1.1, Docker Registry HTTP API v2).
 //
-// HTTPS with the system's CAs; a registry on this host (127.0.0.0/8, ::1, localhost) is asked over
-// plain HTTP when it does not speak TLS. Credentials go to the registry and to the token server it
-// names, over HTTPS or to loopback only, and never to a host that a redirect leads to.
+// HTTPS with the system's CAs and those of certs.d; plain HTTP only where RegistryOptions allow it
+// and on this host (127.0.0.0/8, ::1, localhost), when TLS is not spoken there. Credentials go to
+// the registry and to the token server it names, over HTTPS or to loopback only, never to a mirror
+// and never to a host that a redirect leads to.
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -16,23 +16,9 @@
 #include "base/stream.h"
 #include "oci/manifest.h"
 #include "oci/reference.h"
+#include "oci/registry_options.h"
 
 namespace hako::oci {
-
-// What Docker's X-Registry-Auth header carries. All empty: anonymous.
-struct RegistryAuth {
-    std::string username;
-    std::string password;
-    std::string identity_token;  // an OAuth2 refresh token
-    std::string server;          // the registry these are for; empty: the one asked
-};
-
-struct RegistryOptions {
-    std::chrono::milliseconds connect_timeout{15'000};
-    std::chrono::seconds stall_timeout{30};  // nothing received for so long is a broken connection
-    int attempts = 5;                        // of each request that failed for a passing reason
-    std::chrono::milliseconds backoff{250};  // before the second attempt; then doubled
-};
 
 struct FetchedManifest {
     std::string bytes;
@@ -40,12 +26,13 @@ struct FetchedManifest {
     Digest digest;           // of the bytes
 };
 
-// Thread-safe; requests run in the calling threads. Errors name the registry, its status and what
-// to do: unauthorized, forbidden, not_found, unavailable (after all attempts), corrupt, cancelled.
+// Thread-safe; requests run in the calling threads. Each request goes to the registry's mirrors
+// first, then to itself. Errors name the registry, its status and what to do: unauthorized,
+// forbidden, not_found, unavailable (after all attempts), corrupt, cancelled.
 class RegistryClient {
 public:
     // image: whose registry (domain) and repository (path) are meant.
-    RegistryClient(const Reference& image, RegistryAuth auth, RegistryOptions options = {});
+    RegistryClient(const Reference& image, RegistryAuth auth, const RegistryOptions& options = {});
     ~RegistryClient();
     RegistryClient(const RegistryClient&) = delete;
     RegistryClient& operator=(const RegistryClient&) = delete;

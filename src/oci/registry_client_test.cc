@@ -18,10 +18,10 @@ using testing::FakeServer;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr RegistryOptions kQuick{.connect_timeout = std::chrono::milliseconds(2000),
-                                 .stall_timeout = std::chrono::seconds(2),
-                                 .attempts = 3,
-                                 .backoff = std::chrono::milliseconds(1)};
+const RegistryOptions kQuick{.connect_timeout = std::chrono::milliseconds(2000),
+                             .stall_timeout = std::chrono::seconds(2),
+                             .attempts = 3,
+                             .backoff = std::chrono::milliseconds(1)};
 
 class Text : public Writer {
 public:
@@ -108,7 +108,7 @@ TEST(RegistryClient, GetsATokenWithTheUsersNameAndUsesItAgain) {
             {"WWW-Authenticate: Bearer realm=\"http://" + token_server.address() +
              "/token\",service=\"the registry\",scope=\"repository:team/app:pull\""}};
     });
-    RegistryClient client(image_on(server.address()), {"ann", "secret", "", ""}, kQuick);
+    RegistryClient client(image_on(server.address()), {"ann", "secret"}, kQuick);
     const auto first = client.manifest("1", {});
     ASSERT_TRUE(first) << first.error().message();
     EXPECT_TRUE(client.manifest("1", {}));
@@ -330,6 +330,200 @@ TEST(RegistryClient, StopsWhenTold) {
     const auto blob = fetch_blob(server, stop.get_token());
     ASSERT_FALSE(blob);
     EXPECT_EQ(blob.error().kind(), ErrorKind::cancelled);
+}
+
+TEST(RegistryClient, ATokenThatRanOutIsReplaced) {
+    std::atomic<int> tokens = 0;
+    FakeServer token_server([&](const FakeRequest&) {
+        return FakeResponse{200, "{\"token\":\"t" + std::to_string(++tokens) + "\"}"};
+    });
+    FakeServer server([&](const FakeRequest& request) {
+        // Each token is good for one request.
+        if (request.header("authorization") == "Bearer t" + std::to_string(tokens) &&
+            request.target.ends_with(std::to_string(tokens)))
+            return FakeResponse{200, kManifest};
+        return FakeResponse{
+            401, "", {"WWW-Authenticate: Bearer realm=\"http://" + token_server.address() + "/\""}};
+    });
+    RegistryClient client(image_on(server.address()), {}, kQuick);
+    EXPECT_TRUE(client.manifest("1", {}));
+    EXPECT_TRUE(client.manifest("2", {}));
+    EXPECT_EQ(tokens, 2);
+}
+
+TEST(RegistryClient, ARegistryTokenIsSentAsItIs) {
+    FakeServer server([](const FakeRequest& request) {
+        return request.header("authorization") == "Bearer given" ? FakeResponse{200, kManifest}
+                                                                 : FakeResponse{401};
+    });
+    EXPECT_TRUE(fetch_manifest(server, {.registry_token = "given"}));
+    EXPECT_EQ(fetch_manifest(server, {.registry_token = "old"}).error().kind(),
+              ErrorKind::unauthorized);
+}
+
+TEST(RegistryClient, AnIdentityTokenDoesNotFollowARedirect) {
+    FakeServer thief([](const FakeRequest&) { return FakeResponse{200, R"({"token":"x"})"}; });
+    FakeServer token_server([&](const FakeRequest&) {
+        return FakeResponse{307, "", {"Location: http://" + thief.address() + "/"}};
+    });
+    FakeServer server([&](const FakeRequest&) {
+        return FakeResponse{
+            401, "", {"WWW-Authenticate: Bearer realm=\"http://" + token_server.address() + "/\""}};
+    });
+    const auto manifest = fetch_manifest(server, {.identity_token = "secret"});
+    ASSERT_FALSE(manifest);
+    EXPECT_EQ(manifest.error().kind(), ErrorKind::forbidden);
+    EXPECT_TRUE(thief.requests().empty());
+}
+
+TEST(RegistryClient, AnswersThatAreNestedTooDeepAreNoAnswers) {
+    const std::string deep = std::string(10'000, '[') + std::string(10'000, ']');
+    FakeServer server([&](const FakeRequest&) { return FakeResponse{404, deep}; });
+    EXPECT_EQ(fetch_manifest(server).error().kind(), ErrorKind::not_found);
+    FakeServer token_server([&](const FakeRequest&) { return FakeResponse{200, deep}; });
+    FakeServer guarded([&](const FakeRequest&) {
+        return FakeResponse{
+            401, "", {"WWW-Authenticate: Bearer realm=\"http://" + token_server.address() + "/\""}};
+    });
+    EXPECT_FALSE(fetch_manifest(guarded));
+    EXPECT_FALSE(parse_manifest("{\"a\":" + deep + "}", {}));
+}
+
+TEST(RegistryClient, AManifestOf50MegabytesIsNotReadToItsEnd) {
+    FakeServer server([](const FakeRequest&) {
+        return FakeResponse{200, std::string(50U << 20U, ' ')};
+    });
+    EXPECT_EQ(fetch_manifest(server).error().kind(), ErrorKind::too_large);
+}
+
+TEST(RegistryClient, AnErrorWithoutEndEnds) {
+    FakeServer server([](const FakeRequest&) {
+        return FakeResponse{400, std::string(8U << 20U, 'x'), {}, {}, std::size_t{1} << 40U};
+    });
+    EXPECT_EQ(fetch_manifest(server).error().kind(), ErrorKind::invalid);
+}
+
+TEST(RegistryClient, TenBrokenConnectionsDoNotStopADownloadThatGetsOn) {
+    const std::string blob(3U << 20U, 'b');
+    FakeServer server([&](const FakeRequest& request) {
+        const auto range = request.header("range");
+        const auto begin = range.empty() ? 0 : std::stoul(range.substr(6));
+        return FakeResponse{.status = range.empty() ? 200 : 206,
+                            .body = blob.substr(begin),
+                            .headers = {"Content-Range: bytes " + std::to_string(begin) + "-"},
+                            .cut_after = 300'000};
+    });
+    RegistryClient client(image_on(server.address()), {}, kQuick);
+    Text sink;
+    const auto fetched = client.blob({"", Digest::of(as_bytes(blob)), blob.size()}, sink, {});
+    ASSERT_TRUE(fetched) << fetched.error().message();
+    EXPECT_EQ(sink.text, blob);
+    EXPECT_EQ(server.requests().size(), 11U);
+}
+
+TEST(RegistryClient, RetryAfterMayBeADateButNotForEver) {
+    for (const char* after : {"3600", "Fri, 01 Jan 2100 00:00:00 GMT"}) {
+        FakeServer server([&](const FakeRequest&) {
+            return FakeResponse{429, "", {std::string("Retry-After: ") + after}};
+        });
+        const auto manifest = fetch_manifest(server);
+        ASSERT_FALSE(manifest);
+        EXPECT_THAT(manifest.error().message(), AllOf(HasSubstr("429"), HasSubstr("seconds")));
+        EXPECT_EQ(server.requests().size(), 1U) << after;
+    }
+}
+
+Result<std::string> fetch_blob_with(const RegistryOptions& options, const std::string& address) {
+    RegistryClient client(image_on(address), {"ann", "secret"}, options);
+    Text sink;
+    HAKO_CHECK(client.blob(kDescriptor, sink, {}));
+    return sink.text;
+}
+
+TEST(RegistryClient, MirrorsComeFirstAndGetNoCredentials) {
+    FakeServer mirror([](const FakeRequest& request) {
+        EXPECT_TRUE(request.target.starts_with("/cache/v2/team/app/blobs/")) << request.target;
+        EXPECT_EQ(request.header("authorization"), "");
+        return FakeResponse{200, kBlob};
+    });
+    FakeServer server([](const FakeRequest&) { return FakeResponse{500}; });
+    auto options = kQuick;
+    options.mirrors[server.address()] = {"http://" + mirror.address() + "/cache/"};
+    EXPECT_EQ(fetch_blob_with(options, server.address()).value(), kBlob);
+    EXPECT_TRUE(server.requests().empty());
+}
+
+TEST(RegistryClient, AMirrorThatFailsIsPassedOver) {
+    FakeServer wants_login([](const FakeRequest&) {
+        return FakeResponse{401, "", {"WWW-Authenticate: Basic realm=\"x\""}};
+    });
+    FakeServer breaks([](const FakeRequest&) {
+        return FakeResponse{.status = 200, .body = kBlob, .cut_after = 100'000};
+    });
+    FakeServer server([](const FakeRequest& request) {
+        EXPECT_EQ(request.header("range"), "bytes=100000-");
+        return FakeResponse{
+            206, kBlob.substr(100'000), {"Content-Range: bytes 100000-299999/300000"}};
+    });
+    auto options = kQuick;
+    options.mirrors[server.address()] = {"http://127.0.0.1:1", "http://" + wants_login.address(),
+                                         "http://" + breaks.address()};
+    EXPECT_EQ(fetch_blob_with(options, server.address()).value(), kBlob);
+    for (const auto& request : wants_login.requests())
+        EXPECT_EQ(request.header("authorization"), "");
+}
+
+TEST(RegistryClient, AMirrorThatIsDownIsAskedOnce) {
+    std::atomic<int> asked = 0;
+    FakeServer mirror([&](const FakeRequest&) {
+        ++asked;
+        return FakeResponse{503};
+    });
+    FakeServer server([](const FakeRequest&) { return FakeResponse{200, kManifest}; });
+    auto options = kQuick;
+    options.mirrors[server.address()] = {"http://" + mirror.address()};
+    RegistryClient client(image_on(server.address()), {}, options);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(client.manifest("1", {}));
+    EXPECT_EQ(asked, 1);
+}
+
+TEST(RegistryClient, GoesThroughAProxyUnlessAnExceptionSaysNo) {
+    FakeServer proxy([](const FakeRequest& request) {
+        EXPECT_EQ(request.target, "http://registry.invalid/v2/team/app/manifests/1");
+        return FakeResponse{200, kManifest};
+    });
+    auto options = kQuick;
+    options.attempts = 1;
+    options.mirrors["registry.invalid"] = {"http://registry.invalid"};
+    options.proxies.http = "http://" + proxy.address();
+    RegistryClient client(image_on("registry.invalid"), {}, options);
+    const auto manifest = client.manifest("1", {});
+    ASSERT_TRUE(manifest) << manifest.error().message();
+    EXPECT_EQ(proxy.requests().size(), 1U);
+
+    options.proxies.exceptions = "example,.invalid";
+    RegistryClient direct(image_on("registry.invalid"), {}, options);
+    EXPECT_FALSE(direct.manifest("1", {}));
+    EXPECT_EQ(proxy.requests().size(), 1U);
+}
+
+TEST(RegistryClient, WithoutTlsOnlyWhereThatIsAllowed) {
+    FakeServer proxy([](const FakeRequest& request) {
+        // What a proxy is asked for HTTPS: a tunnel, which this one cannot make.
+        return request.method == "CONNECT" ? FakeResponse{.drop = true}
+                                           : FakeResponse{200, kManifest};
+    });
+    auto options = kQuick;
+    options.attempts = 1;
+    options.proxies = {"http://" + proxy.address(), "http://" + proxy.address(), ""};
+    RegistryClient strict(image_on("registry.invalid:80"), {}, options);
+    EXPECT_FALSE(strict.manifest("1", {}));
+    for (const auto& request : proxy.requests()) EXPECT_EQ(request.method, "CONNECT");
+
+    options.insecure = {"registry.invalid:80"};
+    RegistryClient lax(image_on("registry.invalid:80"), {}, options);
+    const auto manifest = lax.manifest("1", {});
+    EXPECT_TRUE(manifest) << manifest.error().message();
 }
 
 }  // namespace

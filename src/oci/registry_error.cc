@@ -41,46 +41,54 @@ std::string registry_error_text(const HttpResponse& response) {
     return text.substr(0, 500);
 }
 
-Error registry_error(const Reference& image, std::string_view what, const HttpResponse& response,
-                     bool with_credentials) {
+Error registry_error(const Refused& refused, const HttpResponse& response) {
     const auto code = first_error(response).code;
-    auto text = registry_error_text(response);
+    const auto text = registry_error_text(response);
     const auto describe = [&](std::string_view fallback) {
         return text.empty() ? std::string(fallback) : text;
     };
+    const auto& [registry, repository, what, pushes, with_credentials] = refused;
     switch (response.status) {
         case 401:
             if (with_credentials)
                 return Error(ErrorKind::unauthorized,
-                             fmt::format("registry {} refuses the user name or password ({}); "
-                                         "log in again",
-                                         image.domain, describe("unauthorized")));
+                             fmt::format("{} refuses the user name or password ({}); log in again",
+                                         registry, describe("unauthorized")));
             [[fallthrough]];
-        case 403:
+        case 403: {
+            const auto reason = describe("denied: requested access to the resource is denied");
+            if (repository.empty())
+                return Error(ErrorKind::forbidden,
+                             fmt::format("{} denies the {} ({}); log in as who may see it",
+                                         registry, what, reason));
+            if (pushes)
+                return Error(ErrorKind::forbidden,
+                             fmt::format("push access denied for {}, log in as who may write it: "
+                                         "{}",
+                                         repository, reason));
             // Docker's answer is 404: who may not see a repository may not know of it.
             return Error(ErrorKind::not_found,
                          fmt::format("pull access denied for {}, repository does not exist or may "
                                      "require 'docker login': {}",
-                                     image.familiar_name(),
-                                     describe("denied: requested access to the resource is "
-                                              "denied")));
+                                     repository, reason));
+        }
         case 404:
             if (code == "NAME_UNKNOWN")
-                return Error(ErrorKind::not_found, fmt::format("repository {} not found: {}",
-                                                               image.familiar_name(), text));
+                return Error(ErrorKind::not_found,
+                             fmt::format("repository {} not found: {}", repository, text));
             return Error(ErrorKind::not_found,
                          fmt::format("{} not found: {}", what,
                                      describe("manifest unknown: manifest unknown")));
         case 429:
             return Error(ErrorKind::unavailable,
-                         fmt::format("registry {} answers 429 for the {} ({}); try later, or log "
-                                     "in for a higher limit",
-                                     image.domain, what, describe("toomanyrequests")));
+                         fmt::format("{} answers 429 for the {} ({}); log in for a higher limit, "
+                                     "or try later",
+                                     registry, what, describe("toomanyrequests")));
         default:
             return Error(
                 response.status >= 500 ? ErrorKind::unavailable : ErrorKind::invalid,
-                fmt::format("registry {} answers {} for the {} ({}); {}", image.domain,
-                            response.status, what, describe("without a reason"),
+                fmt::format("{} answers {} for the {} ({}); {}", registry, response.status, what,
+                            describe("without a reason"),
                             response.status >= 500 ? "try again later" : "is it a registry?"));
     }
 }

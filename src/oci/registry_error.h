@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/result.h"
-#include "oci/reference.h"
 #include "oci/transport.h"
 
 namespace hako::oci {
@@ -13,9 +12,14 @@ namespace hako::oci {
 // "manifest unknown: manifest unknown" out of the body; empty when it has no such error.
 std::string registry_error_text(const HttpResponse& response);
 
-// For a status that is no success. what: "manifest for x:1", "blob sha256:...". with_credentials:
-// whether the user gave any.
-Error registry_error(const Reference& image, std::string_view what, const HttpResponse& response,
-                     bool with_credentials);
+struct Refused {
+    std::string registry;           // "registry docker.io"
+    std::string repository;         // as people write it; empty: none
+    std::string what;               // "manifest for x:1", "blob sha256:..."
+    bool pushes = false;            // else pulls
+    bool with_credentials = false;  // whether the user gave any
+};
+// For a status that is no success.
+Error registry_error(const Refused& refused, const HttpResponse& response);
 
 }  // namespace hako::oci
