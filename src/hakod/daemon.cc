@@ -109,7 +109,7 @@ Result<void> run_daemon(const Options& options) {
     HAKO_TRY(const auto engine, engine::Engine::open(layout, installation));
     provide_hello(*engine, installation);
 
-    dockerapi::EngineServices services(*engine);
+    dockerapi::EngineServices services(*engine, options.registries);
     HAKO_TRY(const auto server, http::Server::start(std::move(listeners.sockets),
                                                     dockerapi::make_api(services.services())));
     log_info("hakod {} is ready, state in {}", HAKO_VERSION, layout.root().string());

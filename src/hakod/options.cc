@@ -1,10 +1,29 @@
 #include "hakod/options.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <map>
 
 #include <CLI/CLI.hpp>
 
+#include "base/fd.h"
+#include "hakod/config_file.h"
+
 namespace hako::hakod {
+namespace {
+
+constexpr const char* kDefaultConfig = "/etc/hako/daemon.json";
+
+// The default file need not be there.
+Result<oci::RegistryOptions> read_config(const std::filesystem::path& path, bool required) {
+    const auto text = read_file(path);
+    if (!text && text.error().kind() == ErrorKind::not_found && !required)
+        return oci::RegistryOptions();
+    if (!text) return fail(text.error());
+    return with_context(parse_config(*text), path.string());
+}
+
+}  // namespace
 
 Options parse_options(int argc, char** argv) {
     Options options;
@@ -24,12 +43,31 @@ Options parse_options(int argc, char** argv) {
                                                     {"error", LogLevel::error}};
     app.add_option("--log-level", options.log_level, "debug, info, warn or error")
         ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+    std::filesystem::path config = kDefaultConfig;
+    const auto* config_option =
+        app.add_option("--config", config, "Configuration file, see docs/daemon.md")
+            ->capture_default_str();
+    std::vector<std::filesystem::path> certificates{"/etc/docker/certs.d", "/etc/hako/certs.d"};
+    app.add_option("--certs-dir", certificates,
+                   "Where CAs and client certificates of registries lie: "
+                   "DIR/HOST[:PORT]/{*.crt,*.cert,*.key}; may be repeated")
+        ->capture_default_str();
     app.set_version_flag("--version", "hakod " HAKO_VERSION);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         options.exit_code = app.exit(error);
+        return options;
     }
+    auto registries = read_config(config, config_option->count() > 0);
+    if (!registries) {
+        fmt::print(stderr, "hakod: {}\n", registries.error().message());
+        options.exit_code = EXIT_FAILURE;
+        return options;
+    }
+    options.registries = *std::move(registries);
+    options.registries.certificate_folders = std::move(certificates);
+    options.registries.proxies = oci::Proxies::from_environment();
     return options;
 }
 

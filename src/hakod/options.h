@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "oci/registry_options.h"
 
 namespace hako::hakod {
 
@@ -16,11 +17,12 @@ struct Options {
     std::filesystem::path run = "/run/hako";       // sockets, running VMs
     std::vector<std::string> hosts;                // empty: unix://<run>/docker.sock
     LogLevel log_level = LogLevel::info;
+    oci::RegistryOptions registries = {};
     // Set when there is nothing to serve: after --help, --version, or a wrong option.
     std::optional<int> exit_code;
 };
 
-// Prints what --help and --version ask for, and what is wrong.
+// Reads the configuration file, too. Prints what --help and --version ask for, and what is wrong.
 Options parse_options(int argc, char** argv);
 
 }  // namespace hako::hakod
