@@ -50,8 +50,10 @@ std::string Api::target(std::string_view path, const http::Query& query) const {
     return http::make_target(fmt::format("/v{}{}", version_, path), query);
 }
 
-Result<Json> Api::call(std::string_view method, std::string target, const Json& body) const {
-    http::ClientRequest request{.method = std::string(method), .target = std::move(target)};
+Result<Json> Api::call(std::string_view method, std::string target, const Json& body,
+                       const http::Fields& headers) const {
+    http::ClientRequest request{
+        .method = std::string(method), .target = std::move(target), .headers = headers};
     if (!body.is_null()) request.body = dump_json(body);
     HAKO_TRY(const auto answer, in_dockers_words(client_.call(request)));
     if (answer.body.empty()) return Json();
@@ -72,9 +74,10 @@ Result<Json> Api::remove(std::string_view path, const http::Query& query) const 
 
 Result<std::unique_ptr<http::ClientStream>> Api::stream(std::string_view method,
                                                         std::string_view path,
-                                                        const http::Query& query,
-                                                        Reader* body) const {
-    http::ClientRequest request{.method = std::string(method), .target = target(path, query)};
+                                                        const http::Query& query, Reader* body,
+                                                        const http::Fields& headers) const {
+    http::ClientRequest request{
+        .method = std::string(method), .target = target(path, query), .headers = headers};
     request.body_stream = body;
     if (body != nullptr) request.headers.add("Content-Type", "application/x-tar");
     return in_dockers_words(client_.stream(request));
@@ -87,8 +90,10 @@ Result<http::Upgraded> Api::upgrade(std::string_view path, const http::Query& qu
     return in_dockers_words(client_.upgrade(request));
 }
 
-Result<Json> Api::hako_get(std::string_view path) const {
-    return call("GET", fmt::format("{}{}", kOwnApi, path), nullptr);
+Result<Json> Api::hako_get(std::string_view path, const http::Query& query,
+                           const http::Fields& headers) const {
+    return call("GET", http::make_target(fmt::format("{}{}", kOwnApi, path), query), nullptr,
+                headers);
 }
 
 Result<void> Api::hako_post(std::string_view path) const {

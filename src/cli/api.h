@@ -36,12 +36,14 @@ public:
     Result<std::unique_ptr<http::ClientStream>> stream(std::string_view method,
                                                        std::string_view path,
                                                        const http::Query& query = {},
-                                                       Reader* body = nullptr) const;
+                                                       Reader* body = nullptr,
+                                                       const http::Fields& headers = {}) const;
     Result<http::Upgraded> upgrade(std::string_view path, const http::Query& query = {},
                                    const Json& body = nullptr) const;
 
     // hako's own part of the API, below /hako/v1.
-    Result<Json> hako_get(std::string_view path) const;
+    Result<Json> hako_get(std::string_view path, const http::Query& query = {},
+                          const http::Fields& headers = {}) const;
     Result<void> hako_post(std::string_view path) const;
     // A POST with an answer.
     Result<Json> hako_call(std::string_view path, const http::Query& query) const;
@@ -51,7 +53,8 @@ private:
     Api(http::Client client, std::string version)
         : client_(std::move(client)), version_(std::move(version)) {}
     std::string target(std::string_view path, const http::Query& query) const;
-    Result<Json> call(std::string_view method, std::string target, const Json& body) const;
+    Result<Json> call(std::string_view method, std::string target, const Json& body,
+                      const http::Fields& headers = {}) const;
 
     http::Client client_;
     std::string version_;

@@ -90,6 +90,8 @@ Command all_commands() {
     root.add(history_command());
     root.add(tag_command());
     root.add(rmi_command("rmi"));
+    root.add(login_command());
+    root.add(logout_command());
     root.add(container_group());
     root.add(image_group());
     root.add(kernel_command());

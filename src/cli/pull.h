@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "cli/api.h"
+#include "cli/session.h"
 
 namespace hako::cli {
 
@@ -15,7 +15,12 @@ struct PullRequest {
     bool quiet = false;
     int progress = 1;  // where the progress is shown
 };
-Result<void> pull_image(const Api& api, const PullRequest& request);
+// With the user's credentials for the image's registry.
+Result<void> pull_image(Session& session, const PullRequest& request);
+
+// What a request that makes the daemon ask a registry carries; none where the user has no
+// credentials for it. A credential helper that fails is complained about.
+http::Fields registry_headers(const Stdio& io, const std::string& server);
 
 // "name[:tag]" or "name@digest" in its two parts; the tag is "latest" when there is none.
 struct ImageName {

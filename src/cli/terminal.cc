@@ -20,14 +20,25 @@ std::size_t columns_of(int fd) {
     return size ? size->columns : kDefaultColumns;
 }
 
-Result<RawMode> RawMode::enter(int fd) {
+Result<RawMode> RawMode::change(int fd, void (*edit)(termios&)) {
     termios before{};
     if (::tcgetattr(fd, &before) != 0) return fail_errno(errno, "cannot read the terminal's mode");
-    termios raw = before;
-    ::cfmakeraw(&raw);
-    if (::tcsetattr(fd, TCSANOW, &raw) != 0)
-        return fail_errno(errno, "cannot switch the terminal to raw mode");
+    termios after = before;
+    edit(after);
+    if (::tcsetattr(fd, TCSANOW, &after) != 0)
+        return fail_errno(errno, "cannot switch the terminal's mode");
     return RawMode(fd, before);
+}
+
+Result<RawMode> RawMode::enter(int fd) {
+    return change(fd, [](termios& mode) { ::cfmakeraw(&mode); });
+}
+
+Result<RawMode> RawMode::without_echo(int fd) {
+    return change(fd, [](termios& mode) {
+        mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ISIG);
+        mode.c_cc[VEOL] = '\x03';
+    });
 }
 
 RawMode::RawMode(RawMode&& other) noexcept

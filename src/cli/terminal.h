@@ -22,10 +22,14 @@ struct WindowSize {
 std::optional<WindowSize> window_size(int fd);
 std::size_t columns_of(int fd);
 
-// Raw mode while it lives: every key goes to the container. Leaving it restores what was there.
+// Another mode of the terminal while it lives. Leaving it restores what was there.
 class RawMode {
 public:
+    // Every key goes to the container.
     static Result<RawMode> enter(int fd);
+    // Lines whose typing is not shown. Ctrl-C ends one as its last character instead of killing us,
+    // so that the mode is left.
+    static Result<RawMode> without_echo(int fd);
     RawMode(RawMode&& other) noexcept;
     RawMode& operator=(RawMode&&) = delete;
     RawMode(const RawMode&) = delete;
@@ -35,6 +39,7 @@ public:
     void leave();
 
 private:
+    static Result<RawMode> change(int fd, void (*edit)(termios&));
     RawMode(int fd, const termios& before) : fd_(fd), before_(before) {}
     int fd_ = -1;
     termios before_{};

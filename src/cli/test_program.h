@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,7 @@ public:
     // Its daemon lives in a folder of the test's own, where none runs.
     TestProgram() : session_({}, {folder_.path() / "root", folder_.path() / "run", {}}) {
         session_.io = {null_.get(), out_.get(), err_.get()};
+        ::setenv("DOCKER_CONFIG", (folder_.path() / "docker").c_str(), 1);  // nobody's credentials
     }
 
     int run(Command& command, const std::vector<std::string>& arguments) {

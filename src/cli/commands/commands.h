@@ -30,6 +30,9 @@ Command rmi_command(std::string name);
 Command save_command();
 Command tag_command();
 
+Command login_command();
+Command logout_command();
+
 Command info_command();
 Command version_command();
 Command kernel_command();  // a group

@@ -27,12 +27,11 @@ Result<int> pull(Session& session, const PullOptions& options, const std::string
     const auto [name, tag] = split_image_name(image);
     const bool tagged = name.size() < image.size();
     if (!options.quiet && !tagged) session.io.print_line("Using default tag: latest");
-    HAKO_TRY(const auto* api, session.api());
-    HAKO_CHECK(pull_image(*api, {.image = image,
-                                 .platform = options.platform,
-                                 .all_platforms = options.all_platforms,
-                                 .quiet = options.quiet,
-                                 .progress = session.io.out}));
+    HAKO_CHECK(pull_image(session, {.image = image,
+                                    .platform = options.platform,
+                                    .all_platforms = options.all_platforms,
+                                    .quiet = options.quiet,
+                                    .progress = session.io.out}));
     if (options.quiet) session.io.print_line(tagged ? image : image + ":latest");
     return 0;
 }

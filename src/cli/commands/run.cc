@@ -59,7 +59,7 @@ Result<std::string> create_container(Session& session, const Api& api, const Con
                            .platform = flags.platform,
                            .quiet = flags.quiet,
                            .progress = session.io.err};
-    if (flags.pull == "always") HAKO_CHECK(pull_image(api, pull));
+    if (flags.pull == "always") HAKO_CHECK(pull_image(session, pull));
     http::Query query;
     if (!flags.name.empty()) query.add("name", flags.name);
     if (!flags.platform.empty()) query.add("platform", flags.platform);
@@ -72,7 +72,7 @@ Result<std::string> create_container(Session& session, const Api& api, const Con
     if (missing && flags.pull == "missing") {
         if (!flags.quiet)
             session.io.complain(fmt::format("Unable to find image '{}' locally", image));
-        HAKO_CHECK(pull_image(api, pull));
+        HAKO_CHECK(pull_image(session, pull));
         created = api.post("/containers/create", query, body);
     }
     if (!created) return fail(std::move(created.error()));
