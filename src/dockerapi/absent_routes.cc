@@ -17,8 +17,6 @@ struct Absent {
 };
 constexpr std::array kAbsent{
     Absent{"GET", "/events", "the stream of events"},
-    Absent{"POST", "/auth", "checking registry credentials"},
-    Absent{"GET", "/distribution/{name:*}/json", "asking a registry about an image"},
     Absent{"POST", "/build", "building images"},
     Absent{"POST", "/build/prune", "building images"},
     Absent{"POST", "/session", "building images with BuildKit"},

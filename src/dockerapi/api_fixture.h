@@ -21,7 +21,7 @@ protected:
     ApiTest() {
         std::vector<Fd> listeners;
         listeners.push_back(http::listen(endpoint_).value());
-        const Services services{containers_, execs_, images_, system_};
+        const Services services{containers_, execs_, images_, system_, registries_};
         server_ = http::Server::start(std::move(listeners), make_api(services)).value();
         images_.images = {fakes::busybox()};
     }
@@ -65,6 +65,7 @@ protected:
     fakes::Execs execs_;
     fakes::Images images_;
     fakes::System system_;
+    oci::RegistryOptions registries_{.attempts = 1};
     std::unique_ptr<http::Server> server_;
 };
 

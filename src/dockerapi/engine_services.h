@@ -139,18 +139,23 @@ private:
     engine::Engine& engine_;
 };
 
-// All four, for a daemon's main.
+// All of them, for a daemon's main.
 class EngineServices {
 public:
-    explicit EngineServices(engine::Engine& engine)
-        : containers_(engine), execs_(engine), images_(engine), system_(engine) {}
-    Services services() { return {containers_, execs_, images_, system_}; }
+    EngineServices(engine::Engine& engine, const oci::RegistryOptions& registries)
+        : containers_(engine),
+          execs_(engine),
+          images_(engine),
+          system_(engine),
+          registries_(registries) {}
+    Services services() { return {containers_, execs_, images_, system_, registries_}; }
 
 private:
     EngineContainers containers_;
     EngineExecs execs_;
     EngineImages images_;
     EngineSystem system_;
+    oci::RegistryOptions registries_;
 };
 
 }  // namespace hako::dockerapi

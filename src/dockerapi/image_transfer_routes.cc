@@ -41,8 +41,8 @@ Result<void> pull(const Services& services, Request& request, Response& response
     images::PullOptions options;
     HAKO_TRY(options.platform, platform(query));
     options.all_platforms = flag(query, "allPlatforms");
-    HAKO_TRY(options.auth,
-             parse_registry_auth(request.headers.find("X-Registry-Auth").value_or("")));
+    options.registry = services.registries;
+    HAKO_TRY(options.auth, registry_auth_of(request));
     ProgressStream stream(response);
     const auto pulled = services.images.pull(
         reference, options,

@@ -14,6 +14,7 @@
 #include "base/stream.h"
 #include "engine/engine.h"
 #include "engine/images.h"
+#include "oci/registry_options.h"
 
 namespace hako::dockerapi {
 
@@ -92,6 +93,7 @@ struct Services {
     ExecService& execs;
     ImageService& images;
     SystemService& system;
+    const oci::RegistryOptions& registries;
 };
 
 }  // namespace hako::dockerapi

@@ -5,6 +5,7 @@
 #include "dockerapi/routes.h"
 #include "dockerapi/version.h"
 #include "oci/platform.h"
+#include "oci/reference.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -68,10 +69,33 @@ Json warnings(const engine::SystemInfo& info) {
     return list;
 }
 
+// What `docker info` tells of registries.
+Json registries(const oci::RegistryOptions& options) {
+    Json networks = Json::array({"127.0.0.0/8", "::1/128"});
+    Json hosts = Json::object();
+    const auto host = [&](const std::string& name) -> Json& {
+        auto& entry = hosts[name];
+        if (entry.is_null())
+            entry = {{"Name", name},
+                     {"Mirrors", Json::array()},
+                     {"Secure", true},
+                     {"Official", name == oci::kDefaultDomain}};
+        return entry;
+    };
+    for (const auto& [name, mirrors] : options.mirrors) host(name)["Mirrors"] = mirrors;
+    for (const auto& name : options.insecure) {
+        if (name.find('/') != std::string::npos) networks.push_back(name);
+        else host(name)["Secure"] = false;
+    }
+    const auto hub = options.mirrors.find(std::string(oci::kDefaultDomain));
+    return {{"InsecureRegistryCIDRs", networks},
+            {"IndexConfigs", hosts},
+            {"Mirrors", hub == options.mirrors.end() ? Json::array() : Json(hub->second)}};
+}
+
 Result<void> info(const Services& services, Request&, Response& response) {
     HAKO_TRY(const auto info, services.system.info());
     const Json none = nullptr;
-    const Json object = Json::object();
     return response.send_json(
         200, {{"ID", info.id},
               {"Containers", info.containers},
@@ -111,10 +135,7 @@ Result<void> info(const Services& services, Request&, Response& response) {
               {"OSType", "linux"},
               {"Architecture", machine()},
               {"IndexServerAddress", "https://index.docker.io/v1/"},
-              {"RegistryConfig",
-               {{"InsecureRegistryCIDRs", Json::array({"127.0.0.0/8", "::1/128"})},
-                {"IndexConfigs", object},
-                {"Mirrors", Json::array()}}},
+              {"RegistryConfig", registries(services.registries)},
               {"NCPU", info.cpus},
               {"MemTotal", info.memory},
               {"GenericResources", none},
