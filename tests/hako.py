@@ -74,16 +74,20 @@ class Daemon:
             **{k: v for k, v in os.environ.items() if k not in ("DOCKER_HOST", "HAKO_HOST")},
             "HAKO_ROOT": str(self.root),
             "HAKO_RUN": str(self.run_dir),
+            "DOCKER_CONFIG": str(self.folder / "docker"),
             **environment,
         }
+        self.options: list[str | Path] = ["--config", self.folder / "daemon.json"]
+        self.configuration: dict[str, object] = {}
         self.process: subprocess.Popen | None = None
 
     # ---- the daemon itself
 
     def start(self) -> Daemon:
         log = (self.folder / "hakod.log").open("ab")
+        (self.folder / "daemon.json").write_text(json.dumps(self.configuration))
         self.process = subprocess.Popen(
-            [self.bin / "hakod", "--root", self.root, "--run", self.run_dir],
+            [self.bin / "hakod", "--root", self.root, "--run", self.run_dir, *self.options],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
         )
         wait_until(self.answers, 30, f"hakod answers; its log:\n{self.log()}")

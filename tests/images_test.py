@@ -8,7 +8,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from hako import HELLO, SHARE, Daemon, wait_until
+from hako import HELLO, SHARE, Daemon
+from registries import Registry
 
 
 def member(tar: tarfile.TarFile, name: str, data: bytes = b"", **fields) -> None:
@@ -57,45 +57,8 @@ def save_archive(path: Path, name: str, layers: list[bytes], diff_ids: list[str]
         member(tar, "manifest.json", json.dumps(manifest).encode())
 
 
-class Registry:
-    """Debian's docker-registry on a free loopback port."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        self.folder = folder
-        config = folder / "config.yml"
-        config.write_text(json.dumps({
-            "version": 0.1, "log": {"level": "error"},
-            "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-            "http": {"addr": self.address},
-        }))
-        self.process = subprocess.Popen(["docker-registry", "serve", str(config)],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self.up, 20)
-
-    def up(self) -> bool:
-        host, port = self.address.split(":")
-        with socket.socket() as probe:
-            return probe.connect_ex((host, int(port))) == 0
-
-    def push(self, archive: Path, name: str) -> str:
-        reference = f"{self.address}/{name}"
-        subprocess.run(["skopeo", "copy", "--dest-tls-verify=false", f"docker-archive:{archive}",
-                        f"docker://{reference}"], check=True, capture_output=True)
-        return reference
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    for program in ("docker-registry", "skopeo"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed; run scripts/setup.sh test")
     mine = Registry(tmp_path_factory.mktemp("registry"))
     yield mine
     mine.stop()
