@@ -34,7 +34,6 @@ constexpr std::array kAbsent{
     Absent{"PUT", "/containers/{id}/archive", "copying files into a container"},
     Absent{"GET", "/containers/{id}/attach/ws", "attaching by websocket"},
     Absent{"GET", "/images/search", "searching a registry"},
-    Absent{"POST", "/images/{name:*}/push", "pushing images"},
     Absent{"POST", "/networks/create", "networks of one's own"},
     Absent{"POST", "/networks/{id}/connect", "networks of one's own"},
     Absent{"POST", "/networks/{id}/disconnect", "networks of one's own"},

@@ -92,6 +92,10 @@ public:
                                std::stop_token stop) override {
         return engine_.images().pull(reference, options, progress, std::move(stop));
     }
+    Result<void> push(const oci::Reference& reference, const images::PushOptions& options,
+                      const images::ProgressSink& progress, std::stop_token stop) override {
+        return engine_.images().push(reference, options, progress, std::move(stop));
+    }
     Result<std::vector<std::string>> load(Reader& archive,
                                           const std::optional<oci::Platform>& platform,
                                           const images::ProgressSink& progress) override {

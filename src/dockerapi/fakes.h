@@ -112,6 +112,8 @@ public:
     Result<std::vector<images::Image>> list() const override { return images; }
     Result<images::Image> pull(const oci::Reference& reference, const images::PullOptions& options,
                                const images::ProgressSink& progress, std::stop_token stop) override;
+    Result<void> push(const oci::Reference& reference, const images::PushOptions& options,
+                      const images::ProgressSink& progress, std::stop_token stop) override;
     Result<std::vector<std::string>> load(Reader& archive,
                                           const std::optional<oci::Platform>& platform,
                                           const images::ProgressSink& progress) override;
@@ -125,8 +127,9 @@ public:
                                    const images::RemoveOptions& options) override;
 
     std::vector<images::Image> images;
-    std::vector<images::Progress> progress;  // what a pull reports
-    std::optional<Error> pull_error;         // how it then ends
+    std::vector<images::Progress> progress;  // what a pull or a push reports
+    std::optional<Error> pull_error;         // how a pull then ends
+    std::vector<std::string> pushed;
     bool pull_waits_for_stop = false;
     std::atomic<bool> pull_stopped = false;
     images::PullOptions last_options;

@@ -176,6 +176,8 @@ Json check_report(const images::CheckReport& report) {
 }
 
 std::string progress_line(const images::Progress& progress) {
+    if (!progress.result.is_null())
+        return dump_json({{"progressDetail", Json::object()}, {"aux", progress.result}}) + "\r\n";
     Json line = {{"status", progress.status}};
     if (!progress.id.empty()) {
         line["id"] = progress.id;

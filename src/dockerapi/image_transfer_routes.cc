@@ -1,4 +1,4 @@
-// Images in and out: pull, import, load and save.
+// Images in and out: pull, push, import, load and save.
 #include "dockerapi/image_json.h"
 #include "dockerapi/image_reference.h"
 #include "dockerapi/parameters.h"
@@ -49,6 +49,46 @@ Result<void> pull(const Services& services, Request& request, Response& response
         [&](const images::Progress& progress) { stream.write(progress_line(progress)); },
         request.gone);
     return stream.end(pulled ? Result<void>() : fail(pulled.error()));
+}
+
+// What is pushed: one tag, or all that the repository has here.
+Result<std::vector<oci::Reference>> tags_to_push(const Services& services, const std::string& name,
+                                                 const std::string& tag) {
+    HAKO_TRY(const auto reference, reference_of(name, tag));
+    if (reference.digest) return fail(ErrorKind::invalid, "cannot push a digest reference");
+    const auto colon = name.rfind(':');
+    const bool has_tag = colon != name.npos && name.find('/', colon) == name.npos;
+    if (!tag.empty() || has_tag) return std::vector{reference};
+    std::vector<oci::Reference> tags;
+    HAKO_TRY(const auto list, services.images.list());
+    for (const auto& image : list) {
+        for (const auto& text : image.repo_tags) {
+            HAKO_TRY(auto other, oci::Reference::parse(text));
+            if (other.name() == reference.name()) tags.push_back(std::move(other));
+        }
+    }
+    if (tags.empty())
+        return fail(ErrorKind::not_found, "An image does not exist locally with the tag: {}",
+                    reference.familiar_name());
+    return tags;
+}
+
+Result<void> push(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto tags,
+             tags_to_push(services, request.parameter("name"), request.query.value_or("tag", "")));
+    images::PushOptions options;
+    options.registry = services.registries;
+    HAKO_TRY(options.platform, platform(request.query));
+    HAKO_TRY(options.auth, registry_auth_of(request));
+    ProgressStream stream(response);
+    for (const auto& reference : tags) {
+        const auto pushed = services.images.push(
+            reference, options,
+            [&](const images::Progress& progress) { stream.write(progress_line(progress)); },
+            request.gone);
+        if (!pushed) return stream.end(pushed);
+    }
+    return stream.end({});
 }
 
 Result<void> load(const Services& services, Request& request, Response& response) {
@@ -137,6 +177,7 @@ Result<void> save_several(const Services& services, Request& request, Response& 
 void add_image_transfer_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
     routes.add("POST", "/images/create", create);
+    routes.add("POST", "/images/{name:*}/push", push);
     routes.add("POST", "/images/load", load);
     routes.add("GET", "/images/get", save_several);
     routes.add("GET", "/images/{name:*}/get", save_one);

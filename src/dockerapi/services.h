@@ -64,6 +64,8 @@ public:
                                        const images::PullOptions& options,
                                        const images::ProgressSink& progress,
                                        std::stop_token stop) = 0;
+    virtual Result<void> push(const oci::Reference& reference, const images::PushOptions& options,
+                              const images::ProgressSink& progress, std::stop_token stop) = 0;
     virtual Result<std::vector<std::string>> load(Reader& archive,
                                                   const std::optional<oci::Platform>& platform,
                                                   const images::ProgressSink& progress) = 0;

@@ -49,6 +49,7 @@ struct Progress {
     std::string status;
     std::uint64_t current = 0;
     std::uint64_t total = 0;
+    Json result = nullptr;  // for programs; shown to nobody
 };
 // Called from several threads, but never by two at once.
 using ProgressSink = std::function<void(const Progress&)>;
@@ -58,6 +59,12 @@ using RegistryAuth = oci::RegistryAuth;
 struct PullOptions {
     std::optional<oci::Platform> platform = {};  // none: the host's
     bool all_platforms = false;                  // every one that the index offers
+    RegistryAuth auth = {};
+    oci::RegistryOptions registry = {};
+};
+
+struct PushOptions {
+    std::optional<oci::Platform> platform = {};  // none: all, where all of them are here
     RegistryAuth auth = {};
     oci::RegistryOptions registry = {};
 };

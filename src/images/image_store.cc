@@ -11,6 +11,7 @@
 #include "images/import.h"
 #include "images/load.h"
 #include "images/pull.h"
+#include "images/push.h"
 #include "images/remove.h"
 #include "images/save.h"
 #include "images/stores.h"
@@ -163,6 +164,13 @@ Result<Image> ImageStore::import(Reader& tar, const ImportOptions& options) {
     if (!id) impl_->garbage.collect();
     if (!id) return fail(std::move(id).error());
     return read_image(*impl_, *id);
+}
+
+Result<void> ImageStore::push(const oci::Reference& reference, const PushOptions& options,
+                              const ProgressSink& progress, std::stop_token stop) {
+    Reporter reporter(progress);
+    const auto lease = impl_->garbage.lease();
+    return push_image(*impl_, reference, options, reporter, std::move(stop));
 }
 
 Result<void> ImageStore::tag(std::string_view image, const oci::Reference& reference) {

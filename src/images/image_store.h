@@ -57,6 +57,11 @@ public:
     // A tar of a root file system (plain, gzip or zstd) as an image of one layer.
     Result<Image> import(Reader& tar, const ImportOptions& options);
 
+    // Uploads what the registry has not. Reports Docker's lines, and as a result {"Tag", "Digest",
+    // "Size"}. ErrorKind::not_found when no image has the name.
+    Result<void> push(const oci::Reference& reference, const PushOptions& options,
+                      const ProgressSink& progress, std::stop_token stop);
+
     // Moves the name if another image has it. A name that stands for several platforms gives all.
     Result<void> tag(std::string_view image, const oci::Reference& reference);
     // Takes a name away, and the image with its last name. Docker's rules and sentences; an image

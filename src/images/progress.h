@@ -21,7 +21,16 @@ public:
                 std::uint64_t total = 0) {
         if (!sink_) return;
         const std::scoped_lock lock(mutex_);
-        sink_({std::string(id), std::string(status), current, total});
+        sink_({.id = std::string(id),
+               .status = std::string(status),
+               .current = current,
+               .total = total});
+    }
+
+    void report_result(Json result) {
+        if (!sink_) return;
+        const std::scoped_lock lock(mutex_);
+        sink_({.id = {}, .status = {}, .result = std::move(result)});
     }
 
 private:

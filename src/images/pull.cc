@@ -13,7 +13,6 @@
 namespace hako::images {
 namespace {
 
-constexpr std::size_t kParallelLayers = 3;
 constexpr std::size_t kChannelBytes = 1U << 20U;
 constexpr std::size_t kChunkBytes = 64U << 10U;
 
@@ -169,7 +168,8 @@ private:
         };
         {
             std::vector<std::jthread> workers;
-            for (std::size_t i = 0; i < std::min(kParallelLayers, layers.size()); ++i)
+            for (std::size_t i = 0;
+                 i < std::min(options_.registry.parallel_downloads, layers.size()); ++i)
                 workers.push_back(start_thread("pull", work));
         }
         if (auto error = *first_error_.lock()) return fail(*std::move(error));

@@ -11,6 +11,7 @@
 
 #include "base/guarded.h"
 #include "base/thread.h"
+#include "images/find.h"
 #include "oci/registry_pusher.h"
 
 namespace hako::images {
@@ -62,17 +63,14 @@ Result<void> load(const oci::ContentStore& content, const oci::Digest& digest, C
     return {};
 }
 
-// The index that the image came with if all of its images are here, else the image's manifest.
-Result<Cargo> load_cargo(const Stores& stores, const ImageRecord& image) {
-    for (const auto& blob : image.blobs) {
-        if (blob == image.id || blob == image.manifest) continue;
-        const auto bytes = stores.content.read(blob, oci::kMaxManifestBytes);
-        const auto document = bytes ? oci::parse_manifest(*bytes, {}) : fail(bytes.error());
-        Cargo cargo;
-        if (document && std::holds_alternative<oci::Index>(*document) &&
-            load(stores.content, blob, cargo))
-            return cargo;
-    }
+// The index that the image came with if all of its images are here, else the manifest of one: the
+// platform's, or the host's.
+Result<Cargo> load_cargo(const Stores& stores, const Match& match,
+                         const std::optional<oci::Platform>& platform) {
+    Cargo whole;
+    if (!platform && load(stores.content, match.images.front().target, whole)) return whole;
+    HAKO_TRY(const auto chosen, choose_image(match, match.name->familiar(), platform));
+    HAKO_TRY(const auto image, stores.catalog.image(chosen.image));
     Cargo cargo;
     HAKO_CHECK(load(stores.content, image.manifest, cargo));
     return cargo;
@@ -228,22 +226,27 @@ private:
 
 Result<void> push_image(Stores& stores, const oci::Reference& reference, const PushOptions& options,
                         Reporter& reporter, std::stop_token stop) {
-    HAKO_TRY(const auto id, stores.catalog.id_of(reference));
-    if (!id)
+    const auto match = find_images(stores.catalog, reference.text());
+    if (!match || !match->name)
         return fail(ErrorKind::not_found, "An image does not exist locally with the tag: {}",
                     reference.familiar());
-    HAKO_TRY(const auto image, stores.catalog.image(*id));
-    HAKO_TRY(auto cargo, load_cargo(stores, image));
+    HAKO_TRY(auto cargo, load_cargo(stores, *match, options.platform));
     HAKO_TRY(auto sources, find_sources(stores, reference));
     sources = keep_wanted(std::move(sources), cargo);
     Push push(stores, reference, options, reporter, std::move(stop), std::move(cargo),
               std::move(sources));
     HAKO_CHECK(push.run());
-    // Now the registry knows it by its digest, too.
+    // Now the registry knows what went there by its digest, too.
     auto name = reference;
     name.tag.clear();
     name.digest = push.digest();
-    return stores.catalog.set_name(name, *id);
+    for (auto image : match->images) {
+        HAKO_TRY(const auto record, stores.catalog.image(image.image));
+        if (image.target != *name.digest && record.manifest != *name.digest) continue;
+        image.target = *name.digest;
+        HAKO_CHECK(stores.catalog.set_name(name, image));
+    }
+    return {};
 }
 
 }  // namespace hako::images
