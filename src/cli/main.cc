@@ -41,7 +41,9 @@ Command image_group() {
     group.add(images_command("ls"));
     group.add(std::move(images_command("list").hidden()));
     group.add(image_prune_command());
+    group.add(ls_remote_command());
     group.add(pull_command());
+    group.add(push_command());
     group.add(rmi_command("rm"));
     group.add(std::move(rmi_command("remove").hidden()));
     group.add(save_command());
@@ -84,6 +86,7 @@ Command all_commands() {
     root.add(rm_command());
     root.add(images_command("images"));
     root.add(pull_command());
+    root.add(push_command());
     root.add(load_command());
     root.add(save_command());
     root.add(import_command());
