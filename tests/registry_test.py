@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,7 +201,6 @@ def test_a_mirror_is_asked_first(own: Daemon, public: Registry, folder: Path, ar
 
 @pytest.mark.parametrize("text", ['{"insecure-registry": []}', '{"insecure-registries": 1}', "{", "[]"])
 def test_a_wrong_configuration_file(programs: Path, tmp_path: Path, text: str) -> None:
-    import subprocess
     (tmp_path / "daemon.json").write_text(text)
     done = subprocess.run([programs / "hakod", "--root", tmp_path / "root", "--run", tmp_path / "run", "--config",
                            tmp_path / "daemon.json"], capture_output=True, text=True, timeout=30)
@@ -215,3 +215,113 @@ def test_what_the_daemon_tells_of_an_image_in_a_registry(clean: Daemon, public: 
     digest = json.loads(public.skopeo("inspect", f"docker://{reference}"))["Digest"]
     assert told["Descriptor"]["digest"] == digest
     assert clean.api("GET", f"/distribution/{public.address}/no/such:1/json")[0] == 404
+
+
+# ---- push
+
+
+def load(daemon: Daemon, registry: Registry, archive: Path, name: str) -> str:
+    """Loads the archive under a name in the registry."""
+    reference = f"{registry.address}/{name}"
+    daemon.hako("load", "-i", str(archive))
+    daemon.hako("tag", "app:1", reference)
+    return reference
+
+
+def layers_of(registry: Registry, reference: str) -> list[str]:
+    return json.loads(registry.skopeo("inspect", f"docker://{reference}"))["Layers"]
+
+
+def test_push_and_pull_elsewhere(clean: Daemon, public: Registry, archive: Path, tmp_path: Path) -> None:
+    reference = load(clean, public, archive, "team/pushed:1")
+    out = clean.hako("push", reference).stdout
+    assert f"The push refers to repository [{reference.rpartition(':')[0]}]" in out and out.count("Pushed") == 3
+    digest = json.loads(public.skopeo("inspect", f"docker://{reference}"))["Digest"]
+    assert f"1: digest: {digest} size: " in out
+    # skopeo checks every digest on its way.
+    public.skopeo("copy", "--dest-compress=false", f"docker://{reference}", f"dir:{tmp_path}/copy")
+    assert clean.hako("push", reference).stdout.count("Layer already exists") == 3
+    names = json.loads(clean.hako("image", "inspect", reference).stdout)[0]["RepoDigests"]
+    assert f"{reference.rpartition(':')[0]}@{digest}" in names
+
+    other = f"{public.address}/other/place:2"
+    clean.hako("tag", reference, other)
+    assert clean.hako("push", other).stdout.count("Mounted from team/pushed") == 3
+    assert layers_of(public, other) == layers_of(public, reference)
+    # What was pulled goes back as it came.
+    clean.hako("rmi", "-f", reference, other, "app:1")
+    clean.hako("pull", other)
+    clean.hako("tag", other, f"{public.address}/third/place:3")
+    clean.hako("push", "-q", f"{public.address}/third/place:3")
+    assert json.loads(public.skopeo("inspect", f"docker://{public.address}/third/place:3"))["Digest"] == digest
+
+
+def test_push_with_a_login(clean: Daemon, private: Registry, archive: Path, config: Path, docker_cli: str) -> None:
+    reference = load(clean, private, archive, "team/mine:1")
+    denied = clean.hako("push", reference, check=False)
+    assert denied.returncode == 1 and "push access denied" in denied.stderr
+    clean.docker("login", "-u", ANN[0], "--password-stdin", private.address, input=ANN[1])
+    out = clean.docker("push", reference).stdout
+    assert "Pushed" in out and "digest: sha256:" in out
+    clean.hako("tag", reference, f"{private.address}/team/mine:2")
+    clean.hako("push", "--all-tags", f"{private.address}/team/mine")
+    assert clean.hako("image", "ls-remote", reference).stdout.split() == ["1", "2"]
+    assert "team/mine" in clean.hako("image", "ls-remote", "--catalog", private.address).stdout.split()
+
+
+def test_push_over_tls(clean: Daemon, secure: Registry, certificates: dict[str, Certificates], folder: Path,
+                       archive: Path) -> None:
+    place = folder / "certs.d" / secure.address
+    place.mkdir(parents=True, exist_ok=True)
+    client = certificates["client"]
+    for source, name in ((client.ca, "ca.crt"), (client.certificate, "client.cert"), (client.key, "client.key")):
+        shutil.copy(source, place / name)
+    reference = load(clean, secure, archive, "team/pushed:1")
+    assert "Pushed" in clean.hako("push", reference).stdout
+
+
+def test_push_of_a_large_layer_goes_in_chunks(clean: Daemon, public: Registry, tmp_path: Path) -> None:
+    big = tmp_path / "big.tar"
+    save_archive(big, "app:1", [layer(("data", os.urandom(40 << 20)))])
+    reference = load(clean, public, big, "team/big:1")
+    clean.hako("push", reference)
+    public.skopeo("copy", f"docker://{reference}", f"dir:{tmp_path}/copy")
+
+
+def test_push_of_all_platforms(clean: Daemon, public: Registry, tmp_path: Path) -> None:
+    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
+    layout = tmp_path / "layout"
+    for arch in ("amd64", "arm64"):
+        one = tmp_path / f"{arch}.tar"
+        save_archive(one, "one:1", [layer(("arch", arch.encode() + os.urandom(8)))])
+        subprocess.run(["skopeo", "copy", f"docker-archive:{one}", f"oci:{layout}:{arch}"], check=True,
+                       capture_output=True)
+    for descriptor in json.loads((layout / "index.json").read_text())["manifests"]:
+        arch = descriptor.pop("annotations")["org.opencontainers.image.ref.name"]
+        index["manifests"].append({**descriptor, "platform": {"os": "linux", "architecture": arch}})
+    text = json.dumps(index)
+    (layout / "index.json").write_text(text)
+    source = f"{public.address}/team/many:1"
+    public.skopeo("copy", "--all", f"oci:{layout}", f"docker://{source}")
+    clean.hako("pull", "--all-platforms", source)
+    target = f"{public.address}/copied/many:1"
+    clean.hako("tag", source, target)
+    clean.hako("push", target)
+    raw = public.skopeo("inspect", "--raw", f"docker://{target}")
+    assert raw == public.skopeo("inspect", "--raw", f"docker://{source}")
+    public.skopeo("copy", "--all", f"docker://{target}", f"dir:{tmp_path}/copy")
+
+
+def test_push_of_nothing(clean: Daemon, public: Registry) -> None:
+    for name in (f"{public.address}/no/such:1", f"{public.address}/no/such@sha256:{'0' * 64}"):
+        done = clean.hako("push", name, check=False)
+        assert done.returncode == 1 and done.stderr.strip()
+    gone = clean.hako("push", "--all-tags", f"{public.address}/no/such", check=False)
+    assert gone.returncode == 1 and "does not exist locally" in gone.stderr
+
+
+def test_referrers(clean: Daemon, public: Registry, archive: Path) -> None:
+    reference = public.push(archive, "team/signed:1")
+    assert clean.hako("image", "ls-remote", "--referrers", reference).stdout == ""
+    missing = clean.hako("image", "ls-remote", f"{public.address}/no/such", check=False)
+    assert missing.returncode == 1 and "no/such" in missing.stderr
