@@ -19,7 +19,7 @@ build=(
     busybox-static
 )
 run=(qemu-system-x86)
-test=(python3-pytest docker-registry skopeo umoci erofs-utils e2fsprogs strace procps iproute2)
+test=(python3-pytest docker-registry openssl skopeo umoci erofs-utils e2fsprogs strace procps iproute2)
 bench=(podman skopeo umoci)
 lint=(clang-format-16 clang-tidy-16)
 fuzz=(clang-16 libclang-rt-16-dev)

@@ -235,18 +235,18 @@ def layers_of(registry: Registry, reference: str) -> list[str]:
 def test_push_and_pull_elsewhere(clean: Daemon, public: Registry, archive: Path, tmp_path: Path) -> None:
     reference = load(clean, public, archive, "team/pushed:1")
     out = clean.hako("push", reference).stdout
-    assert f"The push refers to repository [{reference.rpartition(':')[0]}]" in out and out.count("Pushed") == 3
+    assert f"The push refers to repository [{reference.rpartition(':')[0]}]" in out and out.count("Pushed") == 2
     digest = json.loads(public.skopeo("inspect", f"docker://{reference}"))["Digest"]
     assert f"1: digest: {digest} size: " in out
     # skopeo checks every digest on its way.
     public.skopeo("copy", "--dest-compress=false", f"docker://{reference}", f"dir:{tmp_path}/copy")
-    assert clean.hako("push", reference).stdout.count("Layer already exists") == 3
+    assert clean.hako("push", reference).stdout.count("Layer already exists") == 2
     names = json.loads(clean.hako("image", "inspect", reference).stdout)[0]["RepoDigests"]
     assert f"{reference.rpartition(':')[0]}@{digest}" in names
 
     other = f"{public.address}/other/place:2"
     clean.hako("tag", reference, other)
-    assert clean.hako("push", other).stdout.count("Mounted from team/pushed") == 3
+    assert clean.hako("push", other).stdout.count("Mounted from team/pushed") == 2
     assert layers_of(public, other) == layers_of(public, reference)
     # What was pulled goes back as it came.
     clean.hako("rmi", "-f", reference, other, "app:1")

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <thread>
 
 #include "base/guarded.h"
 #include "base/thread.h"
 #include "images/byte_channel.h"
+#include "images/workers.h"
 #include "oci/registry_client.h"
 
 namespace hako::images {
@@ -47,13 +47,11 @@ public:
           reference_(reference),
           options_(options),
           reporter_(reporter),
-          client_(reference, options.auth, options.registry) {
-        caller_stop_.emplace(std::move(stop), [this] { stop_.request_stop(); });
-    }
+          client_(reference, options.auth, options.registry),
+          workers_("pull", std::move(stop)) {}
 
     Result<void> run() {
-        HAKO_TRY(const auto fetched,
-                 client_.manifest(reference_.manifest_key(), stop_.get_token()));
+        HAKO_TRY(const auto fetched, client_.manifest(reference_.manifest_key(), workers_.stop()));
         reporter_.report(reference_.manifest_key(), "Pulling from " + reference_.path);
         HAKO_TRY(const auto images, fetch_images(fetched));
         for (const auto& image : images) HAKO_CHECK(fetch_layers(image));
@@ -125,7 +123,7 @@ private:
     }
 
     Result<StoredImage> fetch_indexed(const oci::Descriptor& descriptor) {
-        HAKO_TRY(const auto fetched, client_.manifest(descriptor.digest.text(), stop_.get_token()));
+        HAKO_TRY(const auto fetched, client_.manifest(descriptor.digest.text(), workers_.stop()));
         HAKO_TRY(auto document, oci::parse_manifest(fetched.bytes, descriptor.media_type));
         if (!std::holds_alternative<oci::Manifest>(document))
             return fail(ErrorKind::invalid, "an index of indexes is not supported");
@@ -145,7 +143,7 @@ private:
             return fail(ErrorKind::too_large, "image configuration has {} bytes, more than {}",
                         config.size, oci::kMaxConfigBytes);
         HAKO_TRY(auto blob, stores_.content.ingest());
-        HAKO_CHECK(client_.blob(config, *blob, stop_.get_token()));
+        HAKO_CHECK(client_.blob(config, *blob, workers_.stop()));
         return blob->commit(config.digest);
     }
 
@@ -157,30 +155,11 @@ private:
                              is_here(layers[i], image.description.diff_ids[i])
                                  ? "Already exists"
                                  : "Pulling fs layer");
-        std::atomic<std::size_t> next = 0;
-        const auto work = [&](std::stop_token) {
-            for (auto i = next++; i < layers.size() && !stop_.stop_requested(); i = next++) {
-                auto fetched = fetch_layer(layers[i], image.description.diff_ids[i]);
-                if (!fetched)
-                    give_up(std::move(fetched).error().context(
-                        fmt::format("layer {}", layers[i].digest.text())));
-            }
-        };
-        {
-            std::vector<std::jthread> workers;
-            for (std::size_t i = 0;
-                 i < std::min(options_.registry.parallel_downloads, layers.size()); ++i)
-                workers.push_back(start_thread("pull", work));
-        }
-        if (auto error = *first_error_.lock()) return fail(*std::move(error));
-        if (stop_.stop_requested()) return fail(ErrorKind::cancelled, "pull was cancelled");
-        return {};
-    }
-
-    void give_up(Error error) {
-        auto first = first_error_.lock();
-        if (!*first) *first = std::move(error);
-        stop_.request_stop();
+        return workers_.run(
+            options_.registry.parallel_downloads, layers.size(), [&](std::size_t i) {
+                return with_context(fetch_layer(layers[i], image.description.diff_ids[i]),
+                                    fmt::format("layer {}", layers[i].digest.text()));
+            });
     }
 
     bool is_here(const oci::Descriptor& layer, const oci::Digest& diff_id) const {
@@ -191,7 +170,7 @@ private:
         if (is_here(layer, diff_id)) return {};
         const auto id = layer.digest.short_hex();
         // Another pull, or the same layer twice in one image: who comes second finds it done.
-        const auto busy = stores_.busy.lock(diff_id.text(), stop_.get_token(),
+        const auto busy = stores_.busy.lock(diff_id.text(), workers_.stop(),
                                             [&] { reporter_.report(id, "Waiting"); });
         if (!busy) return fail(ErrorKind::cancelled, "pull was cancelled");
         if (is_here(layer, diff_id)) {
@@ -213,7 +192,7 @@ private:
     // bytes that its manifest names.
     Result<void> fetch_blob(const oci::Descriptor& layer, oci::BlobWriter& blob) {
         Meter meter(reporter_, layer.digest.short_hex(), "Downloading", layer.size);
-        HAKO_CHECK(client_.blob(layer, blob, stop_.get_token(),
+        HAKO_CHECK(client_.blob(layer, blob, workers_.stop(),
                                 [&](std::uint64_t bytes) { meter.at(bytes); }));
         HAKO_CHECK(blob.commit(layer.digest));
         reporter_.report(layer.digest.short_hex(), "Pull complete");
@@ -229,7 +208,7 @@ private:
             run_guarded("download", [&] {
                 Tee tee(blob, channel);
                 Meter meter(reporter_, layer.digest.short_hex(), "Downloading", layer.size);
-                const auto done = client_.blob(layer, tee, stop_.get_token(),
+                const auto done = client_.blob(layer, tee, workers_.stop(),
                                                [&](std::uint64_t bytes) { meter.at(bytes); });
                 if (done) download_error.reset();
                 else download_error = done.error();
@@ -252,9 +231,7 @@ private:
     const PullOptions& options_;
     Reporter& reporter_;
     oci::RegistryClient client_;
-    std::stop_source stop_;  // the caller's wish, or an error's
-    std::optional<std::stop_callback<std::function<void()>>> caller_stop_;
-    Guarded<std::optional<Error>> first_error_;
+    Workers workers_;
 };
 
 }  // namespace

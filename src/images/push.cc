@@ -1,17 +1,13 @@
 #include "images/push.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <map>
-#include <thread>
 
-#include "base/guarded.h"
-#include "base/thread.h"
 #include "images/find.h"
+#include "images/workers.h"
 #include "oci/registry_pusher.h"
 
 namespace hako::images {
@@ -37,26 +33,31 @@ std::string type_of(const std::string& bytes, bool is_index) {
     return std::string(is_index ? oci::media_type::oci_index : oci::media_type::oci_manifest);
 }
 
+// Adds the blobs of an image, each once.
+Result<void> add_blobs(const oci::ContentStore& content, oci::Manifest manifest, Cargo& cargo) {
+    auto blobs = std::move(manifest.layers);
+    blobs.push_back(std::move(manifest.config));
+    for (auto& blob : blobs) {
+        if (!content.has(blob.digest))
+            return fail(ErrorKind::not_found, "blob {} is not here any more; pull the image again",
+                        blob.digest.text());
+        if (std::ranges::find(cargo.blobs, blob.digest, &oci::Descriptor::digest) ==
+            cargo.blobs.end())
+            cargo.blobs.push_back(std::move(blob));
+    }
+    return {};
+}
+
 // Adds a manifest with all it names. ErrorKind::not_found where something of it is not here.
 Result<void> load(const oci::ContentStore& content, const oci::Digest& digest, Cargo& cargo) {
     HAKO_TRY(auto bytes, content.read(digest, oci::kMaxManifestBytes));
-    HAKO_TRY(const auto document, oci::parse_manifest(bytes, {}));
-    const auto* index = std::get_if<oci::Index>(&document);
+    auto document = oci::parse_manifest(bytes, {});
+    if (!document) return fail(std::move(document).error());
+    auto* index = std::get_if<oci::Index>(&*document);
     if (index != nullptr) {
         for (const auto& child : index->manifests) HAKO_CHECK(load(content, child.digest, cargo));
     } else {
-        const auto& manifest = std::get<oci::Manifest>(document);
-        auto blobs = manifest.layers;
-        blobs.push_back(manifest.config);
-        for (auto& blob : blobs) {
-            if (!content.has(blob.digest))
-                return fail(ErrorKind::not_found,
-                            "blob {} is not here any more; pull the image again",
-                            blob.digest.text());
-            if (std::ranges::find(cargo.blobs, blob.digest, &oci::Descriptor::digest) ==
-                cargo.blobs.end())
-                cargo.blobs.push_back(std::move(blob));
-        }
+        HAKO_CHECK(add_blobs(content, std::get<oci::Manifest>(*std::move(document)), cargo));
     }
     oci::Descriptor descriptor{type_of(bytes, index != nullptr), digest, bytes.size()};
     cargo.manifests.push_back({std::move(descriptor), std::move(bytes)});
@@ -125,6 +126,11 @@ Result<oci::HttpBody> open_body(const oci::ContentStore& content, const oci::Des
         }};
 }
 
+bool is_config(const oci::Descriptor& blob) {
+    return blob.media_type == oci::media_type::oci_config ||
+           blob.media_type == oci::media_type::docker_config;
+}
+
 class Push {
 public:
     Push(Stores& stores, const oci::Reference& reference, const PushOptions& options,
@@ -136,21 +142,20 @@ public:
           reporter_(reporter),
           cargo_(std::move(cargo)),
           sources_(std::move(sources)),
-          pusher_(reference, options.auth, paths_of(sources_), options.registry) {
-        caller_stop_.emplace(std::move(stop), [this] { stop_.request_stop(); });
-    }
+          pusher_(reference, options.auth, paths_of(sources_), options.registry),
+          workers_("push", std::move(stop)) {}
 
     Result<void> run() {
         reporter_.report({}, fmt::format("The push refers to repository [{}]", reference_.name()));
-        for (const auto& blob : cargo_.blobs)
-            reporter_.report(blob.digest.short_hex(), "Preparing");
-        HAKO_CHECK(push_blobs());
+        for (const auto& blob : cargo_.blobs) report(blob, "Preparing");
+        HAKO_CHECK(workers_.run(options_.registry.parallel_uploads, cargo_.blobs.size(),
+                                [&](std::size_t i) { return push_blob(cargo_.blobs[i]); }));
         for (const auto& manifest : cargo_.manifests) {
             const bool is_last = &manifest == &cargo_.manifests.back();
             const auto key =
                 is_last ? reference_.manifest_key() : manifest.descriptor.digest.text();
             HAKO_CHECK(
-                pusher_.push_manifest(key, manifest.descriptor, manifest.bytes, stop_.get_token()));
+                pusher_.push_manifest(key, manifest.descriptor, manifest.bytes, workers_.stop()));
         }
         const auto& top = cargo_.manifests.back().descriptor;
         reporter_.report({}, fmt::format("{}: digest: {} size: {}", reference_.manifest_key(),
@@ -164,48 +169,24 @@ public:
     const oci::Digest& digest() const { return cargo_.manifests.back().descriptor.digest; }
 
 private:
-    // A few workers take blobs off the list; the first error stops them all.
-    Result<void> push_blobs() {
-        std::atomic<std::size_t> next = 0;
-        const auto work = [&](std::stop_token) {
-            for (auto i = next++; i < cargo_.blobs.size() && !stop_.stop_requested(); i = next++)
-                if (auto pushed = push_blob(cargo_.blobs[i]); !pushed)
-                    give_up(std::move(pushed).error());
-        };
-        {
-            std::vector<std::jthread> workers;
-            for (std::size_t i = 0;
-                 i < std::min(options_.registry.parallel_uploads, cargo_.blobs.size()); ++i)
-                workers.push_back(start_thread("push", work));
-        }
-        if (auto error = *first_error_.lock()) return fail(*std::move(error));
-        if (stop_.stop_requested()) return fail(ErrorKind::cancelled, "push was cancelled");
-        return {};
-    }
-
-    void give_up(Error error) {
-        auto first = first_error_.lock();
-        if (!*first) *first = std::move(error);
-        stop_.request_stop();
+    // Configurations are not shown, as docker does not show them.
+    void report(const oci::Descriptor& blob, std::string_view status) {
+        if (!is_config(blob)) reporter_.report(blob.digest.short_hex(), status);
     }
 
     Result<void> push_blob(const oci::Descriptor& blob) {
-        const auto id = blob.digest.short_hex();
         HAKO_TRY(const auto body, open_body(stores_.content, blob));
         const auto found = sources_.find(blob.digest);
         const auto source = found == sources_.end() ? std::string() : found->second;
-        Meter meter(reporter_, id, "Pushing", blob.size);
-        HAKO_TRY(const auto outcome,
-                 pusher_.push_blob(blob, body, source, stop_.get_token(),
-                                   [&](std::uint64_t sent) { meter.at(sent); }));
+        Meter meter(reporter_, blob.digest.short_hex(), "Pushing", blob.size);
+        const auto sent = [&](std::uint64_t bytes) {
+            if (!is_config(blob)) meter.at(bytes);
+        };
+        HAKO_TRY(const auto outcome, pusher_.push_blob(blob, body, source, workers_.stop(), sent));
         switch (outcome) {
-            case RegistryPusher::Outcome::existed:
-                reporter_.report(id, "Layer already exists");
-                break;
-            case RegistryPusher::Outcome::mounted:
-                reporter_.report(id, "Mounted from " + source);
-                break;
-            case RegistryPusher::Outcome::uploaded: reporter_.report(id, "Pushed"); break;
+            case RegistryPusher::Outcome::existed: report(blob, "Layer already exists"); break;
+            case RegistryPusher::Outcome::mounted: report(blob, "Mounted from " + source); break;
+            case RegistryPusher::Outcome::uploaded: report(blob, "Pushed"); break;
         }
         return {};
     }
@@ -217,9 +198,7 @@ private:
     Cargo cargo_;
     std::map<oci::Digest, std::string> sources_;
     RegistryPusher pusher_;
-    std::stop_source stop_;  // the caller's wish, or an error's
-    std::optional<std::stop_callback<std::function<void()>>> caller_stop_;
-    Guarded<std::optional<Error>> first_error_;
+    Workers workers_;
 };
 
 }  // namespace

@@ -84,7 +84,8 @@ Result<std::string> RegistryHost::base(const std::stop_token& stop) {
                               is_insecure(options_.insecure, origin.host, origin.port) ||
                               is_insecure(options_.insecure, origin.host, "80");
     if (!is_url(server_) && may_be_plain) {
-        const auto probe = transport_.exchange({.url = url + "/v2/"}, kMaxProbeBytes, stop);
+        const auto probe =
+            transport_.exchange({.url = url, .is_probe = true}, kMaxProbeBytes, stop);
         if (!probe && probe.error().error.kind() == ErrorKind::cancelled)
             return fail(probe.error().error);
         if (!probe && probe.error().cause != Cause::final) url = "http://" + server_;

@@ -49,6 +49,7 @@ struct HttpRequest {
     std::vector<std::string> headers = {};  // "Name: value"
     std::optional<HttpBody> body = {};
     bool secret_body = false;  // it holds credentials: never sent to another host
+    bool is_probe = false;  // connects, and sends nothing: is TLS spoken? By whom does not matter
     // Instead of the transport's, where the peer may have to think.
     std::optional<std::chrono::seconds> stall_timeout = {};
 };
