@@ -92,9 +92,13 @@ TEST_F(ApiTest, CreateRefusesBadBodies) {
     EXPECT_EQ(outcome("POST", "/containers/create", R"({"Image":"none"})"),
               "404 No such image: none");
     EXPECT_EQ(send("POST", "/containers/create", std::string(5U << 20U, ' ')).status, 413);
-    EXPECT_EQ(
-        send("POST", "/containers/create?platform=linux/s390x", R"({"Image":"busybox"})").status,
-        404);
+    const auto create = [&](const std::string& platform) {
+        return send("POST", "/containers/create?platform=" + platform, R"({"Image":"busybox"})")
+            .status;
+    };
+    EXPECT_EQ(create("!"), 400);
+    EXPECT_EQ(create("linux/s390x"), 201);  // what can run is for the engine to say
+    EXPECT_EQ(containers_.last_create.platform->text(), "linux/s390x");
 }
 
 TEST_F(ApiTest, VerbsReachTheEngine) {
@@ -166,6 +170,121 @@ TEST_F(ApiTest, Images) {
               Json::array({{{"Untagged", "busybox:latest"}}, {{"Deleted", fakes::busybox().id}}}));
 }
 
+TEST_F(ApiTest, ImagesTellTheirPlatformWhenAsked) {
+    const auto manifests = get("/images/json?manifests=1")[0]["Manifests"];
+    ASSERT_EQ(manifests.size(), 1U);
+    EXPECT_EQ(manifests[0]["ImageData"]["Platform"]["architecture"],
+              oci::Platform::host().architecture);
+    EXPECT_FALSE(get("/images/json")[0].contains("Manifests"));
+    EXPECT_EQ(outcome("GET", "/images/busybox/json?platform=linux/s390x").substr(0, 4), "404 ");
+    const auto host =
+        R"({"os":"linux","architecture":")" + oci::Platform::host().architecture + R"("})";
+    EXPECT_EQ(get(http::make_target("/images/busybox/json", {{"platform", host}}))["Os"], "linux");
+}
+
+TEST_F(ApiTest, ImagesFilterByTimeAndOtherImages) {
+    images::Image later = fakes::busybox();
+    later.id = "sha256:" + std::string(64, 'c');
+    later.repo_tags = {"later:1"};
+    later.created = "2026-01-03T00:00:00Z";
+    images_.images.push_back(later);
+    const auto names = [&](const std::string& filters) {
+        std::string all;
+        for (const auto& image : get(http::make_target("/images/json", {{"filters", filters}})))
+            all += image["RepoTags"][0].get<std::string>() + " ";
+        return all;
+    };
+    EXPECT_EQ(names(R"({"before":["later:1"]})"), "busybox:latest ");
+    EXPECT_EQ(names(R"({"since":["busybox"]})"), "later:1 ");
+    EXPECT_EQ(names(R"({"until":["2026-01-02T12:00:00Z"]})"), "busybox:latest ");
+    EXPECT_EQ(names(R"({"until":["1h"]})"), "busybox:latest later:1 ");
+    EXPECT_EQ(
+        outcome("GET", http::make_target("/images/json", {{"filters", R"({"since":["none"]})"}})),
+        "404 No such image: none");
+}
+
+TEST_F(ApiTest, HistoryTellsOfEachLayer) {
+    auto& image = images_.images[0];
+    image.layer_sizes = {10, 20, 30};
+    image.history = Json::array({{{"created_by", "ADD"}, {"created", "2026-01-02T03:04:05Z"}},
+                                 {{"created_by", "ENV"}, {"empty_layer", true}},
+                                 {{"created_by", "COPY"}, {"comment", "c"}}});
+    const Json history = get("/images/busybox/history");
+    ASSERT_EQ(history.size(), 4U);  // one layer is in no history
+    EXPECT_EQ(history[0]["Id"], image.id);
+    EXPECT_EQ(history[0]["Size"], 30);
+    EXPECT_EQ(history[0]["Tags"], Json::array({"busybox:latest"}));
+    EXPECT_EQ(history[1]["CreatedBy"], "COPY");
+    EXPECT_EQ(history[1]["Size"], 20);
+    EXPECT_EQ(history[2]["Size"], 0);
+    EXPECT_EQ(history[3]["Created"], 1767323045);
+    EXPECT_EQ(history[3]["Id"], "<missing>");
+}
+
+TEST_F(ApiTest, PruneRemovesWhatNobodyUses) {
+    images::Image dangling = fakes::busybox();
+    dangling.id = "sha256:" + std::string(64, 'd');
+    dangling.repo_tags.clear();
+    dangling.repo_digests.clear();
+    images_.images.push_back(dangling);
+    const auto pruned = [&](const std::string& filters) {
+        const auto answer =
+            send("POST", http::make_target("/images/prune", {{"filters", filters}}));
+        return parse_json(answer.body).value()["ImagesDeleted"];
+    };
+    EXPECT_EQ(pruned(R"({"label":["maker=other"]})"), Json(nullptr));
+    EXPECT_EQ(pruned("{}").back()["Deleted"], dangling.id);
+    EXPECT_EQ(pruned(R"({"dangling":["false"]})").size(), 4U);
+    containers_.add("user");  // of busybox
+    EXPECT_EQ(pruned(R"({"dangling":["false"]})").size(), 2U);
+}
+
+TEST_F(ApiTest, SaveAndImportStream) {
+    EXPECT_EQ(send("GET", "/images/busybox/get").body, fakes::busybox().id);
+    EXPECT_EQ(send("GET", "/images/get?names=busybox&names=busybox&format=oci").body,
+              fakes::busybox().id + fakes::busybox().id);
+    EXPECT_FALSE(images_.last_save.docker_manifest);
+    EXPECT_EQ(outcome("GET", "/images/get?names=none"), "404 No such image: none");
+    EXPECT_EQ(outcome("GET", "/images/get").substr(0, 4), "400 ");
+    EXPECT_EQ(outcome("GET", "/images/busybox/get?format=zip").substr(0, 4), "400 ");
+
+    const auto imported = send(
+        "POST", "/images/create?fromSrc=-&repo=base&tag=1&changes=CMD%20sh&changes=ENV%20A%3D1",
+        "tar");
+    EXPECT_NE(imported.body.find(fakes::busybox().id), std::string::npos);
+    EXPECT_EQ(images_.last_import.name->familiar(), "base:1");
+    EXPECT_EQ(images_.last_import.changes, (std::vector<std::string>{"CMD sh", "ENV A=1"}));
+    EXPECT_EQ(images_.last_import.message, "Imported from -");
+    EXPECT_EQ(outcome("POST", "/images/create?fromSrc=-").substr(0, 4), "400 ");
+    EXPECT_EQ(outcome("POST", "/images/create?fromSrc=http://x/y").substr(0, 4), "501 ");
+}
+
+TEST_F(ApiTest, DiskUsageCountsWhatIsSharedOnce) {
+    auto& image = images_.images[0];
+    image.diff_ids = {"sha256:a", "sha256:b"};
+    image.layer_sizes = {10, 20};
+    images_.images.push_back(image);
+    images_.images[1].id = "sha256:" + std::string(64, 'c');
+    images_.images[1].diff_ids = {"sha256:a"};
+    images_.images[1].layer_sizes = {10};
+    containers_.add("user");
+    const Json usage = get("/system/df");
+    EXPECT_EQ(usage["LayersSize"], 2000);
+    EXPECT_EQ(usage["Images"][0]["SharedSize"], 10);
+    EXPECT_EQ(usage["Images"][0]["Containers"], 1);
+    EXPECT_EQ(usage["Images"][1]["Containers"], 0);
+    EXPECT_EQ(usage["Containers"].size(), 1U);
+    EXPECT_EQ(get("/system/df?type=container")["Images"], Json(nullptr));
+}
+
+TEST_F(ApiTest, CheckReportsWhatItFound) {
+    const auto report = [&](const char* target) {
+        return parse_json(send("POST", target).body).value();
+    };
+    EXPECT_EQ(report("/hako/v1/system/check")["Findings"][0]["Remedy"], "");
+    EXPECT_EQ(report("/hako/v1/system/check?repair=1")["Findings"][0]["Remedy"], "removed");
+}
+
 TEST_F(ApiTest, PullStreamsItsProgress) {
     images_.progress = {{"", "Pulling from library/busybox"}, {"abc", "Downloading", 5, 10}};
     auto request = http::ClientRequest{
@@ -184,7 +303,8 @@ TEST_F(ApiTest, PullStreamsItsProgress) {
     EXPECT_EQ(stream->next_line().value(), std::nullopt);
     EXPECT_EQ(images_.last_reference, "docker.io/library/busybox:1.36");
     EXPECT_EQ(images_.last_options.auth.username, "u");
-    EXPECT_EQ(images_.last_options.platform.architecture, "amd64");
+    EXPECT_EQ(images_.last_options.platform->architecture, "amd64");
+    EXPECT_FALSE(images_.last_options.all_platforms);
 }
 
 TEST_F(ApiTest, APullThatFailsEarlyHasAStatusAndALateOneALastLine) {

@@ -387,6 +387,7 @@ images::Image busybox() {
     image.created = "2026-01-02T03:04:05Z";
     image.size = 4'260'000;
     image.diff_ids = {"sha256:" + std::string(64, 'c')};
+    image.layer_sizes = {4'260'000};
     return image;
 }
 

@@ -161,7 +161,8 @@ private:
             HAKO_TRY(const auto folder, TempDir::create(stores_.views));
             const auto fresh = folder.path() / "view";
             HAKO_TRY(const auto layers, stores_.layers_of(id));
-            if (fsimage::write_view(layers, fresh) && same_content(view, fresh)) continue;
+            // Where that fails, a layer is to blame, and was named.
+            if (!fsimage::write_view(layers, fresh) || same_content(view, fresh)) continue;
             add("view of image " + id.short_hex(), "it does not fit its layers",
                 "removed; it is made again when a container needs it");
             if (options_.repair) fs::remove(view, error);

@@ -111,5 +111,27 @@ TEST(Progress, PrintsPlainLinesElsewhere) {
     EXPECT_EQ(renderer.render({{"status", 7}}), "");
 }
 
+TEST(Progress, TellsHowFastALayerComes) {
+    ProgressRenderer renderer(120);
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(renderer.render(layer("a", "Downloading", 1'000'000, 9'000'000), begin).find("/s"),
+              std::string::npos);
+    EXPECT_NE(renderer
+                  .render(layer("a", "Downloading", 5'000'000, 9'000'000),
+                          begin + std::chrono::seconds(2))
+                  .find("  5MB/9MB  2MB/s"),
+              std::string::npos);
+}
+
+TEST(Progress, SumsUpWhatAPullBrought) {
+    ProgressRenderer renderer(0);
+    EXPECT_EQ(renderer.summary(), "");
+    renderer.render(layer("a", "Downloading", 1, 2'000));
+    renderer.render(layer("a", "Pull complete"));
+    renderer.render(layer("b", "Already exists"));
+    renderer.render(layer("c", "Already exists"));
+    EXPECT_EQ(renderer.summary(), "Layers: 1 downloaded (2kB), 2 already there\n");
+}
+
 }  // namespace
 }  // namespace hako::cli

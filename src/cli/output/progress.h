@@ -1,9 +1,12 @@
 // The daemon's progress messages (JSON, one a line): bars on a terminal, plain lines elsewhere.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -18,14 +21,29 @@ class ProgressRenderer {
 public:
     // columns 0: no terminal, only lines that stay.
     explicit ProgressRenderer(std::size_t columns) : columns_(columns) {}
-    std::string render(const Json& message);
+    std::string render(const Json& message, std::chrono::steady_clock::time_point time =
+                                                std::chrono::steady_clock::now());
+    // What a pull brought, and what was there already; empty when it was no pull.
+    std::string summary() const;
 
 private:
+    // A download under way: where it was when it was first seen.
+    struct Transfer {
+        std::chrono::steady_clock::time_point since;
+        std::uint64_t first = 0;
+        std::uint64_t total = 0;
+    };
+
     std::string move_to(std::size_t line) const;
+    std::string bar(const Json& message, const std::string& id,
+                    std::chrono::steady_clock::time_point time);
+    void count(const std::string& id, const std::string& status);
 
     std::size_t columns_;
-    std::size_t lines_ = 0;                    // written since the first bar
-    std::map<std::string, std::size_t> line_;  // of an id: a layer
+    std::map<std::string, Transfer> transfers_;  // by the id of a layer
+    std::set<std::string> complete_, present_;   // layers that were downloaded, that were there
+    std::size_t lines_ = 0;                      // written since the first bar
+    std::map<std::string, std::size_t> line_;    // of an id: a layer
 };
 
 struct ProgressView {
