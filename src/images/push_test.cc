@@ -26,12 +26,12 @@ public:
     }
     std::vector<std::string> kept() const {
         std::vector<std::string> targets;
-        const auto all = kept_.lock();
+        auto all = kept_.lock();
         for (const auto& [target, bytes] : *all) targets.push_back(target);
         return targets;
     }
     std::string at(const std::string& target) const {
-        const auto all = kept_.lock();
+        auto all = kept_.lock();
         const auto found = all->find(target);
         return found == all->end() ? "" : found->second;
     }
