@@ -68,38 +68,41 @@ private:
         return {};
     }
 
+    // What is lost of an image leaves the rest usable, and comes back with the next pull.
     Result<void> check_image(const ImageRecord& record) {
-        const auto label = "image " + record.id.short_hex();
-        bool readable = true;
-        for (const auto& blob : {record.manifest, record.id})
-            readable = check_blob(blob) && readable;
-        if (!readable) {
-            add(label, "its manifest or configuration is lost", "removed; pull it again");
-            return options_.repair ? stores_.catalog.remove_image(record.id) : Result<void>();
-        }
-        HAKO_TRY(const auto bytes, stores_.content.read(record.manifest, oci::kMaxManifestBytes));
-        HAKO_TRY(const auto document, oci::parse_manifest(bytes, {}));
-        const auto* manifest = std::get_if<oci::Manifest>(&document);
-        for (std::size_t i = 0; i < record.diff_ids.size(); ++i) {
-            std::optional<oci::Digest> blob;
-            if (manifest != nullptr && i < manifest->layers.size())
-                blob = manifest->layers[i].digest;
-            check_layer(record.diff_ids[i], blob);
-        }
-        for (const auto& blob : record.blobs) check_blob(blob);
+        HAKO_TRY(const auto names, stores_.catalog.names_of(record.id));
+        const auto owner = names.empty() ? record.id.short_hex() : names.front().familiar();
+        for (const auto& blob : record.blobs) check_blob(blob, owner);
+        const auto layers = layer_blobs(record.manifest);
+        for (std::size_t i = 0; i < record.diff_ids.size(); ++i)
+            check_layer(record.diff_ids[i],
+                        i < layers.size() ? std::optional(layers[i]) : std::nullopt, owner);
         return {};
     }
 
+    // None where the manifest is lost.
+    std::vector<oci::Digest> layer_blobs(const oci::Digest& manifest) const {
+        std::vector<oci::Digest> blobs;
+        const auto bytes = stores_.content.read(manifest, oci::kMaxManifestBytes);
+        if (!bytes) return blobs;
+        const auto document = oci::parse_manifest(*bytes, {});
+        if (!document) return blobs;
+        if (const auto* content = std::get_if<oci::Manifest>(&*document))
+            for (const auto& layer : content->layers) blobs.push_back(layer.digest);
+        return blobs;
+    }
+
     // Whether its bytes are what its digest says. Each is read once.
-    bool check_blob(const oci::Digest& digest) {
+    bool check_blob(const oci::Digest& digest, const std::string& owner) {
         const auto known = blobs_.find(digest);
         if (known != blobs_.end()) return known->second;
         ++report_.blobs;
         const auto read = read_to_end(digest);
         if (!read) {
             const bool missing = read.error().kind() == ErrorKind::not_found;
-            add("blob " + digest.text(), missing ? "it is missing" : read.error().message(),
-                "removed; pull the image again to push or save it");
+            add(fmt::format("blob {} of {}", digest.text(), owner),
+                missing ? "it is missing" : "its bytes are not what its digest says",
+                "removed; pull the image again");
             if (options_.repair) note(stores_.content.remove(digest));
         }
         return blobs_[digest] = read.has_value();
@@ -115,10 +118,11 @@ private:
     }
 
     // Unpacks the blob once more and compares: the only proof that a layer's files are right.
-    void check_layer(const oci::Digest& diff_id, const std::optional<oci::Digest>& blob) {
+    void check_layer(const oci::Digest& diff_id, const std::optional<oci::Digest>& blob,
+                     const std::string& owner) {
         if (!layers_.insert(diff_id).second) return;
         ++report_.layers;
-        const auto label = "layer " + diff_id.text();
+        const auto label = fmt::format("layer {} of {}", diff_id.text(), owner);
         const auto files = stores_.layers.files(diff_id);
         auto fresh = unpack(diff_id, blob);
         if (fresh && same_content(files.data, fresh->files().data) &&
@@ -137,7 +141,7 @@ private:
 
     Result<LayerStore::Pending> unpack(const oci::Digest& diff_id,
                                        const std::optional<oci::Digest>& blob) {
-        if (!blob || !check_blob(*blob)) return fail(ErrorKind::not_found, "its blob is lost");
+        if (!blob || !blobs_[*blob]) return fail(ErrorKind::not_found, "its blob is lost");
         HAKO_TRY(const auto reader, stores_.content.reader(*blob));
         HAKO_TRY(auto pending, stores_.layers.unpack(*reader));
         if (pending.diff_id() != diff_id.text())

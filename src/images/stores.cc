@@ -105,6 +105,7 @@ Result<void> register_image(Stores& stores, const StoredImage& image,
     record.platform = image.platform;
     record.diff_ids = image.description.diff_ids;
     record.blobs = {image.manifest.digest, image.content.config.digest};
+    if (image.index) record.blobs.insert(*image.index);
     for (const auto& layer : image.content.layers) record.blobs.insert(layer.digest);
     for (const auto& diff_id : record.diff_ids) {
         HAKO_TRY(const auto size, stores.layers.size(diff_id));
