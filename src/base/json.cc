@@ -44,7 +44,10 @@ std::string dump_json(const Json& value) {
 }
 
 bool detail::holds_integer(const Json& value, std::int64_t low, std::uint64_t high) {
-    if (value.is_number_unsigned()) return value.get<std::uint64_t>() <= high;
+    if (value.is_number_unsigned()) {
+        const auto number = value.get<std::uint64_t>();
+        return number <= high && (low <= 0 || number >= static_cast<std::uint64_t>(low));
+    }
     if (!value.is_number_integer()) return false;
     const auto number = value.get<std::int64_t>();
     return number >= low && (number < 0 || static_cast<std::uint64_t>(number) <= high);
