@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import pty
 import shutil
 import stat
 import subprocess
@@ -128,6 +129,32 @@ def test_login_needs_a_terminal_or_flags(clean: Daemon, private: Registry, confi
                       ["login", "-u", "x", "-p", "y", "--password-stdin"]):
         done = clean.hako(*arguments, private.address, check=False)
         assert done.returncode == 1 and "password" in done.stderr, arguments
+    assert not config.exists()
+
+
+def test_login_at_a_terminal_hides_the_password(clean: Daemon, private: Registry, config: Path) -> None:
+    def converse(answers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+        """Types each answer when its prompt shows; the exit status and all that was shown."""
+        ours, theirs = pty.openpty()
+        process = clean.popen("login", private.address, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while True:
+                if answers and shown.endswith(answers[0][0]):
+                    os.write(ours, answers.pop(0)[1])
+                shown += os.read(ours, 1000)
+        except OSError:  # the other side closed
+            return process.wait(30), shown
+        finally:
+            os.close(ours)
+
+    status, shown = converse([(b"Username: ", b"ann\n"), (b"Password: ", ANN[1].encode() + b"\n")])
+    assert status == 0 and b"Login Succeeded" in shown, shown
+    assert b"ann" in shown and ANN[1].encode() not in shown
+    config.unlink()
+    status, shown = converse([(b"Username: ", b"ann\n"), (b"Password: ", b"half\x03")])
+    assert status == 1 and b"given up" in shown and b"half" not in shown
     assert not config.exists()
 
 

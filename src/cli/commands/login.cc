@@ -30,11 +30,10 @@ Result<std::string> read_line(int fd) {
 }
 
 Result<std::string> read_password(const Stdio& io) {
+    // Before the prompt: who answers quickly is not shown either.
+    HAKO_TRY(const auto hidden, RawMode::without_echo(io.in));
     io.print("Password: ");
-    auto line = [&]() -> Result<std::string> {
-        HAKO_TRY(const auto hidden, RawMode::without_echo(io.in));
-        return read_line(io.in);
-    }();
+    auto line = read_line(io.in);
     io.print("\n");
     return line;
 }
