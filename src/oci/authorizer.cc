@@ -106,10 +106,11 @@ Result<Authorizer::State> Authorizer::fetch_token(const Challenge& challenge,
     const auto realm = challenge.parameter("realm");
     HAKO_TRY(const auto origin,
              with_context(origin_of(realm), "registry names no usable token server"));
-    // Only a registry on this host may send us to plain HTTP, and there only to this host.
-    const bool allowed =
-        origin.scheme == "https" ||
-        (origin.scheme == "http" && is_loopback(origin.host) && is_loopback(registry.host));
+    // Only a registry that speaks plain HTTP itself may send us to it, on its own host.
+    const bool same_host =
+        origin.host == registry.host || (is_loopback(origin.host) && is_loopback(registry.host));
+    const bool allowed = origin.scheme == "https" ||
+                         (origin.scheme == "http" && registry.scheme == "http" && same_host);
     if (!allowed)
         return fail(ErrorKind::forbidden,
                     "registry {} names the token server {}, which is not HTTPS; refused",

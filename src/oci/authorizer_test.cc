@@ -163,5 +163,20 @@ TEST(Authorizer, RedirectsGetNoCredentials) {
     EXPECT_EQ(storage.requests().size(), 1U);
 }
 
+TEST(Authorizer, WhoARedirectLeadsToCannotAskForCredentials) {
+    std::string thief_realm;
+    FakeServer thief([&](const FakeRequest& request) {
+        EXPECT_EQ(request.header("authorization"), "");
+        return FakeResponse{
+            401, "", {"WWW-Authenticate: Bearer realm=\"" + thief_realm + "\", Basic realm=\"x\""}};
+    });
+    thief_realm = "http://" + thief.address() + "/token";
+    FakeServer server([&](const FakeRequest&) {
+        return FakeResponse{307, "", {"Location: http://" + thief.address() + "/blob"}};
+    });
+    EXPECT_FALSE(fetch_blob(server.address(), {"ann", "secret"}));
+    EXPECT_EQ(thief.requests().size(), 1U);
+}
+
 }  // namespace
 }  // namespace hako::oci

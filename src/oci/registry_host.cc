@@ -111,11 +111,13 @@ Exchanged RegistryHost::send(const RegistryRequest& request, const std::stop_tok
         return give_up(
             Error(ErrorKind::forbidden,
                   fmt::format("it sends us on to {} without HTTPS; refused", target->host)));
-    // What the registry keeps elsewhere is none of our credentials' business.
-    const bool authorize = *target == *registry;
-    if (authorize) http.authorization = authorizer_.current();
+    // What the registry keeps elsewhere is none of our credentials' business, and whoever it sends
+    // us to may not ask for them.
+    if (*target == *registry) http.authorization = authorizer_.current();
     auto response = transport_.exchange(http, request.max_body, stop, request.sink);
-    if (!response || response->status != 401 || !authorize) return response;
+    if (!response || response->status != 401) return response;
+    const auto refuser = origin_of(response->url);
+    if (!refuser || *refuser != *registry) return response;
 
     const auto better = authorizer_.answer(*response, *registry, http.authorization, stop);
     if (!better) return give_up(better.error());
