@@ -27,7 +27,7 @@ Context::Context(Layout layout_of_daemon, std::unique_ptr<store::Database> opene
     : layout(std::move(layout_of_daemon)),
       host_cpus(std::max(1U, std::thread::hardware_concurrency())),
       database(std::move(opened)),
-      store(std::move(container_store)),
+      store(container_store),
       world(std::move(surroundings)),
       boots(std::max(kLeastBoots, host_cpus)) {}
 
@@ -43,8 +43,8 @@ Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout,
     HAKO_TRY(auto images, images::ImageStore::open(layout, *database));
     auto kernels = std::make_unique<vmm::KernelStore>(layout, installation);
     Surroundings world = real_surroundings(layout, installation, *images, *kernels);
-    auto context = std::make_unique<Context>(layout, std::move(database), std::move(containers),
-                                             std::move(world));
+    auto context =
+        std::make_unique<Context>(layout, std::move(database), containers, std::move(world));
     context->images = std::move(images);
     context->kernels = std::move(kernels);
     return open(std::move(context));

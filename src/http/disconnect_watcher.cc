@@ -75,13 +75,11 @@ void DisconnectWatcher::run(const std::stop_token& stop) {
 }
 
 void DisconnectWatcher::report(std::uint64_t key) {
-    std::stop_source stop(std::nostopstate);
-    {
+    auto stop = [&] {
         auto watched = watched_.lock();
         const auto found = watched->stops.find(key);
-        if (found == watched->stops.end()) return;
-        stop = found->second;
-    }
+        return found == watched->stops.end() ? std::stop_source(std::nostopstate) : found->second;
+    }();
     // Outside the lock: it runs the callbacks of whoever waits.
     stop.request_stop();
 }
