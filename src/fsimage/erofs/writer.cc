@@ -1,7 +1,6 @@
 #include "fsimage/erofs/writer.h"
 
 #include <isa-l/crc.h>
-#include <sys/stat.h>
 
 #include <cstring>
 #include <string_view>
@@ -10,20 +9,10 @@
 #include "fsimage/erofs/format.h"
 #include "fsimage/erofs/layout.h"
 #include "fsimage/erofs/xattr.h"
+#include "fsimage/inode_mode.h"
 
 namespace hako::fsimage::erofs {
 namespace {
-
-std::uint32_t mode_type(EntryType type) {
-    switch (type) {
-        case EntryType::directory: return S_IFDIR;
-        case EntryType::symlink: return S_IFLNK;
-        case EntryType::character_device: return S_IFCHR;
-        case EntryType::block_device: return S_IFBLK;
-        case EntryType::fifo: return S_IFIFO;
-        default: return S_IFREG;
-    }
-}
 
 std::uint8_t directory_type(EntryType type) {
     switch (type) {
@@ -34,11 +23,6 @@ std::uint8_t directory_type(EntryType type) {
         case EntryType::symlink: return 7;
         default: return 1;
     }
-}
-
-// The kernel's new_encode_dev(): 12 bits of major, 20 of minor.
-std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) {
-    return (minor & 0xFFU) | (major & 0xFFFU) << 8U | (minor & 0xFFF00U) << 12U;
 }
 
 class MetadataWriter {

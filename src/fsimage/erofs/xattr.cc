@@ -1,9 +1,10 @@
 #include "fsimage/erofs/xattr.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
 
+#include "base/fd.h"
 #include "fsimage/erofs/format.h"
 #include "fsimage/index.h"
 
@@ -76,6 +77,27 @@ void write_xattrs(std::string_view encoded, std::span<std::byte> out) {
                     xattr->value.size());
         out = out.subspan(record_size(*name, xattr->value));
     }
+}
+
+std::optional<std::map<std::string, std::string>> parse_xattrs(std::span<const std::byte> in) {
+    XattrHeader header{};
+    std::memcpy(&header, in.data(), sizeof header);
+    if (header.shared_count != 0) return std::nullopt;
+    in = in.subspan(sizeof header);
+    std::map<std::string, std::string> xattrs;
+    while (!in.empty()) {
+        XattrRecord record{};
+        std::memcpy(&record, in.data(), sizeof record);  // lengths are multiples of 4
+        const auto prefix = std::ranges::find(kPrefixes, record.prefix, &Prefix::index);
+        const std::size_t length = sizeof record + record.name_size + record.value_size;
+        if (prefix == kPrefixes.end() || length > in.size()) return std::nullopt;
+        const std::string_view text = as_text(in.subspan(sizeof record, length - sizeof record));
+        std::string name(prefix->text);
+        name += text.substr(0, record.name_size);
+        xattrs.emplace(std::move(name), text.substr(record.name_size));
+        in = in.subspan((length + 3) / 4 * 4);
+    }
+    return xattrs;
 }
 
 }  // namespace hako::fsimage::erofs

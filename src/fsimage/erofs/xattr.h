@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -17,6 +20,9 @@ Result<std::uint32_t> xattr_size(std::string_view encoded);
 
 // Writes them; `out` has the size of above and is zero.
 void write_xattrs(std::string_view encoded, std::span<std::byte> out);
+
+// Reads them back; nullopt for what write_xattrs() would not have written.
+std::optional<std::map<std::string, std::string>> parse_xattrs(std::span<const std::byte> in);
 
 // The inode's field for attributes of that size.
 constexpr std::uint16_t xattr_count(std::uint32_t size) {

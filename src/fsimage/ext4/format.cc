@@ -1,154 +1,16 @@
 #include "fsimage/ext4/format.h"
 
-#include <fcntl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <memory>
-#include <mutex>
-#include <system_error>
-
-// It declares what it includes as C only when it is the one that includes it.
-#include <ext2fs/ext2fs.h>
-
-#include "base/fd.h"
-#include "base/units.h"
+#include "fsimage/ext4/create.h"
 
 namespace hako::fsimage {
-namespace {
-
-constexpr std::uint64_t kBlock = 4096;
-constexpr std::uint64_t kSmallest = 8 * kMiB;
-constexpr std::uint64_t kBytesPerInode = 16 * kKiB;  // as mke2fs has it
-constexpr std::size_t kMaxLabel = 16;
-
-struct Close {
-    void operator()(ext2_filsys fs) const { ext2fs_free(fs); }
-};
-using Filesystem = std::unique_ptr<struct_ext2_filsys, Close>;
-
-Result<void> check(errcode_t error, std::string_view what) {
-    if (error == 0) return {};
-    // Numbers below the libraries' own tables are errno.
-    if (error < 256) return fail_errno(static_cast<int>(error), "cannot {}", what);
-    static std::once_flag tables;
-    std::call_once(tables, initialize_ext2_error_table);
-    return fail(ErrorKind::internal, "cannot {}: {}", what, error_message(error));
-}
-
-// A 64th of the disk, 4 to 64 MiB: a container's disk is not a file server's.
-blk_t journal_blocks(std::uint64_t blocks) {
-    return static_cast<blk_t>(std::clamp<std::uint64_t>(blocks / 64, 1024, 16384));
-}
-
-// What the filesystem is to be: the features of a modern mke2fs. Without a resize inode: with
-// 64bit the kernel grows it by meta_bg. metadata_csum because hosts crash.
-ext2_super_block parameters(std::uint64_t blocks) {
-    ext2_super_block wanted{};
-    wanted.s_rev_level = EXT2_DYNAMIC_REV;
-    wanted.s_log_block_size = 2;
-    wanted.s_log_cluster_size = 2;
-    wanted.s_inode_size = 256;
-    wanted.s_log_groups_per_flex = 4;
-    wanted.s_inodes_count = static_cast<__u32>(
-        std::clamp<std::uint64_t>(blocks * kBlock / kBytesPerInode, 1024, 0xFFFFFF00));
-    ext2fs_blocks_count_set(&wanted, blocks);
-    wanted.s_feature_compat = EXT2_FEATURE_COMPAT_EXT_ATTR | EXT2_FEATURE_COMPAT_DIR_INDEX;
-    wanted.s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS |
-                                EXT4_FEATURE_INCOMPAT_64BIT | EXT4_FEATURE_INCOMPAT_FLEX_BG;
-    wanted.s_feature_ro_compat =
-        EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
-        EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_DIR_NLINK |
-        EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE | EXT4_FEATURE_RO_COMPAT_METADATA_CSUM;
-    return wanted;
-}
-
-Result<void> fill_super_block(ext2_filsys fs, const Ext4Options& options) {
-    ext2_super_block& super = *fs->super;
-    const auto randomize = [](auto& field) {
-        return ::getrandom(&field, sizeof field, 0) == static_cast<ssize_t>(sizeof field);
-    };
-    if (!randomize(super.s_uuid) || !randomize(super.s_hash_seed))
-        return fail_errno(errno, "cannot get random numbers");
-    super.s_uuid[6] = static_cast<__u8>((super.s_uuid[6] & 0x0FU) | 0x40U);
-    super.s_uuid[8] = static_cast<__u8>((super.s_uuid[8] & 0x3FU) | 0x80U);
-    super.s_checksum_type = EXT2_CRC32C_CHKSUM;
-    ext2fs_init_csum_seed(fs);
-    super.s_def_hash_version = EXT2_HASH_HALF_MD4;
-    super.s_max_mnt_count = -1;
-    ext2fs_r_blocks_count_set(&super, 0);
-    options.label.copy(reinterpret_cast<char*>(super.s_volume_name), kMaxLabel);
-    return {};
-}
-
-// The file is new, so its holes are the zeros that inode tables want: nobody needs to write them,
-// not even the guest's kernel later.
-void mark_inode_tables(ext2_filsys fs) {
-    for (dgrp_t group = 0; group < fs->group_desc_count; ++group) {
-        ext2fs_bg_flags_set(fs, group, EXT2_BG_INODE_ZEROED);
-        ext2fs_bg_itable_unused_set(fs, group, fs->super->s_inodes_per_group);
-        ext2fs_group_desc_csum_set(fs, group);
-    }
-}
-
-Result<void> make_folders_and_inodes(ext2_filsys fs) {
-    HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, nullptr), "make the root"));
-    // mkdir takes the mode from our umask.
-    ext2_inode root{};
-    HAKO_CHECK(check(ext2fs_read_inode(fs, EXT2_ROOT_INO, &root), "read the root"));
-    root.i_mode = LINUX_S_IFDIR | 0755;
-    root.i_uid = 0;
-    root.i_gid = 0;
-    HAKO_CHECK(check(ext2fs_write_inode(fs, EXT2_ROOT_INO, &root), "write the root"));
-    HAKO_CHECK(
-        check(ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, "lost+found"), "make the folder lost+found"));
-    for (ext2_ino_t inode = EXT2_ROOT_INO + 1; inode < EXT2_FIRST_INODE(fs->super); ++inode)
-        ext2fs_inode_alloc_stats2(fs, inode, +1, 0);
-    ext2fs_mark_ib_dirty(fs);
-    ext2fs_inode_alloc_stats2(fs, EXT2_BAD_INO, +1, 0);
-    return check(ext2fs_update_bb_inode(fs, nullptr), "write the list of bad blocks");
-}
-
-Result<void> format(const std::filesystem::path& path, const Ext4Options& options) {
-    ext2_super_block wanted = parameters(options.size / kBlock);
-    ext2_filsys raw = nullptr;
-    HAKO_CHECK(
-        check(ext2fs_initialize(path.c_str(), EXT2_FLAG_64BITS, &wanted, unix_io_manager, &raw),
-              "lay out the filesystem"));
-    Filesystem fs(raw);
-    HAKO_CHECK(fill_super_block(fs.get(), options));
-    HAKO_CHECK(check(ext2fs_allocate_tables(fs.get()), "allocate its tables"));
-    mark_inode_tables(fs.get());
-    HAKO_CHECK(make_folders_and_inodes(fs.get()));
-    HAKO_CHECK(
-        check(ext2fs_add_journal_inode(fs.get(), journal_blocks(options.size / kBlock),
-                                       EXT2_MKJOURNAL_LAZYINIT | EXT2_MKJOURNAL_NO_MNT_CHECK),
-              "add its journal"));
-    return check(ext2fs_close2(fs.release(), EXT2_FLAG_FLUSH_NO_SYNC), "write the filesystem");
-}
-
-}  // namespace
 
 Result<void> format_ext4(const std::filesystem::path& path, const Ext4Options& options) {
-    if (options.size < kSmallest)
-        return fail(ErrorKind::invalid, "a disk of {} bytes is too small: give it 8 MiB or more",
-                    options.size);
-    if (options.label.size() > kMaxLabel)
-        return fail(ErrorKind::invalid, "the disk label {} is longer than {} bytes", options.label,
-                    kMaxLabel);
-    {
-        HAKO_TRY(const Fd file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-        if (::ftruncate(file.get(), static_cast<off_t>(options.size / kBlock * kBlock)) != 0) {
-            const int error = errno;
-            ::unlink(path.c_str());
-            return fail_errno(error, "cannot make a disk of {} bytes", options.size);
-        }
-    }
-    auto formatted = format(path, options);
-    if (!formatted) ::unlink(path.c_str());
-    return with_context(std::move(formatted), fmt::format("cannot format {}", path.string()));
+    HAKO_TRY(ext4::Handle fs, ext4::create(path, options));
+    auto closed = ext4::close(std::move(fs));
+    if (!closed) ::unlink(path.c_str());
+    return with_context(std::move(closed), fmt::format("cannot format {}", path.string()));
 }
 
 }  // namespace hako::fsimage

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -11,7 +12,10 @@ namespace hako::fsimage {
 
 struct Ext4Options {
     std::uint64_t size = 0;  // bytes, rounded down to a multiple of 4096; at least 8 MiB
-    std::string label;       // at most 16 bytes
+    std::string label = {};  // at most 16 bytes
+    // Bytes of its journal, 0 for none; by default a 64th of the disk, 4 to 64 MiB.
+    std::optional<std::uint64_t> journal = {};
+    std::uint64_t inodes = 0;  // at least so many; and one for 16 KiB of disk
 };
 
 // Creates a sparse file of that size with an empty ext4 in it: in milliseconds whatever its size,
