@@ -38,6 +38,7 @@ public:
     std::filesystem::path content() const { return root_ / "content"; }
     std::filesystem::path layers() const { return root_ / "layers"; }
     std::filesystem::path views() const { return root_ / "views"; }
+    std::filesystem::path unsettled() const { return root_ / "unsettled"; }
     std::filesystem::path kernels() const { return root_ / "kernels"; }
     std::filesystem::path probe_verdict() const { return run_ / "accelerator.json"; }
     std::filesystem::path socket() const { return run_ / "docker.sock"; }

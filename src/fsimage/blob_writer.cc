@@ -1,6 +1,5 @@
 #include "fsimage/blob_writer.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,7 +10,6 @@ namespace hako::fsimage {
 
 namespace {
 constexpr std::size_t kBufferSize = 1U << 20U;
-constexpr std::uint64_t kWriteBackStep = 16U << 20U;
 }  // namespace
 
 BlobWriter::BlobWriter(int fd) : fd_(fd) { buffer_.reserve(kBufferSize); }
@@ -32,27 +30,15 @@ Result<void> BlobWriter::write(std::uint64_t block, std::uint64_t offset,
         buffer_.assign(data.begin(), data.end());
         return {};
     }
-    HAKO_CHECK(put(position, data));
+    HAKO_CHECK(write_at(fd_, position, data));
     buffer_start_ += data.size();
     return {};
 }
 
 Result<void> BlobWriter::flush() {
-    HAKO_CHECK(put(buffer_start_, buffer_));
+    HAKO_CHECK(write_at(fd_, buffer_start_, buffer_));
     buffer_start_ += buffer_.size();
     buffer_.clear();
-    return {};
-}
-
-Result<void> BlobWriter::put(std::uint64_t position, std::span<const std::byte> data) {
-    HAKO_CHECK(write_at(fd_, position, data));
-    // The disk begins early, so that the sync at the end finds little left to wait for.
-    const std::uint64_t end = position + data.size();
-    if (end - written_back_ >= kWriteBackStep) {
-        (void)::sync_file_range(fd_, static_cast<off64_t>(written_back_),
-                                static_cast<off64_t>(end - written_back_), SYNC_FILE_RANGE_WRITE);
-        written_back_ = end;
-    }
     return {};
 }
 

@@ -31,10 +31,8 @@ public:
 
 private:
     Result<void> flush();
-    Result<void> put(std::uint64_t position, std::span<const std::byte> data);
 
     int fd_;
-    std::uint64_t written_back_ = 0;  // up to where the disk was asked to begin
     std::uint64_t end_ = 0;           // of the last file
     std::uint64_t buffer_start_ = 0;  // where in the blob the buffer belongs
     std::vector<std::byte> buffer_;

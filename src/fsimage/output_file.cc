@@ -30,7 +30,6 @@ OutputFile::~OutputFile() {
 }
 
 Result<void> OutputFile::commit() {
-    if (::fdatasync(fd_.get()) != 0) return fail_errno(errno, "cannot save {}", path_.string());
     if (::rename(partial_.c_str(), path_.c_str()) != 0)
         return fail_errno(errno, "cannot put {} in its place", path_.string());
     partial_.clear();

@@ -19,7 +19,7 @@ public:
     ~OutputFile();
 
     int fd() const { return fd_.get(); }
-    // Makes the contents durable, then gives them their name (over what had it before).
+    // Gives the contents their name (over what had it before). Not synced to the disk.
     Result<void> commit();
 
 private:

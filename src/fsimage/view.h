@@ -19,7 +19,7 @@ struct LayerFiles {
 // in the order of bottom_first; each part is a multiple of 4096 bytes, and a blob of no bytes adds
 // nothing. Whiteouts are applied already. The same layers give the same bytes.
 //
-// The file appears complete or not at all (written beside its place, synced, renamed). A layer that
+// The file appears complete or not at all (written beside its place, renamed). A layer that
 // does not fit what lies below it - a hard link to nothing, a loop of symbolic links in a path - is
 // ErrorKind::invalid; a damaged index or a data blob of another size is corrupt.
 Result<void> write_view(std::span<const LayerFiles> bottom_first,

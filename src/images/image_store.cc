@@ -70,13 +70,8 @@ Result<Image> read_image(const Stores& stores, const oci::Digest& id) {
 Result<Rootfs> make_rootfs(Stores& stores, const oci::Digest& id) {
     const auto lease = stores.garbage.lease();
     HAKO_TRY(const auto layers, stores.layers_of(id));
-    const auto view = stores.view_of(id);
-    {
-        const auto busy = stores.busy.lock(id.text());
-        std::error_code error;
-        if (!std::filesystem::exists(view, error)) HAKO_CHECK(fsimage::write_view(layers, view));
-    }
-    Rootfs rootfs{{view}};
+    HAKO_CHECK(make_view(stores, id, layers));
+    Rootfs rootfs{{stores.view_of(id)}};
     for (const auto& layer : layers) {
         std::error_code error;
         const auto bytes = std::filesystem::file_size(layer.data, error);
@@ -84,6 +79,29 @@ Result<Rootfs> make_rootfs(Stores& stores, const oci::Digest& id) {
         if (bytes > 0) rootfs.extents.push_back(layer.data);
     }
     return rootfs;
+}
+
+// An image that may not have reached the disk before the host went down is taken for lost.
+Result<void> drop_doubtful_images(Stores& stores) {
+    HAKO_TRY(const auto images, stores.settling.doubtful());
+    for (const auto& id : images) {
+        log_warn("image {} was not on the disk yet when the host went down: pull it again", id.hex);
+        HAKO_CHECK(stores.catalog.remove_image(id));
+        HAKO_CHECK(stores.settling.forget(id));
+    }
+    return {};
+}
+
+// Views are never written to the disk for good: after a boot of the host they are made anew.
+Result<void> drop_views_of_last_boot(const Layout& layout) {
+    const auto note = layout.unsettled() / "views-are-of-boot";
+    HAKO_TRY(const auto boot, boot_id());
+    const auto noted = read_file(note);
+    if (noted && *noted == boot) return {};
+    std::error_code error;
+    std::filesystem::remove_all(layout.views(), error);
+    if (error) return fail_errno(error.value(), "cannot remove {}", layout.views().string());
+    return replace_file(note, boot);
 }
 
 }  // namespace
@@ -98,9 +116,13 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(const Layout& layout,
     HAKO_TRY(auto content, oci::ContentStore::open(layout.content()));
     HAKO_TRY(auto layers, LayerStore::open(layout.layers()));
     HAKO_TRY(auto catalog, Catalog::open(database));
+    HAKO_CHECK(make_folders(layout.unsettled()));
+    HAKO_CHECK(drop_views_of_last_boot(layout));
     HAKO_CHECK(make_folders(layout.views()));
-    std::unique_ptr<Impl> impl(
-        new Impl{{std::move(content), std::move(layers), std::move(catalog), layout.views()}});
+    std::unique_ptr<Impl> impl(new Impl{{std::move(content), std::move(layers), std::move(catalog),
+                                         layout.views(), layout.unsettled()}});
+    HAKO_CHECK(drop_doubtful_images(*impl));
+    HAKO_CHECK(impl->settling.resume());
     impl->garbage.collect();
     return std::unique_ptr<ImageStore>(new ImageStore(std::move(impl)));
 }

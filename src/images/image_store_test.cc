@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "base/fd.h"
+#include "images/settling.h"
 #include "images/store_fixture.h"
 
 namespace hako::images {
@@ -215,6 +218,54 @@ TEST_F(ImageStoreTest, TheRootfsIsMetadataAndDataOnce) {
     EXPECT_EQ(store_->rootfs(image.id())->extents, first->extents);
     EXPECT_EQ(fs::last_write_time(first->extents[0]), written);
     EXPECT_FALSE(store_->rootfs("sha256:" + std::string(64, 'a')));
+}
+
+TEST_F(ImageStoreTest, AnImageSettlesAndItsNoteGoes) {
+    const auto image = make_image({kBase});
+    ASSERT_TRUE(load(docker_archive(image, {"app:1"})));
+    const auto note = layout_->unsettled() / image.id().substr(7);
+    for (int i = 0; i < 1000 && fs::exists(note); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_FALSE(fs::exists(note));
+}
+
+TEST_F(ImageStoreTest, AnImageThatAPowerFailureMayHaveDamagedIsDropped) {
+    const auto lost = make_image({kBase, kTop});
+    const auto kept = make_image({kBase}, Packing::plain, "kept");
+    ASSERT_TRUE(load(docker_archive(lost, {"lost:1"})));
+    ASSERT_TRUE(load(docker_archive(kept, {"kept:1"})));
+    store_.reset();
+    fs::remove_all(layout_->unsettled() / kept.id().substr(7));
+    ASSERT_TRUE(write_file(layout_->unsettled() / lost.id().substr(7), "of another boot"));
+    reopen();
+    EXPECT_EQ(store_->find("lost:1").error().kind(), ErrorKind::not_found);
+    EXPECT_TRUE(store_->rootfs(kept.id()));
+    EXPECT_FALSE(fs::exists(layout_->layers() / digest_text(pack_tar(kTop)).substr(7)));
+
+    // Of this boot: the page cache has it all.
+    ASSERT_TRUE(load(docker_archive(lost, {"lost:1"})));
+    store_.reset();
+    ASSERT_TRUE(write_file(layout_->unsettled() / lost.id().substr(7), boot_id().value()));
+    reopen();
+    EXPECT_TRUE(store_->find("lost:1"));
+}
+
+TEST_F(ImageStoreTest, ViewsOfAnotherBootAreMadeAnew) {
+    const auto image = make_image({kBase});
+    ASSERT_TRUE(load(docker_archive(image, {"app:1"})));
+    const auto view = store_->rootfs(image.id())->extents[0];
+    ASSERT_TRUE(write_file(view, "cut short"));
+    reopen();
+    EXPECT_EQ(fs::file_size(view), 9U) << "the boot is the same";
+    ASSERT_TRUE(write_file(layout_->unsettled() / "views-are-of-boot", "another"));
+    reopen();
+    EXPECT_GE(fs::file_size(store_->rootfs(image.id())->extents[0]), 4096U);
+}
+
+TEST_F(ImageStoreTest, LayersThatDoNotFitAreRefusedWhenTheyComeIn) {
+    const auto image = make_image({{{.name = "link", .hardlink = "nowhere"}}});
+    EXPECT_EQ(load(docker_archive(image, {"app:1"})).error().kind(), ErrorKind::invalid);
+    EXPECT_EQ(count_files(), 0U);
 }
 
 TEST_F(ImageStoreTest, WhatACrashLeftIsRemovedWhenTheStoreOpens) {

@@ -9,7 +9,6 @@
 #include "base/paths.h"
 #include "base/units.h"
 #include "oci/digest_folder.h"
-#include "store/file.h"
 
 namespace hako::images {
 namespace {
@@ -68,7 +67,7 @@ Result<void> LayerStore::Pending::commit(const oci::Digest& expected) && {
     if (::rename(folder.path().c_str(), target.c_str()) != 0 && errno != ENOTEMPTY &&
         errno != EEXIST)
         return fail_errno(errno, "cannot keep layer {}", expected.text());
-    return store::sync_folder(store_);
+    return {};
 }
 
 Result<void> LayerStore::remove(const oci::Digest& diff_id) const {

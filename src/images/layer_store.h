@@ -1,4 +1,5 @@
-// Layers, unpacked once each: <folder>/<hex of the diff_id>/{data,index} as fsimage writes them.
+// Layers, unpacked once each, written to the disk for good by Settling: <folder>/<hex of the
+// diff_id>/{data,index} as fsimage writes them.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
 #include <system_error>
 
@@ -80,6 +81,21 @@ Result<std::uint64_t> Stores::disk_usage() const {
     return bytes;
 }
 
+Result<std::vector<fs::path>> Stores::files_of(const oci::Digest& image) const {
+    HAKO_TRY(const auto record, catalog.image(image));
+    HAKO_TRY(const auto unpacked, layers_of(image));
+    auto blobs = record.blobs;
+    HAKO_TRY(const auto names, catalog.names_of(image));
+    for (const auto& name : names) {
+        HAKO_TRY(const auto named, catalog.images_of(name));
+        for (const NamedImage& of_name : named) blobs.insert(of_name.target);
+    }
+    std::vector<fs::path> files;
+    for (const auto& blob : blobs) files.push_back(content.path_of(blob));
+    for (const auto& layer : unpacked) files.insert(files.end(), {layer.data, layer.index});
+    return files;
+}
+
 Result<StoredImage> read_stored_image(const Stores& stores, oci::Descriptor manifest,
                                       oci::Manifest content) {
     HAKO_TRY(const auto config, stores.content.read(content.config.digest, oci::kMaxConfigBytes));
@@ -97,6 +113,20 @@ Result<StoredImage> read_stored_image(const Stores& stores, oci::Descriptor mani
                        std::move(platform)};
 }
 
+Result<void> make_view(Stores& stores, const oci::Digest& image,
+                       const std::vector<fsimage::LayerFiles>& layers) {
+    const auto busy = stores.busy.lock(image.text());
+    const auto view = stores.view_of(image);
+    std::error_code error;
+    if (fs::exists(view, error)) return {};
+    const auto start = std::chrono::steady_clock::now();
+    HAKO_CHECK(fsimage::write_view(layers, view));
+    const auto taken = std::chrono::steady_clock::now() - start;
+    log_info("made the view of image {} in {} ms", image.hex,
+             std::chrono::duration_cast<std::chrono::milliseconds>(taken).count());
+    return {};
+}
+
 Result<void> register_image(Stores& stores, const StoredImage& image,
                             const std::vector<oci::Reference>& names) {
     ImageRecord record;
@@ -107,11 +137,17 @@ Result<void> register_image(Stores& stores, const StoredImage& image,
     record.blobs = {image.manifest.digest, image.content.config.digest};
     if (image.index) record.blobs.insert(*image.index);
     for (const auto& layer : image.content.layers) record.blobs.insert(layer.digest);
+    std::vector<fsimage::LayerFiles> layers;
     for (const auto& diff_id : record.diff_ids) {
         HAKO_TRY(const auto size, stores.layers.size(diff_id));
         record.size += size;
+        layers.push_back(stores.layers.files(diff_id));
     }
-    return stores.catalog.add(record, names, image.index.value_or(image.manifest.digest));
+    HAKO_CHECK(make_view(stores, record.id, layers));
+    HAKO_CHECK(stores.settling.note(record.id));
+    HAKO_CHECK(stores.catalog.add(record, names, image.index.value_or(image.manifest.digest)));
+    stores.settling.settle(record.id);
+    return {};
 }
 
 }  // namespace hako::images

@@ -13,6 +13,7 @@
 #include "images/keyed_lock.h"
 #include "images/layer_store.h"
 #include "images/progress.h"
+#include "images/settling.h"
 #include "oci/content_store.h"
 #include "oci/manifest.h"
 
@@ -23,8 +24,10 @@ struct Stores {
     LayerStore layers;
     Catalog catalog;
     std::filesystem::path views;
+    std::filesystem::path unsettled;
     KeyedLock busy = {};  // keys: diff_ids being unpacked, ids whose view is being written
     Garbage garbage{[this] { sweep(); }};
+    Settling settling{unsettled, [this](const oci::Digest& image) { return files_of(image); }};
 
     std::filesystem::path view_of(const oci::Digest& id) const {
         return views / (id.hex + ".erofs");
@@ -43,6 +46,7 @@ struct Stores {
     Result<std::uint64_t> disk_usage() const;
 
 private:
+    Result<std::vector<std::filesystem::path>> files_of(const oci::Digest& image) const;
     // Removes the leftovers. Failures are logged only.
     void sweep();
     Result<void> remove_leftovers();
@@ -61,7 +65,11 @@ struct StoredImage {
 // is the one of the manifest's descriptor, where that has one.
 Result<StoredImage> read_stored_image(const Stores& stores, oci::Descriptor manifest,
                                       oci::Manifest content);
-// Records the image once all its layers are there, and gives it the names.
+// Writes the merged view of an image with these layers, the lowest first, unless it is there.
+Result<void> make_view(Stores& stores, const oci::Digest& image,
+                       const std::vector<fsimage::LayerFiles>& layers);
+// Makes the view of an image whose layers are all there, records it and gives it the names. Its
+// files go to the disk in the background.
 Result<void> register_image(Stores& stores, const StoredImage& image,
                             const std::vector<oci::Reference>& names);
 

@@ -10,7 +10,6 @@
 #include "base/paths.h"
 #include "base/units.h"
 #include "oci/digest_folder.h"
-#include "store/file.h"
 
 namespace hako::oci {
 namespace {
@@ -42,7 +41,6 @@ Result<void> BlobWriter::write(std::span<const std::byte> data) {
 
 Result<Digest> BlobWriter::finish() {
     if (digest_) return *digest_;
-    if (::fsync(file_.get()) != 0) return fail_errno(errno, "cannot write a blob");
     file_.reset();
     digest_ = Digest{hash_.hex_digest()};
     return *digest_;
@@ -59,7 +57,7 @@ Result<void> BlobWriter::commit(const Digest& expected) {
     if (::rename(path_.c_str(), target.c_str()) != 0)
         return fail_errno(errno, "cannot keep blob {}", digest.text());
     path_.clear();
-    return store::sync_folder(blobs_);
+    return {};
 }
 
 Result<ContentStore> ContentStore::open(const std::filesystem::path& folder) {

@@ -1,5 +1,6 @@
 // Blobs by their digest, in the folders of an OCI layout: <folder>/blobs/sha256/<hex>. A blob is
-// verified while it enters and is never changed afterwards.
+// verified while it enters and is never changed afterwards. Nothing is synced here: who relies on a
+// blob after a power failure has it written to the disk (images/settling.h).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ public:
     Result<void> write(std::span<const std::byte> data) override;
     std::uint64_t size() const { return size_; }
 
-    // Ends writing: syncs and closes the file, returns the digest of what was written.
+    // Ends writing: closes the file, returns the digest of what was written.
     Result<Digest> finish();
     // After finish(): moves the blob into the store, if it is what was expected; otherwise
     // ErrorKind::corrupt. A blob that is there already is fine.
