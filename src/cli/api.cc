@@ -96,6 +96,12 @@ Result<Json> Api::hako_get(std::string_view path, const http::Query& query,
                 headers);
 }
 
+Result<std::unique_ptr<http::ClientStream>> Api::hako_download(std::string_view path,
+                                                               const http::Query& query) const {
+    return in_dockers_words(
+        client_.stream({.target = http::make_target(fmt::format("{}{}", kOwnApi, path), query)}));
+}
+
 Result<void> Api::hako_post(std::string_view path) const {
     HAKO_CHECK(hako_call(path, {}));
     return {};

@@ -44,6 +44,8 @@ public:
     // hako's own part of the API, below /hako/v1.
     Result<Json> hako_get(std::string_view path, const http::Query& query = {},
                           const http::Fields& headers = {}) const;
+    Result<std::unique_ptr<http::ClientStream>> hako_download(std::string_view path,
+                                                              const http::Query& query) const;
     Result<void> hako_post(std::string_view path) const;
     // A POST with an answer.
     Result<Json> hako_call(std::string_view path, const http::Query& query) const;

@@ -98,6 +98,7 @@ Command all_commands() {
     root.add(container_group());
     root.add(image_group());
     root.add(kernel_command());
+    root.add(rootfs_command());
     root.add(system_command());
     root.add(info_command());
     root.add(version_command());

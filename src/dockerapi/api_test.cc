@@ -346,6 +346,14 @@ TEST_F(ApiTest, LoadTakesAStream) {
     EXPECT_EQ(send("POST", "/images/load?quiet=1").body.find("Loading layer"), std::string::npos);
 }
 
+TEST_F(ApiTest, RootfsOfAnImage) {
+    EXPECT_EQ(outcome("GET", "/hako/v1/images/none/rootfs").substr(0, 4), "404 ");
+    EXPECT_EQ(outcome("GET", "/hako/v1/images/busybox/rootfs?format=zip"),
+              "400 format zip is not known: use tar or erofs");
+    // Of no extents there is nothing to read.
+    EXPECT_EQ(outcome("GET", "/hako/v1/images/busybox/rootfs").substr(0, 4), "400 ");
+}
+
 TEST_F(ApiTest, Kernels) {
     EXPECT_EQ(get("/hako/v1/kernels")[0]["Default"], true);
     EXPECT_EQ(send("POST", "/hako/v1/kernels?name=mine", "vmlinux").status, 201);

@@ -119,6 +119,11 @@ public:
                                    const images::RemoveOptions& options) override {
         return engine_.remove_image(image, options);
     }
+    Result<images::OpenRootfs> open_rootfs(std::string_view image) override {
+        HAKO_TRY(const auto found, engine_.images().find(image));
+        HAKO_TRY(const auto rootfs, engine_.images().rootfs(found.id));
+        return images::OpenRootfs::open(rootfs);
+    }
 
 private:
     engine::Engine& engine_;

@@ -125,6 +125,7 @@ public:
     Result<void> tag(std::string_view image, const oci::Reference& reference) override;
     Result<images::Removed> remove(std::string_view image,
                                    const images::RemoveOptions& options) override;
+    Result<images::OpenRootfs> open_rootfs(std::string_view image) override;
 
     std::vector<images::Image> images;
     std::vector<images::Progress> progress;  // what a pull or a push reports
@@ -137,6 +138,7 @@ public:
     images::ImportOptions last_import;
     images::SaveOptions last_save;
     std::uint64_t loaded_bytes = 0;
+    images::Rootfs rootfs;  // of all of them
 };
 
 class System : public SystemService {

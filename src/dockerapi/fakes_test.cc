@@ -344,6 +344,11 @@ Result<images::Removed> Images::remove(std::string_view image,
     return images::Removed{{}, {found.id}};
 }
 
+Result<images::OpenRootfs> Images::open_rootfs(std::string_view image) {
+    HAKO_CHECK(find(image, {}));
+    return images::OpenRootfs::open(rootfs);
+}
+
 Result<engine::SystemInfo> System::info() const {
     engine::SystemInfo info;
     info.containers = 3;

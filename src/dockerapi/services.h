@@ -14,6 +14,7 @@
 #include "base/stream.h"
 #include "engine/engine.h"
 #include "engine/images.h"
+#include "images/open_rootfs.h"
 #include "oci/registry_options.h"
 
 namespace hako::dockerapi {
@@ -77,6 +78,7 @@ public:
     virtual Result<void> tag(std::string_view image, const oci::Reference& reference) = 0;
     virtual Result<images::Removed> remove(std::string_view image,
                                            const images::RemoveOptions& options) = 0;
+    virtual Result<images::OpenRootfs> open_rootfs(std::string_view image) = 0;
 };
 
 class SystemService {

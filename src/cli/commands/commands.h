@@ -38,6 +38,7 @@ Command logout_command();
 Command info_command();
 Command version_command();
 Command kernel_command();  // a group
+Command rootfs_command();  // a group
 Command system_command();  // a group
 Command disk_usage_command();
 Command check_command();
