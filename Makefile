@@ -2,7 +2,7 @@
 PRESET ?= release
 BUILD  := build
 
-.PHONY: run build kernel test soak bench lint format install clean setup
+.PHONY: run build kernel test soak fuzz bench lint format install clean setup
 
 run: build ## installs, builds, and runs a container in a VM of its own
 	scripts/run-hello.sh $(BUILD)
@@ -24,12 +24,17 @@ test: ## all tests: unit, layers, black box
 	ctest --test-dir $(BUILD) --output-on-failure
 
 soak: build ## the long forms: hundreds of kill rounds, long loops
-	scripts/setup.sh test
+	scripts/setup.sh test soak
 	HAKO_SOAK=1 ctest --test-dir $(BUILD) --output-on-failure --tests-regex blackbox
+
+fuzz: ## each fuzz target for HAKO_FUZZ_SECONDS (60), by clang's libFuzzer
+	scripts/setup.sh fuzz
+	scripts/fuzz.sh
 
 bench: build ## writes the figures of docs/benchmarks.md to the terminal
 	scripts/setup.sh bench
 	bench/run.py --build $(BUILD)
+	bench/images.py --build $(BUILD)
 
 lint: ## format, clang-tidy, headers that stand alone
 	scripts/setup.sh lint

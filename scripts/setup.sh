@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh          what building and running needs
 #   scripts/setup.sh test     also what the tests need
+#   scripts/setup.sh soak     also what only their long forms need
 #   scripts/setup.sh bench    also the peers that the benchmarks compare with
 #   scripts/setup.sh lint     also clang-format-16 and clang-tidy-16
 set -euo pipefail
@@ -19,8 +20,10 @@ build=(
     busybox-static
 )
 run=(qemu-system-x86)
-test=(python3-pytest docker-registry openssl skopeo umoci erofs-utils e2fsprogs strace procps iproute2)
-bench=(podman skopeo umoci)
+test=(python3-pytest docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
+      strace procps iproute2)
+soak=(debootstrap)
+bench=(podman skopeo umoci docker-registry zstd e2fsprogs python3-pytest)
 lint=(clang-format-16 clang-tidy-16)
 fuzz=(clang-16 libclang-rt-16-dev)
 
@@ -28,11 +31,12 @@ packages=("${build[@]}" "${run[@]}")
 for set in "$@"; do
     case $set in
         test) packages+=("${test[@]}") ;;
+        soak) packages+=("${soak[@]}") ;;
         bench) packages+=("${bench[@]}") ;;
         lint) packages+=("${lint[@]}") ;;
         fuzz) packages+=("${fuzz[@]}") ;;
         *)
-            echo "setup.sh: unknown set '$set'; use test, bench, lint or fuzz" >&2
+            echo "setup.sh: unknown set '$set'; use test, soak, bench, lint or fuzz" >&2
             exit 2
             ;;
     esac
