@@ -86,7 +86,7 @@ protected:
     }
     void TearDown() override {
         if (!agent_) return;
-        EXPECT_TRUE(agent_->power_off());
+        EXPECT_TRUE(agent_->power_off(std::chrono::seconds(30)));
         const auto ended = qemu_->wait(30s);
         ASSERT_TRUE(ended && *ended) << "the VM does not power off: " << console();
         EXPECT_TRUE((*ended)->success());
