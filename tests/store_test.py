@@ -120,6 +120,25 @@ def test_import_of_a_compressed_tar(clean: Daemon) -> None:
     clean.hako("rmi", "packed:1")
 
 
+@pytest.mark.parametrize("client", ["hako", "docker"])
+def test_export_and_import_again(clean: Daemon, archive: Path, tmp_path: Path, client: str, docker_cli: str) -> None:
+    clean.hako("load", "-i", str(archive))
+    clean.hako("run", "-d", "--name", "box", "app:1", "/bin/busybox", "sh", "-c",
+               "echo new > /added; /bin/busybox rm /greeting; exec /bin/busybox sleep 1000")
+    clean.hako("exec", "box", "/bin/busybox", "sh", "-c",
+               "while /bin/busybox test -e /greeting; do /bin/busybox sleep 0.1; done")
+    exported = tmp_path / "box.tar"
+    run = clean.hako if client == "hako" else clean.docker
+    run("export", "-o", str(exported), "box")
+    names = {name.removeprefix("./") for name in names_in(exported)}
+    assert {"added", "bin/busybox", "proc"} <= names and "greeting" not in names
+    assert not [name for name in names if name.startswith(("proc/", "sys/", "dev/"))]
+    run("import", str(exported), "again:1")
+    assert clean.hako("run", "--rm", "again:1", "/bin/busybox", "cat", "/added").stdout == "new\n"
+    clean.hako("rm", "-f", "box")
+    clean.hako("rmi", "again:1", "app:1")
+
+
 def test_prune_by_age_label_and_use(clean: Daemon, tmp_path: Path) -> None:
     for name in ("old:1", "new:1"):
         save_archive(tmp_path / "x.tar", name, [busybox_layer(os.urandom(8))])

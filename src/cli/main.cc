@@ -14,6 +14,7 @@ Command container_group() {
     group.add(attach_command());
     group.add(create_command());
     group.add(exec_command());
+    group.add(export_command());
     group.add(inspect_command("container"));
     group.add(kill_command());
     group.add(logs_command());
@@ -90,6 +91,7 @@ Command all_commands() {
     root.add(load_command());
     root.add(save_command());
     root.add(import_command());
+    root.add(export_command());
     root.add(history_command());
     root.add(tag_command());
     root.add(rmi_command("rmi"));

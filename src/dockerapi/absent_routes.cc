@@ -28,7 +28,6 @@ constexpr std::array kAbsent{
     Absent{"POST", "/containers/{id}/update", "changing a container's limits"},
     Absent{"GET", "/containers/{id}/stats", "a container's statistics"},
     Absent{"GET", "/containers/{id}/changes", "a container's changed files"},
-    Absent{"GET", "/containers/{id}/export", "exporting a container"},
     Absent{"GET", "/containers/{id}/archive", "copying files out of a container"},
     Absent{"HEAD", "/containers/{id}/archive", "copying files out of a container"},
     Absent{"PUT", "/containers/{id}/archive", "copying files into a container"},

@@ -259,6 +259,14 @@ TEST_F(ApiTest, SaveAndImportStream) {
     EXPECT_EQ(outcome("POST", "/images/create?fromSrc=http://x/y").substr(0, 4), "501 ");
 }
 
+TEST_F(ApiTest, ExportStreamsATar) {
+    containers_.add("app");
+    const auto exported = send("GET", "/containers/app/export");
+    EXPECT_EQ(exported.body, "a tar");
+    EXPECT_EQ(exported.headers.find("Content-Type"), "application/x-tar");
+    EXPECT_EQ(outcome("GET", "/containers/none/export"), "404 No such container: none");
+}
+
 TEST_F(ApiTest, DiskUsageCountsWhatIsSharedOnce) {
     auto& image = images_.images[0];
     image.diff_ids = {"sha256:a", "sha256:b"};

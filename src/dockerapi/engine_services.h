@@ -40,6 +40,10 @@ public:
     Result<void> resize(std::string_view container, engine::WindowSize size) override {
         return engine_.resize(container, size);
     }
+    Result<void> export_root(std::string_view container, Writer& tar,
+                             std::stop_token stop) override {
+        return engine_.export_root(container, tar, std::move(stop));
+    }
     Result<engine::ProcessTable> top(std::string_view container,
                                      std::string_view ps_arguments) override {
         return engine_.top(container, ps_arguments);

@@ -56,6 +56,7 @@ public:
     Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
                                                    engine::WaitCondition condition) override;
     Result<void> resize(std::string_view container, engine::WindowSize size) override;
+    Result<void> export_root(std::string_view container, Writer& tar, std::stop_token) override;
     Result<engine::ProcessTable> top(std::string_view container, std::string_view) override;
     Result<std::unique_ptr<engine::OutputStream>> logs(
         std::string_view container, const engine::Engine::Logs& options) const override;

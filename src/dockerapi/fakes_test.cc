@@ -215,6 +215,11 @@ Result<void> Containers::resize(std::string_view container, engine::WindowSize s
     return record(container, fmt::format("resize({}x{})", size.columns, size.rows));
 }
 
+Result<void> Containers::export_root(std::string_view container, Writer& tar, std::stop_token) {
+    HAKO_CHECK(record(container, "export"));
+    return tar.write(as_bytes("a tar"));
+}
+
 Result<engine::ProcessTable> Containers::top(std::string_view container, std::string_view) {
     HAKO_CHECK(record(container, "top"));
     return engine::ProcessTable{{"PID", "CMD"}, {{"1", "sh"}}};

@@ -1,6 +1,7 @@
 // Images in and out: pull, push, import, load and save.
 #include "dockerapi/image_json.h"
 #include "dockerapi/image_reference.h"
+#include "dockerapi/lazy_body.h"
 #include "dockerapi/parameters.h"
 #include "dockerapi/registry_auth.h"
 #include "dockerapi/routes.h"
@@ -134,22 +135,6 @@ Result<void> create(const Services& services, Request& request, Response& respon
     return request.query.has("fromSrc") ? import(services, request, response)
                                         : pull(services, request, response);
 }
-
-// Begins the answer with its first bytes: an error before them still has a status.
-class LazyBody : public Writer {
-public:
-    explicit LazyBody(Response& response) : response_(response) {}
-    Result<void> write(std::span<const std::byte> data) override {
-        if (stream_ == nullptr) {
-            HAKO_TRY(stream_, response_.stream(200, "application/x-tar"));
-        }
-        return stream_->write(data);
-    }
-
-private:
-    Response& response_;
-    http::ResponseStream* stream_ = nullptr;
-};
 
 Result<void> save(const Services& services, const std::vector<std::string>& names, Request& request,
                   Response& response) {

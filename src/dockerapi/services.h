@@ -36,6 +36,8 @@ public:
     virtual Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
                                                            engine::WaitCondition condition) = 0;
     virtual Result<void> resize(std::string_view container, engine::WindowSize size) = 0;
+    virtual Result<void> export_root(std::string_view container, Writer& tar,
+                                     std::stop_token stop) = 0;
     virtual Result<engine::ProcessTable> top(std::string_view container,
                                              std::string_view ps_arguments) = 0;
     virtual Result<std::unique_ptr<engine::OutputStream>> logs(

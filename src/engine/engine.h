@@ -22,7 +22,8 @@
 
 namespace hako {
 class Reader;
-}
+class Writer;
+}  // namespace hako
 namespace hako::images {
 class ImageStore;
 struct Removed;
@@ -71,6 +72,9 @@ public:
     Result<void> remove(std::string_view container, const RemoveOptions& options);
     Result<std::unique_ptr<ExitWait>> wait(std::string_view container, WaitCondition condition);
     Result<void> resize(std::string_view container, WindowSize size);
+    // A tar of its root file system, without what is mounted in it. ErrorKind::conflict when it
+    // does not run.
+    Result<void> export_root(std::string_view container, Writer& tar, std::stop_token stop);
     // ps_arguments as `docker top` sends them: "-ef" or empty give the full table, "aux" is known.
     Result<ProcessTable> top(std::string_view container, std::string_view ps_arguments);
 

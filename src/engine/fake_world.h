@@ -157,6 +157,9 @@ public:
         row.command = "/bin/sleep 5";
         return std::vector{row};
     }
+    Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token) override {
+        return tar.write(as_bytes("a tar of " + path));
+    }
     Result<void> delete_exec(std::string_view) override { return {}; }
     Result<void> shutdown(std::chrono::milliseconds) override {
         sandbox_->lose();

@@ -325,6 +325,12 @@ Result<std::string> Sandbox::list_processes() {
     return agent->list_processes(spec_.id);
 }
 
+Result<void> Sandbox::copy_out(const std::string& path, Writer& tar) {
+    HAKO_TRY(const auto agent, this->agent());
+    const auto ignore = [](const guest::PathStat&) { return Result<void>(); };
+    return agent->copy_out(spec_.id, path, ignore, tar);
+}
+
 Result<void> Sandbox::shutdown(milliseconds grace) {
     const auto machine = [&] {
         auto state = state_.lock();

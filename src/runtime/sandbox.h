@@ -45,6 +45,7 @@ public:
     Result<void> resize(std::string_view process, unsigned columns, unsigned rows);
     Result<std::string> statistics();      // serialised, as AgentClient gives it
     Result<std::string> list_processes();  // likewise
+    Result<void> copy_out(const std::string& path, Writer& tar);
     // Powers the guest off within the grace time, or kills it: at once without a grace time.
     // Returns when QEMU is gone.
     Result<void> shutdown(std::chrono::milliseconds grace);

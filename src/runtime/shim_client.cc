@@ -294,6 +294,23 @@ public:
         return guest::parse_processes(response.agent());
     }
 
+    Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token stop) override {
+        ClientContext context;
+        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+        shim::v1::CopyOutRequest request;
+        request.set_path(path);
+        const auto reader = connection_->stub().CopyOut(&context, request);
+        shim::v1::DataChunk chunk;
+        while (reader->Read(&chunk)) {
+            const auto taken = tar.write(as_bytes(chunk.data()));
+            if (taken) continue;
+            context.TryCancel();
+            (void)reader->Finish();
+            return taken;
+        }
+        return check(reader->Finish());
+    }
+
     Result<void> delete_exec(std::string_view exec) override {
         shim::v1::Empty response;
         return call(&shim::v1::Shim::Stub::DeleteExec, process_request(exec), response);

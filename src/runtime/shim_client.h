@@ -71,6 +71,8 @@ public:
     virtual Result<SandboxState> state() = 0;
     virtual Result<guest::Statistics> statistics() = 0;
     virtual Result<std::vector<guest::ProcessRow>> list_processes() = 0;
+    // A tar of a path in the running container; of "/" without what is mounted in it.
+    virtual Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token stop) = 0;
     // Forgets an exec that ended, or that never started, and removes its log.
     virtual Result<void> delete_exec(std::string_view exec) = 0;
     // Ends VM and shim; returns when both are gone, as far as the shim can tell.

@@ -36,6 +36,21 @@ void fill(shim::v1::ExitStatus& into, const ExitRecord& record) {
 
 const Error kCancelled(ErrorKind::cancelled, "the caller went away");
 
+// Bytes as messages of a stream.
+class ChunkWriter : public Writer {
+public:
+    explicit ChunkWriter(grpc::ServerWriter<shim::v1::DataChunk>& stream) : stream_(stream) {}
+    Result<void> write(std::span<const std::byte> data) override {
+        shim::v1::DataChunk chunk;
+        chunk.set_data(data.data(), data.size());
+        if (stream_.Write(chunk)) return {};
+        return fail(ErrorKind::cancelled, "the caller went away");
+    }
+
+private:
+    grpc::ServerWriter<shim::v1::DataChunk>& stream_;
+};
+
 class Service final : public shim::v1::Shim::Service {
 public:
     explicit Service(Sandbox& sandbox) : sandbox_(sandbox) {}
@@ -174,6 +189,14 @@ public:
             auto result = sandbox_.list_processes();
             if (result) response->set_agent(*result);
             return to_status(result);
+        });
+    }
+
+    Status CopyOut(ServerContext*, const shim::v1::CopyOutRequest* request,
+                   grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
+        return guarded([&] {
+            ChunkWriter chunks(*writer);
+            return to_status(sandbox_.copy_out(request->path(), chunks));
         });
     }
 

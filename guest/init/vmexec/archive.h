@@ -21,7 +21,8 @@ Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions&
 Result<Json> stat_path(const std::string& path);
 
 // Writes a pax tar of path to fd. Entries are named from path's last component on; hard links,
-// devices, extended attributes and times to the nanosecond are kept; sockets are left out.
+// devices, extended attributes and times to the nanosecond are kept; sockets are left out. Of the
+// root, only its own file system is written: what is mounted in it (/proc, volumes) is left empty.
 Result<void> create_tar(const std::string& path, int fd);
 
 }  // namespace hako::init

@@ -13,6 +13,7 @@
 #include <clocale>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
@@ -60,9 +61,20 @@ void copy_attributes(const Fd& fd, ::archive_entry* entry) {
     }
 }
 
+// Which mount a path is on; nothing where the kernel does not tell.
+std::optional<std::uint64_t> mount_of(int parent, const std::string& name) {
+    struct statx state {};
+    const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+    if (::statx(parent, name.c_str(), flags, STATX_MNT_ID, &state) != 0) return std::nullopt;
+    if ((state.stx_mask & STATX_MNT_ID) == 0) return std::nullopt;
+    return state.stx_mnt_id;
+}
+
 class Creation {
 public:
-    explicit Creation(::archive* writer) : writer_(writer) {}
+    // mount: the only one that is written; none for all.
+    Creation(::archive* writer, std::optional<std::uint64_t> mount)
+        : writer_(writer), mount_(mount) {}
     // name in parent becomes the entry `as`, with everything below.
     Result<void> add(int parent, const std::string& name, const std::string& as);
 
@@ -72,6 +84,7 @@ private:
     Result<void> add_children(Fd folder, const std::string& as);
 
     ::archive* writer_;
+    std::optional<std::uint64_t> mount_;
     std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // the first name of hard links
 };
 
@@ -121,6 +134,10 @@ Result<void> Creation::add(int parent, const std::string& name, const std::strin
     if (!S_ISREG(state.st_mode)) ::archive_entry_set_size(entry.get(), 0);
     if (S_ISLNK(state.st_mode))
         ::archive_entry_copy_symlink(entry.get(), read_link(parent, name).c_str());
+    if (mount_ && mount_of(parent, name) != mount_) {
+        ::archive_entry_set_size(entry.get(), 0);
+        return write_header(entry.get());
+    }
     if (S_ISREG(state.st_mode) && state.st_nlink > 1) {
         const auto [first, fresh] = linked_.emplace(std::pair(state.st_dev, state.st_ino), as);
         if (!fresh) {
@@ -165,7 +182,9 @@ Result<void> create_tar(const std::string& path, int fd) {
     ::archive_write_set_bytes_in_last_block(writer.get(), 1);
     if (::archive_write_open_fd(writer.get(), fd) != ARCHIVE_OK)
         return fail(ErrorKind::internal, "cannot begin the tar archive");
-    HAKO_CHECK(Creation(writer.get()).add(AT_FDCWD, path, base_name(path)));
+    const auto name = base_name(path);
+    const auto mount = name == "." ? mount_of(AT_FDCWD, path) : std::nullopt;
+    HAKO_CHECK(Creation(writer.get(), mount).add(AT_FDCWD, path, name));
     if (::archive_write_close(writer.get()) != ARCHIVE_OK)
         return fail(ErrorKind::unavailable, "cannot end the tar archive");
     return {};

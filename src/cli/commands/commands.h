@@ -8,6 +8,7 @@ namespace hako::cli {
 Command attach_command();
 Command create_command();
 Command exec_command();
+Command export_command();
 Command inspect_command(std::string_view type);  // "container", "image", or "" for either
 Command kill_command();
 Command logs_command();

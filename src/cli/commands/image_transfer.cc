@@ -4,17 +4,15 @@
 #include <filesystem>
 
 #include "base/stream.h"
-#include "base/units.h"
 #include "cli/commands/commands.h"
 #include "cli/layout_tar.h"
+#include "cli/output/download.h"
 #include "cli/output/progress.h"
 #include "cli/pull.h"
 #include "cli/session.h"
 
 namespace hako::cli {
 namespace {
-
-constexpr std::size_t kPieceBytes = 256U << 10U;
 
 struct PullOptions {
     bool quiet = false, all_platforms = false;
@@ -73,34 +71,9 @@ struct SaveOptions {
     std::string output, platform, format;
 };
 
-Result<void> copy(Reader& from, int to) {
-    std::vector<std::byte> buffer(kPieceBytes);
-    while (true) {
-        HAKO_TRY(const auto count, from.read(buffer));
-        if (count == 0) return {};
-        HAKO_CHECK(write_all(to, std::span(buffer).first(count)));
-    }
-}
-
-// The file appears complete or not at all.
-Result<void> copy_to_file(Reader& from, const std::string& path) {
-    const auto partial = fmt::format("{}.{}.partial", path, random_id().substr(0, 8));
-    HAKO_TRY(const auto file, open_file(partial, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    auto done = copy(from, file.get());
-    std::error_code error;
-    if (done) {
-        std::filesystem::rename(partial, path, error);
-        if (error) done = fail_errno(error.value(), "cannot write {}", path);
-    }
-    if (!done) std::filesystem::remove(partial, error);
-    return done;
-}
-
 Result<int> save(Session& session, const SaveOptions& options,
                  const std::vector<std::string>& names) {
-    if (options.output.empty() && session.io.out_is_terminal())
-        return fail(ErrorKind::invalid,
-                    "cowardly refusing to save to a terminal: use -o or redirect the output");
+    HAKO_CHECK(check_output(session.io, options.output));
     http::Query query;
     for (const auto& name : names) query.add("names", name);
     if (!options.platform.empty()) query.add("platform", options.platform);
@@ -111,8 +84,7 @@ Result<int> save(Session& session, const SaveOptions& options,
         return fail(ErrorKind::invalid, "--format is docker or oci, not \"{}\"", options.format);
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto answer, api->stream("GET", "/images/get", query));
-    if (options.output.empty()) HAKO_CHECK(copy(*answer, session.io.out));
-    else HAKO_CHECK(copy_to_file(*answer, options.output));
+    HAKO_CHECK(download(*answer, session.io, options.output));
     return 0;
 }
 
