@@ -128,9 +128,8 @@ def test_the_guest_kernel_panics(clean: Daemon) -> None:
 
 
 def test_the_guests_memory_runs_out(clean: Daemon) -> None:
-    done = clean.hako("run", "--name", "app", "-m", "64m", HELLO, "sh", "-c",
-                      "x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo survived", check=False)
-    assert "survived" not in done.stdout
+    clean.hako("run", "--name", "app", "-m", "64m", HELLO, "awk", 'BEGIN { s = "0123456789"; while (1) s = s s }',
+               check=False)
     state = clean.inspect("app")["State"]
     assert state["OOMKilled"] is True and state["ExitCode"] == 137, state
 

@@ -108,7 +108,7 @@ def test_detached_life(clean: Daemon) -> None:
 
 
 def test_files_survive_a_restart_and_logs_go_on(clean: Daemon) -> None:
-    clean.hako("run", "--name", "again", HELLO, "sh", "-c", "echo $((0$(cat /n 2>/dev/null)+1)) | tee /n")
+    clean.hako("run", "--name", "again", HELLO, "sh", "-c", "n=$((0$(cat /n 2>/dev/null)+1)); echo $n; echo $n > /n")
     clean.hako("start", "-a", "again")
     assert clean.hako("logs", "again").stdout == "1\n2\n"
 

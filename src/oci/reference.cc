@@ -167,7 +167,8 @@ std::string Reference::familiar_name() const {
         const auto rest = view.substr(kOfficialPrefix.size());
         if (rest.find('/') == std::string_view::npos) return std::string(rest);
     }
-    return path;
+    // Without its host it would be read as a name at another one.
+    return looks_like_domain(view.substr(0, view.find('/'))) ? name() : path;
 }
 
 std::string Reference::familiar() const {
