@@ -138,13 +138,9 @@ std::string kernel_command_line(const MachineSpec& spec) {
         "console=ttyS0", "quiet",          "panic=-1",
         "reboot=t",      "no_timer_check", "tsc=reliable",
         "acpi=off",      "noreplace-smp",  fmt::format("hako.agent={}", to_string(spec.channel))};
-    if (spec.accelerator == Accelerator::tcg) {
-        // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it
-        // by.
-        if (spec.tsc_khz != 0) words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
-        // Spares its calibration. With more CPUs the guest would be left without one-shot timers.
-        if (spec.cpus == 1) words.push_back("nolapic_timer");
-    }
+    // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it by.
+    if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
+        words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
     words.insert(words.end(), spec.kernel_arguments.begin(), spec.kernel_arguments.end());
     return fmt::format("{}{}", fmt::join(words, " "), slot_announcements(device_count(spec)));
 }

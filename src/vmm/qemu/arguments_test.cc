@@ -1,6 +1,5 @@
 #include "vmm/qemu/arguments.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -66,17 +65,6 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -add-fd fd=6,set=6
 -blockdev node-name=disk0,read-only=off,driver=raw,discard=unmap,file.discard=unmap,file.filename=/dev/fdset/6,file.driver=file
 -device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
-}
-
-TEST(ArgumentsTest, OnlyASingleEmulatedCpuGoesWithoutItsTimer) {
-    auto spec = small_machine();
-    spec.cpus = 1;
-    EXPECT_THAT(kernel_command_line(spec), testing::HasSubstr(" nolapic_timer"));
-    spec.cpus = 2;
-    EXPECT_THAT(kernel_command_line(spec), testing::Not(testing::HasSubstr("nolapic_timer")));
-    spec.cpus = 1;
-    spec.accelerator = Accelerator::kvm;
-    EXPECT_THAT(kernel_command_line(spec), testing::Not(testing::HasSubstr("nolapic_timer")));
 }
 
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
