@@ -127,8 +127,6 @@ protected:
     bool mount(const Layers& layers) {
         const std::string filesystems = read_file("/proc/filesystems").value_or("");
         if (::geteuid() != 0 || filesystems.find("\terofs\n") == std::string::npos) return false;
-        root_ = layers.path("mnt");
-        fs::create_directory(root_);
         const auto result = run({.argv = {"mount", "-t", "erofs", "-o", "ro,loop",
                                           layers.disk().string(), root_.string()}},
                                 60s);
@@ -151,7 +149,9 @@ protected:
         return value;
     }
 
-    fs::path root_;
+    // Not in the layers' folder: that goes before TearDown.
+    TempDir mount_point_ = *TempDir::create();
+    const fs::path root_ = mount_point_.path();
     bool mounted_ = false;
 };
 
