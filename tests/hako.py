@@ -100,6 +100,11 @@ class Daemon:
         except OSError:
             return False
 
+    @property
+    def client_environment(self) -> dict[str, str]:
+        """Clients of a daemon that a test started name it, so that none of them starts another when it was killed."""
+        return self.environment | ({"HAKO_HOST": f"unix://{self.socket}"} if self.process else {})
+
     def kill(self) -> None:
         """As a crash would."""
         assert self.process
@@ -158,7 +163,7 @@ class Daemon:
         if text and isinstance(input, bytes):
             text = False
         done = subprocess.run(
-            [self.bin / "hako", *arguments], env=self.environment, input=input, text=text,
+            [self.bin / "hako", *arguments], env=self.client_environment, input=input, text=text,
             stdin=subprocess.DEVNULL if input is None else None, capture_output=True,
             timeout=timeout,
         )
@@ -169,7 +174,7 @@ class Daemon:
     def popen(self, *arguments: str, **options) -> subprocess.Popen:
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                    "stderr": subprocess.PIPE, **options}
-        return subprocess.Popen([self.bin / "hako", *arguments], env=self.environment, **options)
+        return subprocess.Popen([self.bin / "hako", *arguments], env=self.client_environment, **options)
 
     def docker(self, *arguments: str, check: bool = True, input: str | bytes | None = None,
                timeout: float = 120) -> subprocess.CompletedProcess:
