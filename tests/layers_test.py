@@ -1,4 +1,4 @@
-"""The layers: a module includes only what its row in ARCHITECTURE.md names."""
+"""ARCHITECTURE.md: a module includes only what its row names, and the files it names exist."""
 
 import re
 from pathlib import Path
@@ -45,3 +45,10 @@ def test_no_cycles() -> None:
         ready = [name for name, uses in layers.items() if name not in done and uses <= set(done)]
         assert ready, f"a cycle among {sorted(set(layers) - set(done))}"
         done += ready
+
+
+def test_the_walk_through_the_code_names_what_is_there() -> None:
+    named = re.findall(r"`([a-z0-9_/-]+\.(?:cc|h))`", (ROOT / "ARCHITECTURE.md").read_text())
+    assert len(named) > 20
+    known = [path for folder in ("src", "guest") for path in (ROOT / folder).rglob("*.*")]
+    assert not [name for name in named if not any(str(path).endswith("/" + name) for path in known)]
