@@ -38,6 +38,8 @@ function(hako_module folder)
         add_executable(${name}_test ${tests})
         target_link_libraries(${name}_test PRIVATE ${name} ${arg_PRIVATE} hako_flags
             GTest::gmock GTest::gtest_main)
+        # A third less to compile; what they test stays optimized.
+        target_compile_options(${name}_test PRIVATE -O0 -U_FORTIFY_SOURCE)
         add_test(NAME unit.${folder} COMMAND ${name}_test)
         set_tests_properties(unit.${folder} PROPERTIES TIMEOUT 300)
     endif()
