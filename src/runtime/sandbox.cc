@@ -222,8 +222,11 @@ void Sandbox::tear_down() {
         if (!stop_asked())
             for (const auto& [id, process] : processes)
                 if (process->started()) (void)process->wait(kExecsEnd);
+        const auto deadline = std::chrono::steady_clock::now() + grace;
         (void)agent->power_off(grace);
-        (void)machine->wait(grace);
+        const auto left = deadline - std::chrono::steady_clock::now();
+        (void)machine->wait(
+            std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(left)));
     }
     if (const auto stopped = machine->stop(kQuitGrace); !stopped)
         log_error("QEMU does not stop: {}", stopped.error().message());
@@ -342,7 +345,9 @@ Result<void> Sandbox::shutdown(milliseconds grace) {
     if (machine) HAKO_CHECK(machine->stop(milliseconds(0)));
     ::eventfd_write(bell_.get(), 1);
     auto state = state_.lock();
-    changed_.wait_for(state.lock(), grace + kTearDown, [&] { return state->phase == Phase::gone; });
+    if (!changed_.wait_for(state.lock(), grace + kTearDown,
+                           [&] { return state->phase == Phase::gone; }))
+        return fail(ErrorKind::deadline, "the VM did not end in time");
     return {};
 }
 

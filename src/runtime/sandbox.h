@@ -47,7 +47,7 @@ public:
     Result<std::string> list_processes();  // likewise
     Result<void> copy_out(const std::string& path, Writer& tar);
     // Powers the guest off within the grace time, or kills it: at once without a grace time.
-    // Returns when QEMU is gone.
+    // Returns when QEMU is gone; ErrorKind::deadline where it does not go.
     Result<void> shutdown(std::chrono::milliseconds grace);
 
     struct Snapshot {
