@@ -34,8 +34,8 @@ void sign(std::string& disk) {
 
 std::vector<std::string> seeds() {
     const fsimage::LayerFiles files{folder() / "data", folder() / "index"};
-    fsimage::TextReader tar(small_tar());
-    if (!unpack_layer(tar, files.data, files.index)) std::abort();
+    TextReader tar(small_tar());
+    if (!fsimage::unpack_layer(tar, files.data, files.index)) std::abort();
     if (!write_view(std::span(&files, 1), folder() / "view")) std::abort();
     return {read_file(folder() / "view").value() + read_file(files.data).value()};
 }

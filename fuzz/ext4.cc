@@ -43,8 +43,8 @@ std::string pack(const std::string& disk) {
 
 std::vector<std::string> seeds() {
     const auto path = folder() / "seed";
-    fsimage::TextReader tar(small_tar());
-    if (!write_ext4(tar, path, {.size = kSize, .journal = 0})) std::abort();
+    TextReader tar(small_tar());
+    if (!fsimage::write_ext4(tar, path, {.size = kSize, .journal = 0})) std::abort();
     std::string disk = read_file(path).value();
     std::filesystem::remove(path);
     const std::string sound = pack(disk);

@@ -20,7 +20,7 @@ LayerFiles layer(const char* name) {
 }
 
 bool unpack(std::string tar, const LayerFiles& files) {
-    fsimage::TextReader reader(std::move(tar), 1U << 20U);
+    TextReader reader(std::move(tar), 1U << 20U);
     constexpr fsimage::LayerLimits kLimits{.max_entries = 10'000, .max_bytes = 16 * kMiB};
     return unpack_layer(reader, files.data, files.index, kLimits).has_value();
 }

@@ -8,17 +8,12 @@
 #include <cmath>
 #include <ctime>
 
+#include "base/text.h"
+
 namespace hako {
 namespace {
 
 constexpr std::string_view kUnsetTime = "0001-01-01T00:00:00Z";
-
-std::string lower(std::string_view text) {
-    std::string result;
-    for (const char c : text)
-        result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return result;
-}
 
 struct DurationUnit {
     std::string_view suffix;
@@ -56,7 +51,7 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
     const auto [end, error] =
         std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
     if (error != std::errc{} || !std::isfinite(number) || number < 0) return bad();
-    std::string suffix = lower(text.substr(static_cast<std::size_t>(end - text.data())));
+    std::string suffix = to_lower(text.substr(static_cast<std::size_t>(end - text.data())));
     if (!suffix.empty() && suffix.front() == ' ') suffix.erase(0, 1);
     if (suffix.size() > 1 && suffix.ends_with("ib")) suffix.resize(suffix.size() - 2);
     else if (suffix.size() > 1 && suffix.ends_with("b")) suffix.pop_back();

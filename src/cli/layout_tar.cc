@@ -1,61 +1,38 @@
 #include "cli/layout_tar.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include <csignal>
 #include <memory>
-#include <vector>
 
 #include "base/thread.h"
+#include "fsimage/tar/writer.h"
 
 namespace hako::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-using Tar = std::unique_ptr<archive, decltype(&archive_write_free)>;
-
-Result<void> check(archive* tar, la_ssize_t status) {
-    if (status >= ARCHIVE_WARN) return {};
-    return fail(ErrorKind::unavailable, "cannot send the layout: {}", archive_error_string(tar));
-}
-
-Result<void> add(archive* tar, const fs::path& file, const std::string& name) {
+Result<void> add(fsimage::TarWriter& tar, const fs::path& file, const std::string& name) {
     HAKO_TRY(const auto fd, open_file(file, O_RDONLY));
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0) return fail_errno(errno, "cannot read {}", file.string());
-    const std::unique_ptr<archive_entry, decltype(&archive_entry_free)> entry(archive_entry_new(),
-                                                                              &archive_entry_free);
-    archive_entry_set_pathname(entry.get(), name.c_str());
-    archive_entry_set_filetype(entry.get(), AE_IFREG);
-    archive_entry_set_perm(entry.get(), 0644);
-    archive_entry_set_size(entry.get(), status.st_size);
-    HAKO_CHECK(check(tar, archive_write_header(tar, entry.get())));
-    std::vector<std::byte> buffer(std::size_t{256} << 10U);
-    while (true) {
-        HAKO_TRY(const auto count, read_some(fd.get(), buffer));
-        if (count == 0) return {};
-        HAKO_CHECK(check(tar, archive_write_data(tar, buffer.data(), count)));
-    }
+    FdReader contents(fd.get());
+    return tar.add_file(name, static_cast<std::uint64_t>(status.st_size), contents);
 }
 
 // Only what a layout has: whatever else lies in the folder is nobody's business.
 Result<void> write_layout(const fs::path& folder, int out) {
-    const Tar tar(archive_write_new(), &archive_write_free);
-    archive_write_set_format_pax_restricted(tar.get());
-    HAKO_CHECK(check(tar.get(), archive_write_open_fd(tar.get(), out)));
-    for (const char* name : {"oci-layout", "index.json"})
-        HAKO_CHECK(add(tar.get(), folder / name, name));
+    FdWriter pipe(out);
+    fsimage::TarWriter tar(pipe);
+    for (const char* name : {"oci-layout", "index.json"}) HAKO_CHECK(add(tar, folder / name, name));
     std::error_code error;
     fs::directory_iterator blobs(folder / "blobs/sha256", error);
     for (; !error && blobs != fs::directory_iterator(); blobs.increment(error))
-        HAKO_CHECK(
-            add(tar.get(), blobs->path(), "blobs/sha256/" + blobs->path().filename().string()));
+        HAKO_CHECK(add(tar, blobs->path(), "blobs/sha256/" + blobs->path().filename().string()));
     if (error) return fail_errno(error.value(), "cannot list the blobs of {}", folder.string());
-    return check(tar.get(), archive_write_close(tar.get()));
+    return tar.finish();
 }
 
 // Who stops reading must not end us; of this thread only, and for ever.

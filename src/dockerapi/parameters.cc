@@ -5,6 +5,8 @@
 #include <charconv>
 #include <limits>
 
+#include "base/text.h"
+
 namespace hako::dockerapi {
 namespace {
 
@@ -21,8 +23,7 @@ std::optional<T> whole_number(std::string_view text) {
 bool flag(const http::Query& query, std::string_view name, bool fallback) {
     const auto value = query.find(name);
     if (!value) return fallback;
-    std::string text = *value;
-    std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+    const std::string text = to_lower(*value);
     return !(text.empty() || text == "0" || text == "no" || text == "false" || text == "none");
 }
 

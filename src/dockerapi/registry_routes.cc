@@ -1,4 +1,5 @@
 // What registries are asked: whether credentials are right, and what there is.
+#include "base/stream.h"
 #include "dockerapi/parameters.h"
 #include "dockerapi/registry_auth.h"
 #include "dockerapi/routes.h"
@@ -34,15 +35,6 @@ Json describe(const oci::Platform& platform) {
     if (!platform.variant.empty()) json["variant"] = platform.variant;
     return json;
 }
-
-class TextWriter : public Writer {
-public:
-    Result<void> write(std::span<const std::byte> data) override {
-        text += as_text(data);
-        return {};
-    }
-    std::string text;
-};
 
 // Of an index what it lists, of a lone image what its configuration says.
 Result<Json> platforms(oci::RegistryClient& client, const oci::FetchedManifest& manifest,

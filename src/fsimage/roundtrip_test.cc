@@ -3,6 +3,7 @@
 
 #include "base/process.h"
 #include "base/sha256.h"
+#include "base/stream.h"
 #include "fsimage/export.h"
 #include "fsimage/ext4/writer.h"
 #include "fsimage/filesystem.h"
@@ -14,15 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-
-class TextWriter : public Writer {
-public:
-    Result<void> write(std::span<const std::byte> data) override {
-        text += as_text(data);
-        return {};
-    }
-    std::string text;
-};
 
 // A member with its contents, as text to compare and to print.
 using Members = std::vector<std::pair<std::string, std::string>>;

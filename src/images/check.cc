@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "base/stream.h"
 #include "fsimage/index.h"
 
 namespace hako::images {
@@ -110,11 +111,7 @@ private:
 
     Result<void> read_to_end(const oci::Digest& digest) const {
         HAKO_TRY(const auto reader, stores_.content.reader(digest));
-        std::vector<std::byte> buffer(kPieceBytes);
-        while (true) {
-            HAKO_TRY(const auto count, reader->read(buffer));
-            if (count == 0) return {};
-        }
+        return drain(*reader);
     }
 
     // Unpacks the blob once more and compares: the only proof that a layer's files are right.

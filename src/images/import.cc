@@ -1,7 +1,6 @@
 #include "images/import.h"
 
-#include <vector>
-
+#include "base/stream.h"
 #include "base/units.h"
 #include "images/layer_type.h"
 #include "oci/config_change.h"
@@ -11,12 +10,7 @@ namespace {
 
 Result<oci::Descriptor> keep(const oci::ContentStore& content, Reader& tar) {
     HAKO_TRY(auto blob, content.ingest());
-    std::vector<std::byte> buffer(256U << 10U);
-    while (true) {
-        HAKO_TRY(const auto count, tar.read(buffer));
-        if (count == 0) break;
-        HAKO_CHECK(blob->write(std::span(buffer).first(count)));
-    }
+    HAKO_CHECK(copy_all(tar, *blob));
     HAKO_TRY(auto digest, blob->finish());
     HAKO_CHECK(blob->commit(digest));
     HAKO_TRY(auto type, layer_type(content, digest));

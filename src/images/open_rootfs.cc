@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "base/stream.h"
 #include "base/units.h"
 #include "fsimage/export.h"
 
@@ -29,13 +30,9 @@ Result<void> OpenRootfs::write_tar(Writer& out) {
 }
 
 Result<void> OpenRootfs::write_disk(Writer& out) {
-    std::vector<std::byte> buffer(kMiB);
     for (const Fd& extent : extents_) {
-        for (;;) {
-            HAKO_TRY(const std::size_t count, read_some(extent.get(), buffer));
-            if (count == 0) break;
-            HAKO_CHECK(out.write(std::span(buffer).first(count)));
-        }
+        FdReader reader(extent.get());
+        HAKO_CHECK(copy_all(reader, out));
     }
     return {};
 }

@@ -14,7 +14,6 @@ namespace hako::images {
 namespace {
 
 constexpr std::size_t kChannelBytes = 1U << 20U;
-constexpr std::size_t kChunkBytes = 64U << 10U;
 
 // What is downloaded goes into the content store and to the thread that unpacks it.
 class Tee : public Writer {
@@ -29,15 +28,6 @@ private:
     Writer& first_;
     Writer& second_;
 };
-
-// Bytes behind the end of a compressed stream belong to the blob, too.
-Result<void> drain(Reader& reader) {
-    std::array<std::byte, kChunkBytes> buffer;
-    while (true) {
-        HAKO_TRY(const auto count, reader.read(buffer));
-        if (count == 0) return {};
-    }
-}
 
 class Pull {
 public:

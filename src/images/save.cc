@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "images/archive_writer.h"
+#include "fsimage/tar/writer.h"
 #include "images/find.h"
 #include "oci/manifest.h"
 
@@ -27,11 +27,13 @@ public:
     }
 
     Result<void> write(const SaveOptions& options, Writer& out) const {
-        ArchiveWriter archive(out);
+        fsimage::TarWriter archive(out);
         HAKO_CHECK(archive.add_folder("blobs/"));
         HAKO_CHECK(archive.add_folder("blobs/sha256/"));
-        for (const auto& digest : blobs_)
-            HAKO_CHECK(archive.add_blob(blob_name(digest), stores_.content, digest));
+        for (const auto& digest : blobs_) {
+            HAKO_TRY(const auto blob, stores_.content.reader(digest));
+            HAKO_CHECK(archive.add_file(blob_name(digest), blob->size(), *blob));
+        }
         HAKO_CHECK(
             archive.add_file("index.json", dump_json({{"schemaVersion", 2},
                                                       {"mediaType", oci::media_type::oci_index},

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "base/stream.h"
 #include "images/fake_registry.h"
 #include "images/store_fixture.h"
 
@@ -11,20 +12,11 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-class Text : public Writer {
-public:
-    Result<void> write(std::span<const std::byte> data) override {
-        text += as_text(data);
-        return {};
-    }
-    std::string text;
-};
-
 class SaveTest : public StoreTest {
 protected:
     Result<std::string> save(const std::vector<std::string>& names,
                              const SaveOptions& options = {}) {
-        Text out;
+        TextWriter out;
         HAKO_CHECK(store_->save(names, options, out));
         return out.text;
     }
@@ -78,7 +70,7 @@ TEST_F(SaveTest, AnImageByItsIdHasNoName) {
 TEST_F(SaveTest, NothingIsWrittenWhenSomethingIsMissing) {
     const auto image = make_image({kBase});
     ASSERT_TRUE(load(docker_archive(image, {"app:1"})));
-    Text out;
+    TextWriter out;
     EXPECT_EQ(store_->save({"app:1", "none"}, {}, out).error().kind(), ErrorKind::not_found);
     const auto blob = digest_hex(image.layers[0]);
     std::filesystem::remove(layout_->content() / "blobs/sha256" / blob);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/stream.h"
 #include "images/image_store.h"
 #include "images/test_images.h"
 
@@ -37,7 +38,7 @@ protected:
     }
     Result<std::vector<std::string>> load(const std::string& bytes,
                                           const std::optional<oci::Platform>& platform = {}) {
-        TextReader reader(bytes);
+        TextReader reader(bytes, 10'000);
         return store_->load(reader, platform, {});
     }
     // All files of the store but the database.

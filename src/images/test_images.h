@@ -153,20 +153,4 @@ inline std::vector<Entry> oci_layout(const TestImage& image, const Json& annotat
     return entries;
 }
 
-// Reads from memory, a few bytes at a time.
-class TextReader : public Reader {
-public:
-    explicit TextReader(std::string text) : text_(std::move(text)) {}
-    Result<std::size_t> read(std::span<std::byte> buffer) override {
-        const auto count = std::min({buffer.size(), text_.size() - at_, std::size_t{10'000}});
-        std::ranges::copy(as_bytes(std::string_view(text_).substr(at_, count)), buffer.begin());
-        at_ += count;
-        return count;
-    }
-
-private:
-    std::string text_;
-    std::size_t at_ = 0;
-};
-
 }  // namespace hako::images::testing

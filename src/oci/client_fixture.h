@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "base/stream.h"
 #include "oci/fake_server.h"
 #include "oci/registry_client.h"
 
@@ -13,15 +14,6 @@ inline const RegistryOptions kQuick{.connect_timeout = std::chrono::milliseconds
                                     .stall_timeout = std::chrono::seconds(2),
                                     .attempts = 3,
                                     .backoff = std::chrono::milliseconds(1)};
-
-class Text : public Writer {
-public:
-    Result<void> write(std::span<const std::byte> data) override {
-        text += as_text(data);
-        return {};
-    }
-    std::string text;
-};
 
 inline Reference image_on(const std::string& address) {
     return *Reference::parse(address + "/team/app:1");
@@ -46,7 +38,7 @@ inline Result<std::string> fetch_blob(const std::string& address, RegistryAuth a
                                       const RegistryOptions& options = kQuick,
                                       std::stop_token stop = {}) {
     RegistryClient client(image_on(address), std::move(auth), options);
-    Text sink;
+    TextWriter sink;
     HAKO_CHECK(client.blob(kDescriptor, sink, std::move(stop)));
     return sink.text;
 }

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "oci/insecure.h"
 
 namespace hako::oci {
@@ -16,21 +17,6 @@ constexpr std::size_t kMaxHeaderBytes = 256U << 10U;
 constexpr long kBufferBytes = 512L << 10U;
 
 using Failure = TransportFailure;
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return result;
-}
-
-std::string_view trim(std::string_view text) {
-    constexpr std::string_view kBlank = " \t\r\n";
-    const auto begin = text.find_first_not_of(kBlank);
-    if (begin == text.npos) return {};
-    return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
 
 }  // namespace
 
@@ -148,7 +134,7 @@ std::size_t Exchange::on_header(char* data, std::size_t, std::size_t size, void*
     if (line.starts_with("HTTP/")) exchange.response_ = {};
     const auto colon = line.find(':');
     if (colon != line.npos)
-        exchange.response_.headers.emplace(lower(trim(line.substr(0, colon))),
+        exchange.response_.headers.emplace(to_lower(trim(line.substr(0, colon))),
                                            trim(line.substr(colon + 1)));
     return size;
 }

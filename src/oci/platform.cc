@@ -4,6 +4,8 @@
 #include <charconv>
 #include <vector>
 
+#include "base/text.h"
+
 namespace hako::oci {
 namespace {
 
@@ -25,14 +27,6 @@ bool is_word(std::string_view text) {
     });
 }
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return result;
-}
-
 // "v7" is 7; what an architecture implies when it names none.
 std::optional<int> version_of(const Platform& platform) {
     if (platform.variant.empty()) {
@@ -51,9 +45,9 @@ std::optional<int> version_of(const Platform& platform) {
 }  // namespace
 
 Platform normalize(Platform platform) {
-    platform.os = lower(platform.os);
-    platform.architecture = lower(platform.architecture);
-    platform.variant = lower(platform.variant);
+    platform.os = to_lower(platform.os);
+    platform.architecture = to_lower(platform.architecture);
+    platform.variant = to_lower(platform.variant);
     auto& architecture = platform.architecture;
     auto& variant = platform.variant;
     if (architecture == "x86_64" || architecture == "x86-64") architecture = "amd64";
@@ -69,7 +63,7 @@ Platform normalize(Platform platform) {
 }
 
 Result<Platform> Platform::parse(std::string_view text) {
-    const auto parts = split(lower(text), '/');
+    const auto parts = split(to_lower(text), '/');
     if (parts.size() > 3 || !std::ranges::all_of(parts, is_word))
         return fail(ErrorKind::invalid,
                     "\"{}\" is not a platform: os/architecture, as in linux/amd64, is expected",

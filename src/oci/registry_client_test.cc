@@ -162,7 +162,7 @@ TEST(RegistryClient, AHangingRegistryIsLeftAfterTheTimeOut) {
     options.stall_timeout = std::chrono::seconds(1);
     options.attempts = 1;
     RegistryClient client(image_on(server.address()), {}, options);
-    Text sink;
+    TextWriter sink;
     const auto blob = client.blob(kDescriptor, sink, {});
     ASSERT_FALSE(blob);
     EXPECT_EQ(blob.error().kind(), ErrorKind::deadline);
@@ -220,7 +220,7 @@ TEST(RegistryClient, TenBrokenConnectionsDoNotStopADownloadThatGetsOn) {
                             .cut_after = 300'000};
     });
     RegistryClient client(image_on(server.address()), {}, kQuick);
-    Text sink;
+    TextWriter sink;
     const auto fetched = client.blob({"", Digest::of(as_bytes(blob)), blob.size()}, sink, {});
     ASSERT_TRUE(fetched) << fetched.error().message();
     EXPECT_EQ(sink.text, blob);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "runtime/log_file.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/shim_record.h"
@@ -15,11 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr auto kShimDeadline = std::chrono::seconds(20);
 constexpr auto kKillDeadline = std::chrono::seconds(5);
-
-std::string trimmed(std::string text) {
-    text.erase(text.find_last_not_of("\n ") + 1);
-    return text;
-}
 
 }  // namespace
 
@@ -34,7 +30,7 @@ Result<ProcessIdentity> spawn_shim(const Installation& installation, const Sandb
              with_context(run(command, kShimDeadline), "cannot start hako-shim"));
     if (!output.status.success())
         return fail(ErrorKind::internal, "hako-shim does not start ({}): {}",
-                    to_string(output.status), trimmed(output.err));
+                    to_string(output.status), trim(output.err));
     HAKO_TRY(const auto record, read_shim_record(spec.shim_record()));
     return record.shim;
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/stream.h"
 #include "init/tests/agent_fixture.h"
 #include "init/tests/tar.h"
 
@@ -14,15 +15,6 @@ namespace hako::init {
 namespace {
 
 namespace fs = std::filesystem;
-
-class TextWriter : public Writer {
-public:
-    Result<void> write(std::span<const std::byte> data) override {
-        text += as_text(data);
-        return {};
-    }
-    std::string text;
-};
 
 std::map<std::string, std::string> read_tar(const std::string& tar) {
     std::map<std::string, std::string> items;

@@ -8,18 +8,13 @@
 
 #include "base/fd.h"
 #include "base/paths.h"
+#include "base/text.h"
 #include "init/common/mount_options.h"
 
 namespace hako::init {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string trimmed(std::string text) {
-    const auto end = text.find_last_not_of(" \n");
-    text.erase(end == std::string::npos ? 0 : end + 1);
-    return text;
-}
 
 bool is_file(const std::string& path) {
     struct stat state {};
@@ -38,7 +33,7 @@ Result<std::string> find_disk(const std::string& serial) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator("/sys/block", error)) {
         const auto text = read_file(entry.path() / "serial");
-        if (text && trimmed(*text) == serial) return "/dev/" + entry.path().filename().string();
+        if (text && trim(*text) == serial) return "/dev/" + entry.path().filename().string();
     }
     return fail(ErrorKind::not_found, "the VM has no disk with the serial \"{}\"", serial);
 }

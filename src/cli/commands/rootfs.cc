@@ -156,15 +156,6 @@ Result<int> list(Session& session, bool long_form, const std::vector<std::string
     return 0;
 }
 
-class FdWriter : public Writer {
-public:
-    explicit FdWriter(int fd) : fd_(fd) {}
-    Result<void> write(std::span<const std::byte> data) override { return write_all(fd_, data); }
-
-private:
-    int fd_;
-};
-
 Result<int> cat(Session& session, const std::vector<std::string>& arguments) {
     HAKO_TRY(const auto found, find_on_disk(arguments));
     std::vector<std::byte> buffer(kMiB);

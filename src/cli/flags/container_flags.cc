@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/flags/values.h"
 
@@ -90,10 +91,7 @@ void ContainerFlags::declare(Command& command) {
     command.flag("--rm", remove, "Remove the container when it exits");
     command.option("-a,--attach", "list", "Attach to STDIN, STDOUT or STDERR",
                    [this](const std::string& value) -> Result<void> {
-                       std::string stream = value;
-                       std::ranges::transform(stream, stream.begin(), [](char c) {
-                           return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-                       });
+                       std::string stream = to_lower(value);
                        if (stream != "stdin" && stream != "stdout" && stream != "stderr")
                            return fail(ErrorKind::invalid,
                                        "valid streams are STDIN, STDOUT and "

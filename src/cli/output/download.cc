@@ -3,29 +3,19 @@
 #include <fcntl.h>
 
 #include <filesystem>
-#include <vector>
 
+#include "base/stream.h"
 #include "base/units.h"
 
 namespace hako::cli {
 namespace {
 
-constexpr std::size_t kPieceBytes = 256U << 10U;
-
-Result<void> copy(Reader& from, int to) {
-    std::vector<std::byte> buffer(kPieceBytes);
-    while (true) {
-        HAKO_TRY(const auto count, from.read(buffer));
-        if (count == 0) return {};
-        HAKO_CHECK(write_all(to, std::span(buffer).first(count)));
-    }
-}
-
 // The file appears complete or not at all.
 Result<void> copy_to_file(Reader& from, const std::string& path) {
     const auto partial = fmt::format("{}.{}.partial", path, random_id().substr(0, 8));
     HAKO_TRY(const auto file, open_file(partial, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    auto done = copy(from, file.get());
+    FdWriter to(file.get());
+    Result<void> done = copy_all(from, to).map([](auto) {});
     std::error_code error;
     if (done) {
         std::filesystem::rename(partial, path, error);
@@ -44,7 +34,10 @@ Result<void> check_output(const Stdio& io, const std::string& output) {
 }
 
 Result<void> download(Reader& from, const Stdio& io, const std::string& output) {
-    return output.empty() ? copy(from, io.out) : copy_to_file(from, output);
+    if (!output.empty()) return copy_to_file(from, output);
+    FdWriter out(io.out);
+    HAKO_CHECK(copy_all(from, out));
+    return {};
 }
 
 }  // namespace hako::cli

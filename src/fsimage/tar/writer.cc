@@ -135,6 +135,21 @@ Result<void> TarWriter::add(const TarEntry& entry) {
     return put(as_bytes(headers(entry, stored_)));
 }
 
+Result<void> TarWriter::add_folder(const std::string& path) {
+    return add({.path = path, .type = EntryType::directory, .mode = 0755});
+}
+
+Result<void> TarWriter::add_file(const std::string& path, std::string_view contents) {
+    HAKO_CHECK(add({.path = path, .mode = 0644, .size = contents.size()}));
+    return write(as_bytes(contents));
+}
+
+Result<void> TarWriter::add_file(const std::string& path, std::uint64_t size, Reader& contents) {
+    HAKO_CHECK(add({.path = path, .mode = 0644, .size = size}));
+    HAKO_CHECK(copy_all(contents, *this));
+    return {};
+}
+
 Result<void> TarWriter::write(std::span<const std::byte> data) {
     if (data.size() > stored_ - written_)
         return fail(ErrorKind::internal, "a file is longer than its header in the tar says");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "base/stream.h"
@@ -12,14 +13,18 @@
 namespace hako::fsimage {
 
 // Gathers what it writes into large pieces. Not thread-safe.
-class TarWriter {
+class TarWriter : public Writer {
 public:
     explicit TarWriter(Writer& out);  // borrowed
 
     // The next member. Where it is a file, entry.size bytes of contents follow by write(); a hard
     // link's size is ignored. Folders get a slash at their end.
     Result<void> add(const TarEntry& entry);
-    Result<void> write(std::span<const std::byte> data);
+    Result<void> write(std::span<const std::byte> data) override;
+    // Members without owner and time, so that the same files give the same bytes.
+    Result<void> add_folder(const std::string& path);
+    Result<void> add_file(const std::string& path, std::string_view contents);
+    Result<void> add_file(const std::string& path, std::uint64_t size, Reader& contents);
     // Marks the end of the archive and writes what is left.
     Result<void> finish();
 

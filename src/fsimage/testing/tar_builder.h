@@ -14,25 +14,6 @@
 
 namespace hako::fsimage {
 
-// Reads a text, at most `step` bytes at a time.
-class TextReader : public Reader {
-public:
-    explicit TextReader(std::string text, std::size_t step = 1000)
-        : text_(std::move(text)), step_(step) {}
-    Result<std::size_t> read(std::span<std::byte> buffer) override {
-        const auto piece =
-            as_bytes(std::string_view(text_).substr(position_, std::min(buffer.size(), step_)));
-        std::copy(piece.begin(), piece.end(), buffer.begin());
-        position_ += piece.size();
-        return piece.size();
-    }
-
-private:
-    std::string text_;
-    std::size_t step_;
-    std::size_t position_ = 0;
-};
-
 struct TarMember {
     std::string path;
     char type = '0';

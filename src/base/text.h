@@ -1,0 +1,15 @@
+// ASCII text, the same in every locale.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hako {
+
+// Letters only; bytes above 127 stay as they are.
+std::string to_lower(std::string_view text);
+
+// Without blanks (space, tab, line breaks) at both ends.
+std::string_view trim(std::string_view text);
+
+}  // namespace hako
