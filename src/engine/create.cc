@@ -46,14 +46,20 @@ private:
     std::string name_;
 };
 
-Result<void> check_runnable(const images::Image& image) {
+// The processor that must be emulated for the image's programs; empty where they run as they are.
+Result<std::string> emulated_processor(MachineSource& machines, const images::Image& image) {
     const auto host = oci::Platform::host();
-    const oci::Platform offered{image.os, image.architecture, image.variant};
-    if (oci::platform_rank(host, offered)) return {};
-    return fail(
-        ErrorKind::unimplemented,
-        "the image is for {}, which a {} host does not run: pull it for {} if it is offered",
-        offered.text(), host.text(), host.text());
+    const auto offered = oci::normalize({image.os, image.architecture, image.variant});
+    if (oci::platform_rank(host, offered)) return std::string();
+    if (offered.os != host.os || offered.architecture == host.architecture)
+        return fail(ErrorKind::unimplemented,
+                    "the image is for {}, which a {} host does not run: pull it for {} if it is "
+                    "offered",
+                    offered.text(), host.text(), host.text());
+    HAKO_CHECK(with_context(
+        machines.emulator(offered.architecture),
+        fmt::format("the image is for {}, the host is {}", offered.text(), host.text())));
+    return offered.architecture;
 }
 
 // The container's folder with its empty disk and log.
@@ -71,8 +77,9 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     const std::lock_guard in_use(context.image_use);
     HAKO_TRY(const images::Image image,
              context.world.images->find(request.config.image, request.platform));
-    HAKO_CHECK(check_runnable(image));
+    HAKO_TRY(std::string emulated, emulated_processor(*context.world.machines, image));
     HAKO_TRY(Container container, make_container(request, image, std::move(id), context.host_cpus));
+    container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     container.name = std::move(name);
     container.created = now();
@@ -95,9 +102,15 @@ Result<Created> Engine::create(const CreateRequest& request) {
     const std::string id = random_id();
     HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
     HAKO_TRY(Container container, record_container(*context_, request, id, name.name()));
+    Created created{.id = id};
+    if (!container.emulated.empty() && !request.platform)
+        created.warnings.push_back(fmt::format(
+            "The requested image's platform (linux/{}) does not match the detected host "
+            "platform ({}) and no specific platform was requested",
+            container.emulated, oci::Platform::host().text()));
     context_->registry.insert(std::make_shared<Entry>(std::move(container)));
     name.keep();
-    return Created{.id = id};
+    return created;
 }
 
 }  // namespace hako::engine

@@ -90,6 +90,32 @@ TEST_F(CreateTest, RefusesWhatCannotRun) {
     EXPECT_EQ(refusal(bad).message(), "No such kernel: unknown");
 }
 
+TEST_F(CreateTest, ForeignProgramsNeedAnEmulator) {
+    CreateRequest wanted = request("box");
+    wanted.platform = oci::Platform{"linux", std::string(kEmulated), ""};
+    const auto asked = engine_->create(wanted);
+    ASSERT_TRUE(asked) << asked.error().message();
+    EXPECT_TRUE(asked->warnings.empty());
+    ASSERT_TRUE(engine_->start("box"));
+    const auto sandbox = world_.find(asked->id);
+    EXPECT_EQ(sandbox->spec.emulated, kEmulated);
+    EXPECT_EQ(sandbox->spec.machine.disks.back().serial, runtime::kEmulatorSerial);
+
+    wanted = request();
+    wanted.config.image = fmt::format("foreign/{}", kEmulated);
+    const auto met = engine_->create(wanted);
+    ASSERT_TRUE(met) << met.error().message();
+    EXPECT_THAT(met->warnings, ElementsAre(HasSubstr("does not match the detected host platform")));
+}
+
+TEST_F(CreateTest, WithoutAnEmulatorSaysWhatToInstall) {
+    CreateRequest bad = request();
+    bad.config.image = "foreign/riscv64";
+    const Error error = refusal(bad);
+    EXPECT_EQ(error.kind(), ErrorKind::unimplemented);
+    EXPECT_THAT(error.message(), HasSubstr("install an emulator for riscv64"));
+}
+
 TEST_F(CreateTest, ReferencesAreIdsNamesAndPrefixes) {
     const std::string id = create("box");
     for (const std::string& reference :

@@ -203,13 +203,17 @@ private:
 
 class FakeImages : public ImageSource {
 public:
+    // "busybox" is for every processor, "foreign/arm64" for that one.
     Result<images::Image> find(std::string_view name,
-                               const std::optional<oci::Platform>&) override {
-        if (name != "busybox") return fail(ErrorKind::not_found, "No such image: {}", name);
+                               const std::optional<oci::Platform>& wanted) override {
+        const bool foreign = name.starts_with(kForeign);
+        if (name != "busybox" && !foreign)
+            return fail(ErrorKind::not_found, "No such image: {}", name);
         images::Image image;
         image.id = "sha256:" + std::string(64, 'a');
         image.os = "linux";
-        image.architecture = oci::Platform::host().architecture;
+        image.architecture = wanted.value_or(oci::Platform::host()).architecture;
+        if (foreign) image.architecture = name.substr(kForeign.size());
         image.config.cmd = {"sh"};
         image.config.env = {"A=image", "B=image"};
         image.config.labels = {{"from", "image"}};
@@ -218,7 +222,12 @@ public:
     Result<images::Rootfs> rootfs(std::string_view) override {
         return images::Rootfs{{"/images/view", "/images/layer"}};
     }
+
+private:
+    static constexpr std::string_view kForeign = "foreign/";
 };
+
+constexpr std::string_view kEmulated = "s390x";  // the only processor that machines emulate
 
 class FakeMachines : public MachineSource {
 public:
@@ -231,6 +240,11 @@ public:
         return vmm::Kernel{.name = "builtin", .vmlinux = "/share/vmlinux"};
     }
     std::filesystem::path initramfs() override { return "/share/initramfs.cpio"; }
+    Result<std::filesystem::path> emulator(std::string_view architecture) override {
+        if (architecture != kEmulated)
+            return fail(ErrorKind::unimplemented, "install an emulator for {}", architecture);
+        return "/usr/bin/emulator";
+    }
 };
 
 class EngineTest : public ::testing::Test {

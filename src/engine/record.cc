@@ -127,6 +127,7 @@ void each_field_of_settings(Container& container, const Visit& visit) {
     visit("command", container.command);
     visit("log_path", container.log_path);
     visit("kernel", container.kernel);
+    visit("emulated", container.emulated);
 }
 
 Result<void> read_time(const Json& json, std::string_view key, WallTime& time) {

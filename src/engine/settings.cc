@@ -12,6 +12,7 @@ namespace hako::engine {
 namespace {
 
 constexpr std::uint64_t kNanoCpus = 1'000'000'000;
+constexpr std::uint64_t kEmulatorMemory = 16 * kMiB;  // what the guest keeps a copy of
 constexpr std::uint64_t kDefaultCpuPeriod = 100'000;  // microseconds, the kernel's default
 
 struct SecurityOptions {
@@ -263,6 +264,12 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.disks = {
         {std::string(runtime::kRootfsSerial), parts.rootfs.extents, true},
         {std::string(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false}};
+    if (!container.emulated.empty()) {
+        sandbox.emulated = container.emulated;
+        sandbox.machine.disks.push_back(
+            {std::string(runtime::kEmulatorSerial), {parts.emulator}, true});
+        sandbox.machine.memory_bytes += kEmulatorMemory;
+    }
     vmm::choose_agent_channel(sandbox.machine);
     HAKO_CHECK(vmm::validate(sandbox.machine));
     sandbox.oci_spec = dump_json(spec);

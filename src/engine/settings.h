@@ -41,6 +41,7 @@ Result<std::uint64_t> scratch_size(const HostConfig& config);
 struct MachineParts {
     std::filesystem::path kernel, initramfs;
     images::Rootfs rootfs;
+    std::filesystem::path emulator;  // of Container::emulated, where that is set
     vmm::Accelerator accelerator = vmm::Accelerator::tcg;
     std::uint32_t tsc_khz = 0;  // as MachineSpec::tsc_khz
     unsigned host_cpus = 1;

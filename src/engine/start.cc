@@ -34,10 +34,15 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
     HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
     HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));
     HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
+    std::filesystem::path emulator;
+    if (!container.emulated.empty()) {
+        HAKO_TRY(emulator, context.world.machines->emulator(container.emulated));
+    }
     return make_sandbox(container,
                         {.kernel = kernel.vmlinux,
                          .initramfs = context.world.machines->initramfs(),
                          .rootfs = std::move(rootfs),
+                         .emulator = std::move(emulator),
                          .accelerator = probe.accelerator,
                          .tsc_khz = probe.tsc_khz,
                          .host_cpus = context.host_cpus},

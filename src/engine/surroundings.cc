@@ -5,6 +5,7 @@
 #include "base/guarded.h"
 #include "images/image_store.h"
 #include "runtime/shim_record.h"
+#include "vmm/emulator.h"
 
 namespace hako::engine {
 namespace {
@@ -65,6 +66,9 @@ public:
     }
     Result<vmm::Kernel> kernel(std::string_view name) override { return kernels_.find(name); }
     std::filesystem::path initramfs() override { return installation_.initramfs(); }
+    Result<std::filesystem::path> emulator(std::string_view architecture) override {
+        return vmm::find_emulator(architecture);
+    }
 
 private:
     Layout layout_;

@@ -107,6 +107,8 @@ struct Container {
     std::vector<std::string> exec_ids;  // of execs that run
     std::string log_path;
     std::string kernel;  // the guest kernel's name; empty: the default one
+    // The image's processor where the host's does not run its programs: arm64; else empty.
+    std::string emulated;
     int restart_count = 0;
     std::optional<std::uint64_t> size_rw;  // bytes its writable layer takes; where asked for
 };

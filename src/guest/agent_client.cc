@@ -128,6 +128,15 @@ Result<void> AgentClient::configure_network(const Network& network) {
     return impl_->call(&Stub::ConfigureNetwork, to_message(network));
 }
 
+Result<void> AgentClient::install_emulator(const Emulator& emulator) {
+    agent::v1::InstallEmulatorRequest request;
+    request.set_name(emulator.name);
+    request.set_disk_serial(emulator.disk_serial);
+    request.set_magic(emulator.magic);
+    request.set_mask(emulator.mask);
+    return impl_->call(&Stub::InstallEmulator, request);
+}
+
 Result<void> AgentClient::create_container(const Container& container) {
     agent::v1::CreateContainerRequest request;
     request.set_container(container.id);

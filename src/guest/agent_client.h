@@ -45,6 +45,15 @@ struct Mount {
     bool create_directories = false;   // overlay: upperdir and workdir are created first
 };
 
+// Runs programs of another processor. Magic and mask say which they are: the first bytes of their
+// files, as far as the mask has ones.
+struct Emulator {
+    std::string name;         // "qemu-aarch64"
+    std::string disk_serial;  // a virtio block device that is the static program
+    std::string magic;
+    std::string mask;
+};
+
 struct Network {
     struct Interface {
         std::string name;
@@ -183,6 +192,8 @@ public:
     Result<void> set_time(WallTime time);
     Result<void> add_entropy(std::span<const std::byte> data);  // 32 to 512 bytes
     Result<void> configure_network(const Network& network);
+    // For all containers of the VM, now and later; none sees it.
+    Result<void> install_emulator(const Emulator& emulator);
 
     Result<void> create_container(const Container& container);
     Result<void> delete_container(const std::string& container);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "runtime/seccomp.h"
 #include "runtime/shim_record.h"
+#include "vmm/emulator.h"
 
 namespace hako::runtime {
 namespace {
@@ -152,7 +153,13 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
     std::array<std::byte, kEntropyBytes> entropy{};
     if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
         return fail_errno(errno, "cannot read random bytes");
-    return agent.add_entropy(entropy);
+    HAKO_CHECK(agent.add_entropy(entropy));
+    if (spec_.emulated.empty()) return {};
+    HAKO_TRY(auto format, vmm::binary_format(spec_.emulated));
+    return agent.install_emulator({.name = spec_.emulated,
+                                   .disk_serial = std::string(kEmulatorSerial),
+                                   .magic = std::move(format.magic),
+                                   .mask = std::move(format.mask)});
 }
 
 Result<void> Sandbox::prepare_container(guest::AgentClient& agent, std::string process) {

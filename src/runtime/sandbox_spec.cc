@@ -11,6 +11,7 @@ std::string guest_rootfs(std::string_view container) {
 Json to_json(const SandboxSpec& spec) {
     return {{"id", spec.id},
             {"machine", vmm::to_json(spec.machine)},
+            {"emulated", spec.emulated},
             {"oci_spec", spec.oci_spec},
             {"files", spec.files},
             {"tty", spec.tty},
@@ -32,6 +33,7 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(spec.id, json_field_or<std::string>(json, "id", {}));
     HAKO_TRY(const auto machine, json_field_or(json, "machine", Json::object()));
     HAKO_TRY(spec.machine, with_context(vmm::machine_spec_from_json(machine), "field machine"));
+    HAKO_TRY(spec.emulated, json_field_or<std::string>(json, "emulated", {}));
     HAKO_TRY(spec.oci_spec, json_field_or<std::string>(json, "oci_spec", {}));
     HAKO_TRY(spec.files, (json_field_or<std::map<std::string, std::string>>(json, "files", {})));
     HAKO_TRY(spec.tty, json_field_or(json, "tty", false));

@@ -15,16 +15,19 @@
 namespace hako::runtime {
 
 // The disks that a sandbox's MachineSpec has, by serial.
-constexpr std::string_view kRootfsSerial = "rootfs";    // EROFS, read-only
-constexpr std::string_view kScratchSerial = "scratch";  // ext4
+constexpr std::string_view kRootfsSerial = "rootfs";      // EROFS, read-only
+constexpr std::string_view kScratchSerial = "scratch";    // ext4
+constexpr std::string_view kEmulatorSerial = "emulator";  // a program (vmm/emulator.h), read-only
 
 // Where the guest puts a container's root; config.json's root.path.
 std::string guest_rootfs(std::string_view container);
 
 struct SandboxSpec {
     std::string id;            // the container's, 64 hexadecimal digits
-    vmm::MachineSpec machine;  // with disks "rootfs" and "scratch"
-    std::string oci_spec;      // the OCI runtime specification's config.json, all of it
+    vmm::MachineSpec machine;  // with disks "rootfs" and "scratch", and "emulator" where needed
+    // The processor (arm64) whose programs the emulator runs; empty where the disk is not there.
+    std::string emulated = {};
+    std::string oci_spec;  // the OCI runtime specification's config.json, all of it
     // Files put into the container at create time: path inside -> content.
     std::map<std::string, std::string> files;
     bool tty = false;

@@ -117,6 +117,12 @@ TEST_F(BootTest, AVmIsSetUpByItsHost) {
     EXPECT_TRUE(agent_->unmount("/run/hako/t"));
     const std::vector<guest::Mount> missing = {{"", "no-such-disk", "ext4", "/run/x", {}}};
     EXPECT_EQ(agent_->mount(missing).error().kind(), ErrorKind::not_found);
+    guest::Emulator emulator{"arm64", "no-such-disk", "\x7f\x45\x4c\x46", "\xff\xff\xff\xff"};
+    EXPECT_EQ(agent_->install_emulator(emulator).error().kind(), ErrorKind::not_found);
+    emulator.mask.pop_back();
+    EXPECT_EQ(agent_->install_emulator(emulator).error().kind(), ErrorKind::invalid);
+    emulator.name = "../arm64";
+    EXPECT_EQ(agent_->install_emulator(emulator).error().kind(), ErrorKind::invalid);
 }
 
 // What tests on the host cannot show: controllers of cgroup v2.

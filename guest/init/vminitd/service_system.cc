@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "guest/status.h"
+#include "init/vminitd/emulator.h"
 #include "init/vminitd/mounts.h"
 #include "init/vminitd/network.h"
 #include "init/vminitd/service.h"
@@ -47,6 +48,11 @@ grpc::Status Service::AddEntropy(Context*, const agent::v1::AddEntropyRequest* r
 grpc::Status Service::ConfigureNetwork(Context*, const agent::v1::ConfigureNetworkRequest* request,
                                        agent::v1::Empty*) {
     return to_status(configure_network(*request));
+}
+
+grpc::Status Service::InstallEmulator(Context*, const agent::v1::InstallEmulatorRequest* request,
+                                      agent::v1::Empty*) {
+    return to_status(install_emulator(*request));
 }
 
 grpc::Status Service::PowerOff(Context*, const agent::v1::Empty*, agent::v1::Empty*) {
