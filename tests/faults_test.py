@@ -16,6 +16,7 @@ import pytest
 
 from hako import BIN, HELLO, SHARE, SOAK, Daemon, wait_until
 from images_test import busybox_layer, layer, save_archive
+from registries import Registry
 
 PROGRAMS = ("hako", "hakod", "hako-shim")
 LOOP = ("sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.1; done")
@@ -247,6 +248,45 @@ def test_a_disk_that_fills_while_unpacking(programs: Path, small_disk: Path, tmp
         assert daemon.hako("run", "--rm", HELLO, "echo", "fine").stdout == "fine\n"
     finally:
         daemon.destroy()
+
+
+def test_a_disk_that_fills_during_a_pull(programs: Path, small_disk: Path, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry")
+    archive = tmp_path / "image.tar"
+    save_archive(archive, "big:1", [busybox_layer(), layer(("blob", os.urandom(48 << 20)))])
+    big = registry.push(archive, "big:1")
+    save_archive(archive, "small:1", [busybox_layer(), layer(("blob", b"small\n"))],
+                 command=["/bin/busybox", "cat", "/blob"])
+    small = registry.push(archive, "small:1")
+    daemon = Daemon(small_disk / "d")
+    daemon.folder.mkdir()
+    daemon.start()
+    try:
+        before = sum(path.stat().st_blocks for path in daemon.root.rglob("*"))
+        done = daemon.hako("pull", big, check=False)
+        assert done.returncode == 1 and "no space left" in done.stderr.lower(), done.stderr
+        after = sum(path.stat().st_blocks for path in daemon.root.rglob("*"))
+        assert after - before < 4096, "what was half downloaded is gone"
+        assert daemon.hako("run", "--rm", small).stdout == "small\n"
+    finally:
+        daemon.destroy()
+        registry.stop()
+
+
+@pytest.mark.parametrize(("limit", "value"), [("max-layer-size", "4m"), ("max-layer-files", 3), ("min-free-space", "1000t")])
+def test_limits_of_layers(own: Daemon, tmp_path: Path, limit: str, value: object) -> None:
+    archive = tmp_path / "big.tar"
+    save_archive(archive, "big:1", [layer(("a", bytes(8 << 20)), *((name, b"") for name in "bcdef"))])
+    own.configuration = {limit: value}
+    own.start()
+
+    def kept() -> list[Path]:
+        return sorted(path for part in ("content", "layers", "views") for path in (own.root / part).rglob("*"))
+
+    before = kept()
+    done = own.hako("load", "-i", str(archive), check=False)
+    assert done.returncode == 1 and limit in done.stderr
+    assert kept() == before
 
 
 def test_many_clients_start_one_daemon(own: Daemon) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from hako import HELLO, Daemon
+from hako import HELLO, SOAK, Daemon
 from oci_image import Layer, OciImage
 
 pytestmark = pytest.mark.skipif(not shutil.which("umoci") or not shutil.which("fsck.erofs"),
@@ -411,6 +411,29 @@ def test_the_same_image_gives_the_same_bytes(clean: Daemon, tmp_path: Path) -> N
     for name in ("one", "two"):
         clean.hako("rootfs", "create", HELLO, "--format", "erofs", "-o", str(tmp_path / name))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_directory_of_many_names(clean: Daemon, tmp_path: Path) -> None:
+    count = 1_000_000 if SOAK else 100_000
+    tar = Tar().folder("many")
+    for i in range(count):
+        tar.add(f"many/name-{i * 7919 % count}")
+    image = OciImage(tmp_path / "layout", [tar.layer()])
+    clean.hako("load", "-i", str(image.archive(tmp_path / "image.tar")), timeout=600)
+    name = clean.hako("images", "-q", "--no-trunc").stdout.split()[0]
+    disk = tmp_path / "disk.erofs"
+    clean.hako("rootfs", "create", name, "--format", "erofs", "-o", str(disk), timeout=600)
+    ok("fsck.erofs", disk)
+    assert len(clean.hako("rootfs", "ls", str(disk), "/many", timeout=600).stdout.splitlines()) == count
+    with mounted(disk, tmp_path / "mnt") as mount:
+        if mount:
+            assert sum(1 for _ in os.scandir(mount / "many")) == count
+            assert all((mount / f"many/name-{i}").exists() for i in range(0, count, 997))
+            assert not (mount / f"many/name-{count}").exists() and not (mount / "many/name-").exists()
+    disk = tmp_path / "disk.ext4"
+    clean.hako("rootfs", "create", name, "-o", str(disk), timeout=600)
+    ok("e2fsck", "-fn", disk)
+    clean.hako("rmi", "-f", name)
 
 
 # ---- long forms

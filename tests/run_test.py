@@ -282,3 +282,17 @@ def test_a_container_is_found_by_name_and_by_any_unique_prefix(clean: Daemon) ->
     assert clean.inspect(container[:10])["Name"] == "/a-b.c_d"
     unnamed = clean.hako("create", HELLO).stdout.strip()
     assert re.fullmatch(r"/[a-z]+_[a-z]+\d*", clean.inspect(unnamed)["Name"])
+
+
+def test_space_that_a_container_frees_goes_back_to_the_host(clean: Daemon) -> None:
+    clean.hako("run", "-d", "--name", "box", HELLO, "sleep", "1000")
+    disk = clean.root / "containers" / clean.inspect("box")["Id"] / "scratch.ext4"
+
+    def takes() -> int:
+        return disk.stat().st_blocks * 512
+
+    before = takes()
+    clean.hako("exec", "box", "sh", "-c", "dd if=/dev/urandom of=/file bs=1M count=48 && sync")
+    assert takes() > before + (40 << 20)
+    clean.hako("exec", "box", "sh", "-c", "rm /file && sync")
+    wait_until(lambda: takes() < before + (10 << 20), 60, "the blocks come back")

@@ -36,11 +36,11 @@ Context::~Context() {
     tasks.stop_all();
 }
 
-Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout,
-                                             const Installation& installation) {
+Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Installation& installation,
+                                             const fsimage::LayerLimits& limits) {
     HAKO_TRY(auto database, store::Database::open(layout.database()));
     HAKO_TRY(auto containers, ContainerStore::open(*database));
-    HAKO_TRY(auto images, images::ImageStore::open(layout, *database));
+    HAKO_TRY(auto images, images::ImageStore::open(layout, *database, limits));
     auto kernels = std::make_unique<vmm::KernelStore>(layout, installation);
     Surroundings world = real_surroundings(layout, installation, *images, *kernels);
     auto context =

@@ -24,6 +24,9 @@ namespace hako {
 class Reader;
 class Writer;
 }  // namespace hako
+namespace hako::fsimage {
+struct LayerLimits;
+}
 namespace hako::images {
 class ImageStore;
 struct Removed;
@@ -49,7 +52,8 @@ public:
     // Opens the database below the layout's root, adopts the containers that still run and cleans
     // up after those that do not. The caller holds the layout's lock.
     static Result<std::unique_ptr<Engine>> open(const Layout& layout,
-                                                const Installation& installation);
+                                                const Installation& installation,
+                                                const fsimage::LayerLimits& limits);
     // With other surroundings, for tests (context.h).
     static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Context> context);
     // Leaves containers running.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 
+#include "base/disk_reserve.h"
 #include "base/sha256.h"
 #include "fsimage/blob_writer.h"
 #include "fsimage/decompress.h"
@@ -30,13 +31,15 @@ public:
         hash_.update(buffer.first(count));
         total_ += count;
         if (total_ > limits_.max_bytes)
-            return fail(ErrorKind::too_large, "the layer unpacks to more than {} bytes, the limit",
+            return fail(ErrorKind::too_large,
+                        "the layer unpacks to more than {} bytes, the limit (max-layer-size)",
                         limits_.max_bytes);
         const auto stored = static_cast<double>(source_.compressed_bytes());
         if (total_ > limits_.ratio_floor &&
             static_cast<double>(total_) > stored * limits_.max_ratio)
             return fail(ErrorKind::too_large,
-                        "the layer unpacks to more than {} times its size, the limit",
+                        "the layer unpacks to more than {} times its size, the limit "
+                        "(max-layer-ratio)",
                         limits_.max_ratio);
         return count;
     }
@@ -64,7 +67,7 @@ Result<void> check_xattrs(const TarEntry& entry) {
 class Unpacker {
 public:
     Unpacker(TarReader& tar, int data, int index, const LayerLimits& limits)
-        : tar_(tar), blob_(data), index_(index), limits_(limits) {}
+        : tar_(tar), blob_(data), index_(index), limits_(limits), reserve_(data, limits.min_free) {}
 
     Result<void> run() {
         for (;;) {
@@ -72,7 +75,8 @@ public:
             if (!entry) return tar_.drain();
             HAKO_CHECK(add(*entry));
             if (index_.entries() > limits_.max_entries)
-                return fail(ErrorKind::too_large, "the layer has more than {} files, the limit",
+                return fail(ErrorKind::too_large,
+                            "the layer has more than {} files, the limit (max-layer-files)",
                             limits_.max_entries);
         }
     }
@@ -137,11 +141,13 @@ private:
         const std::uint64_t room =
             limits_.max_bytes - std::min(limits_.max_bytes, record.block * kBlockSize);
         if (entry.size > room)
-            return fail(ErrorKind::too_large, "the layer unpacks to more than {} bytes, the limit",
+            return fail(ErrorKind::too_large,
+                        "the layer unpacks to more than {} bytes, the limit (max-layer-size)",
                         limits_.max_bytes);
         for (;;) {
             HAKO_TRY(const auto piece, tar_.next_piece());
             if (!piece) break;
+            HAKO_CHECK(reserve_.spend(piece->bytes.size()));
             HAKO_CHECK(blob_.write(record.block, piece->offset, piece->bytes));
         }
         blob_.end_file(record.block, entry.size);
@@ -152,6 +158,7 @@ private:
     BlobWriter blob_;
     IndexWriter index_;
     const LayerLimits& limits_;
+    DiskReserve reserve_;
 };
 
 }  // namespace

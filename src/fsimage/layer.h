@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -12,12 +13,15 @@
 
 namespace hako::fsimage {
 
-// What a layer may grow to before it is taken for a bomb (ErrorKind::too_large).
+// What a layer may grow to before it is taken for a bomb (ErrorKind::too_large), and what it leaves
+// of the disk.
 struct LayerLimits {
     std::uint64_t max_entries = 2'000'000;
     std::uint64_t max_bytes = 64 * kGiB;  // of the uncompressed tar, and of the data blob
     double max_ratio = 1000;              // uncompressed to compressed bytes ...
     std::uint64_t ratio_floor = kGiB;     // ... once this many uncompressed bytes were seen
+    // Bytes of the disk that stay free (ErrorKind::exhausted), see DiskReserve.
+    std::optional<std::uint64_t> min_free = {};
 };
 
 struct UnpackedLayer {

@@ -11,9 +11,12 @@ namespace hako::hakod {
 namespace {
 
 using Strings = std::vector<std::string>;
+using images::LayerLimits;
 using oci::RegistryOptions;
 
 constexpr std::int64_t kMostParallel = 64;
+constexpr std::int64_t kMostFiles = 100'000'000;
+constexpr std::int64_t kMostRatio = 1'000'000'000;
 
 Result<Strings> strings(const Json& value) {
     if (!detail::JsonRead<Strings>::fits(value))
@@ -21,15 +24,38 @@ Result<Strings> strings(const Json& value) {
     return value.get<Strings>();
 }
 
-Result<std::int64_t> count(const Json& value) {
-    if (!detail::holds_integer(value, 1, kMostParallel))
-        return fail(ErrorKind::invalid, "it must be a number from 1 to {}", kMostParallel);
+Result<std::int64_t> count(const Json& value, std::int64_t most) {
+    if (!detail::holds_integer(value, 1, most))
+        return fail(ErrorKind::invalid, "it must be a number from 1 to {}", most);
     return value.get<std::int64_t>();
 }
 
-Result<void> read_insecure(const Json& value, RegistryOptions& options) {
-    HAKO_TRY(options.insecure, strings(value));
-    for (const auto& entry : options.insecure) HAKO_CHECK(oci::check_insecure(entry));
+// 1073741824 or "1g".
+Result<std::uint64_t> bytes(const Json& value) {
+    if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+    if (!value.is_string())
+        return fail(ErrorKind::invalid, "it must be a size such as \"10g\", or a number of bytes");
+    return parse_bytes(value.get<std::string>());
+}
+
+// A key whose value is a count, or a size, and goes into one field.
+template <auto Part, auto Field, std::int64_t Most>
+Result<void> read_count(const Json& value, Configuration& config) {
+    HAKO_TRY(const auto number, count(value, Most));
+    auto& field = config.*Part.*Field;
+    field = static_cast<std::remove_reference_t<decltype(field)>>(number);
+    return {};
+}
+template <auto Field>
+Result<void> read_bytes(const Json& value, Configuration& config) {
+    HAKO_TRY(config.layers.*Field, bytes(value));
+    return {};
+}
+
+Result<void> read_insecure(const Json& value, Configuration& config) {
+    auto& list = config.registries.insecure;
+    HAKO_TRY(list, strings(value));
+    for (const auto& entry : list) HAKO_CHECK(oci::check_insecure(entry));
     return {};
 }
 
@@ -46,7 +72,8 @@ Result<Strings> mirrors(const Json& value) {
 }
 
 // A list is for Docker Hub, as in Docker; an object names the registries.
-Result<void> read_mirrors(const Json& value, RegistryOptions& options) {
+Result<void> read_mirrors(const Json& value, Configuration& config) {
+    auto& options = config.registries;
     if (!value.is_object()) {
         HAKO_TRY(options.mirrors[std::string(oci::kDefaultDomain)], mirrors(value));
         return {};
@@ -59,26 +86,22 @@ Result<void> read_mirrors(const Json& value, RegistryOptions& options) {
 
 struct Key {
     std::string_view name;
-    Result<void> (*read)(const Json& value, RegistryOptions& options);
+    Result<void> (*read)(const Json& value, Configuration& config);
 };
+constexpr auto kRegistries = &Configuration::registries;
+constexpr auto kLayers = &Configuration::layers;
 constexpr std::array kKeys{
     Key{"insecure-registries", read_insecure},
     Key{"max-concurrent-downloads",
-        [](const Json& value, RegistryOptions& options) -> Result<void> {
-            HAKO_TRY(options.parallel_downloads, count(value));
-            return {};
-        }},
+        read_count<kRegistries, &RegistryOptions::parallel_downloads, kMostParallel>},
     Key{"max-concurrent-uploads",
-        [](const Json& value, RegistryOptions& options) -> Result<void> {
-            HAKO_TRY(options.parallel_uploads, count(value));
-            return {};
-        }},
+        read_count<kRegistries, &RegistryOptions::parallel_uploads, kMostParallel>},
     Key{"max-download-attempts",
-        [](const Json& value, RegistryOptions& options) -> Result<void> {
-            HAKO_TRY(const auto number, count(value));
-            options.attempts = static_cast<int>(number);
-            return {};
-        }},
+        read_count<kRegistries, &RegistryOptions::attempts, kMostParallel>},
+    Key{"max-layer-files", read_count<kLayers, &LayerLimits::max_entries, kMostFiles>},
+    Key{"max-layer-ratio", read_count<kLayers, &LayerLimits::max_ratio, kMostRatio>},
+    Key{"max-layer-size", read_bytes<&LayerLimits::max_bytes>},
+    Key{"min-free-space", read_bytes<&LayerLimits::min_free>},
     Key{"registry-mirrors", read_mirrors},
 };
 
@@ -90,17 +113,17 @@ std::string known_keys() {
 
 }  // namespace
 
-Result<RegistryOptions> parse_config(std::string_view text) {
+Result<Configuration> parse_config(std::string_view text) {
     HAKO_TRY(const auto document, parse_json(text));
     if (!document.is_object()) return fail(ErrorKind::invalid, "it is not a JSON object");
-    RegistryOptions options;
+    Configuration config;
     for (const auto& [name, value] : document.items()) {
         const auto* key = std::ranges::find(kKeys, name, &Key::name);
         if (key == kKeys.end())
             return fail(ErrorKind::invalid, "unknown key \"{}\"; known are {}", name, known_keys());
-        HAKO_CHECK(with_context(key->read(value, options), name));
+        HAKO_CHECK(with_context(key->read(value, config), name));
     }
-    return options;
+    return config;
 }
 
 }  // namespace hako::hakod

@@ -4,11 +4,16 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "oci/registry_options.h"
+#include "images/image.h"
 
 namespace hako::hakod {
 
+struct Configuration {
+    oci::RegistryOptions registries = {};
+    images::LayerLimits layers = {};
+};
+
 // ErrorKind::invalid names the key that is unknown or holds what it must not.
-Result<oci::RegistryOptions> parse_config(std::string_view text);
+Result<Configuration> parse_config(std::string_view text);
 
 }  // namespace hako::hakod

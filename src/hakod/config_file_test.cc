@@ -10,30 +10,40 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(ConfigFile, ReadsDockersKeys) {
-    const auto options = parse_config(R"({
+    const auto config = parse_config(R"({
         "insecure-registries": ["registry.example:5000", "10.0.0.0/8"],
         "registry-mirrors": ["https://mirror.example"],
         "max-concurrent-downloads": 5, "max-concurrent-uploads": 2, "max-download-attempts": 9})");
-    ASSERT_TRUE(options) << options.error().message();
-    EXPECT_THAT(options->insecure, ElementsAre("registry.example:5000", "10.0.0.0/8"));
-    EXPECT_THAT(options->mirrors.at("docker.io"), ElementsAre("https://mirror.example"));
-    EXPECT_EQ(options->parallel_downloads, 5U);
-    EXPECT_EQ(options->parallel_uploads, 2U);
-    EXPECT_EQ(options->attempts, 9);
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(config->registries.insecure, ElementsAre("registry.example:5000", "10.0.0.0/8"));
+    EXPECT_THAT(config->registries.mirrors.at("docker.io"), ElementsAre("https://mirror.example"));
+    EXPECT_EQ(config->registries.parallel_downloads, 5U);
+    EXPECT_EQ(config->registries.parallel_uploads, 2U);
+    EXPECT_EQ(config->registries.attempts, 9);
 }
 
 TEST(ConfigFile, MirrorsMayBeOfAnyRegistry) {
-    const auto options = parse_config(
+    const auto config = parse_config(
         R"({"registry-mirrors": {"registry.example": ["http://a:5000/x", "https://b"]}})");
-    ASSERT_TRUE(options) << options.error().message();
-    EXPECT_THAT(options->mirrors.at("registry.example"),
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_THAT(config->registries.mirrors.at("registry.example"),
                 ElementsAre("http://a:5000/x", "https://b"));
+}
+
+TEST(ConfigFile, LimitsOfLayers) {
+    const auto config = parse_config(R"({"max-layer-files": 10, "max-layer-ratio": 50,
+                                         "max-layer-size": "2g", "min-free-space": 1000})");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_EQ(config->layers.max_entries, 10U);
+    EXPECT_EQ(config->layers.max_ratio, 50);
+    EXPECT_EQ(config->layers.max_bytes, 2 * kGiB);
+    EXPECT_EQ(config->layers.min_free, 1000U);
 }
 
 TEST(ConfigFile, WhatIsWrongIsNamed) {
     const auto complaint = [](std::string_view text) {
-        const auto options = parse_config(text);
-        return options ? std::string() : options.error().message();
+        const auto config = parse_config(text);
+        return config ? std::string() : config.error().message();
     };
     EXPECT_THAT(complaint("[]"), HasSubstr("object"));
     EXPECT_THAT(complaint(R"({"insecure-registry": []})"),
@@ -44,6 +54,8 @@ TEST(ConfigFile, WhatIsWrongIsNamed) {
     EXPECT_THAT(complaint(R"({"registry-mirrors": {"x": ["https://u:p@y"]}})"), HasSubstr("x: "));
     EXPECT_THAT(complaint(R"({"max-concurrent-downloads": 0})"), HasSubstr("1 to 64"));
     EXPECT_THAT(complaint(R"({"max-concurrent-uploads": "3"})"), HasSubstr("1 to 64"));
+    EXPECT_THAT(complaint(R"({"max-layer-size": -1})"), HasSubstr("max-layer-size"));
+    EXPECT_THAT(complaint(R"({"min-free-space": "much"})"), HasSubstr("min-free-space"));
 }
 
 }  // namespace

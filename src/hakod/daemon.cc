@@ -106,10 +106,11 @@ Result<void> run_daemon(const Options& options) {
 
     // Bound early: whoever started us may connect at once, and waits until we serve.
     HAKO_TRY(Listeners listeners, open_listeners(options, layout));
-    HAKO_TRY(const auto engine, engine::Engine::open(layout, installation));
+    HAKO_TRY(const auto engine,
+             engine::Engine::open(layout, installation, options.configuration.layers));
     provide_hello(*engine, installation);
 
-    dockerapi::EngineServices services(*engine, options.registries);
+    dockerapi::EngineServices services(*engine, options.configuration.registries);
     HAKO_TRY(const auto server, http::Server::start(std::move(listeners.sockets),
                                                     dockerapi::make_api(services.services())));
     log_info("hakod {} is ready, state in {}", HAKO_VERSION, layout.root().string());

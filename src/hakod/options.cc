@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 
 #include "base/fd.h"
-#include "hakod/config_file.h"
 
 namespace hako::hakod {
 namespace {
@@ -15,10 +14,9 @@ namespace {
 constexpr const char* kDefaultConfig = "/etc/hako/daemon.json";
 
 // The default file need not be there.
-Result<oci::RegistryOptions> read_config(const std::filesystem::path& path, bool required) {
+Result<Configuration> read_config(const std::filesystem::path& path, bool required) {
     const auto text = read_file(path);
-    if (!text && text.error().kind() == ErrorKind::not_found && !required)
-        return oci::RegistryOptions();
+    if (!text && text.error().kind() == ErrorKind::not_found && !required) return Configuration();
     if (!text) return fail(text.error());
     return with_context(parse_config(*text), path.string());
 }
@@ -59,15 +57,16 @@ Options parse_options(int argc, char** argv) {
         options.exit_code = app.exit(error);
         return options;
     }
-    auto registries = read_config(config, config_option->count() > 0);
-    if (!registries) {
-        fmt::print(stderr, "hakod: {}\n", registries.error().message());
+    auto read = read_config(config, config_option->count() > 0);
+    if (!read) {
+        fmt::print(stderr, "hakod: {}\n", read.error().message());
         options.exit_code = EXIT_FAILURE;
         return options;
     }
-    options.registries = *std::move(registries);
-    options.registries.certificate_folders = std::move(certificates);
-    options.registries.proxies = oci::Proxies::from_environment();
+    options.configuration = *std::move(read);
+    auto& registries = options.configuration.registries;
+    registries.certificate_folders = std::move(certificates);
+    registries.proxies = oci::Proxies::from_environment();
     return options;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
-#include "oci/registry_options.h"
+#include "hakod/config_file.h"
 
 namespace hako::hakod {
 
@@ -17,7 +17,7 @@ struct Options {
     std::filesystem::path run = "/run/hako";       // sockets, running VMs
     std::vector<std::string> hosts;                // empty: unix://<run>/docker.sock
     LogLevel log_level = LogLevel::info;
-    oci::RegistryOptions registries = {};
+    Configuration configuration = {};
     // Set when there is nothing to serve: after --help, --version, or a wrong option.
     std::optional<int> exit_code;
 };

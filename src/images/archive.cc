@@ -2,11 +2,15 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fcntl.h>
 
 #include <array>
 #include <cerrno>
 #include <filesystem>
 #include <vector>
+
+#include "base/disk_reserve.h"
+#include "base/fd.h"
 
 namespace hako::images {
 namespace {
@@ -30,8 +34,12 @@ std::string to_name(const char* local, const char* utf8) {
 // Drives libarchive over a Reader.
 class ArchiveReader {
 public:
-    ArchiveReader(Reader& source, const ArchiveLimits& limits, Archive& result)
-        : source_(source), limits_(limits), result_(result), archive_(archive_read_new()) {}
+    ArchiveReader(Reader& source, const ArchiveLimits& limits, Archive& result, int folder)
+        : source_(source),
+          limits_(limits),
+          result_(result),
+          reserve_(folder, limits.layer.min_free),
+          archive_(archive_read_new()) {}
     ~ArchiveReader() { archive_read_free(archive_); }
     ArchiveReader(const ArchiveReader&) = delete;
     ArchiveReader& operator=(const ArchiveReader&) = delete;
@@ -103,10 +111,7 @@ private:
             const auto size = archive_read_data(archive_, chunk_.data(), chunk_.size());
             if (size < 0) return failure();
             if (size == 0) break;
-            bytes_ += static_cast<std::uint64_t>(size);
-            if (bytes_ > limits_.max_bytes)
-                return fail(ErrorKind::too_large, "archive holds more than {} bytes",
-                            limits_.max_bytes);
+            HAKO_CHECK(spend(static_cast<std::uint64_t>(size)));
             HAKO_CHECK(blob->write(std::span(chunk_).first(static_cast<std::size_t>(size))));
         }
         HAKO_TRY(auto digest, blob->finish());
@@ -115,9 +120,25 @@ private:
         return {};
     }
 
+    Result<void> spend(std::uint64_t bytes) {
+        bytes_ += bytes;
+        if (bytes_ > limits_.max_bytes)
+            return fail(ErrorKind::too_large, "archive holds more than {} bytes",
+                        limits_.max_bytes);
+        const auto stored = static_cast<double>(archive_filter_bytes(archive_, -1));
+        if (bytes_ > limits_.layer.ratio_floor &&
+            static_cast<double>(bytes_) > stored * limits_.layer.max_ratio)
+            return fail(ErrorKind::too_large,
+                        "archive unpacks to more than {} times its size, the limit "
+                        "(max-layer-ratio)",
+                        limits_.layer.max_ratio);
+        return reserve_.spend(bytes);
+    }
+
     Reader& source_;
     const ArchiveLimits& limits_;
     Archive& result_;
+    DiskReserve reserve_;
     archive* archive_;
     std::optional<Error> source_error_;
     std::vector<std::byte> buffer_ = std::vector<std::byte>(kReadBytes);
@@ -128,8 +149,9 @@ private:
 
 Result<Archive> Archive::read(Reader& source, const oci::ContentStore& content,
                               const ArchiveLimits& limits) {
+    HAKO_TRY(const Fd folder, open_file(content.folder(), O_RDONLY | O_DIRECTORY));
     Archive result(content);
-    HAKO_CHECK(ArchiveReader(source, limits, result).run());
+    HAKO_CHECK(ArchiveReader(source, limits, result, folder.get()).run());
     return result;
 }
 

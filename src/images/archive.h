@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/stream.h"
+#include "images/image.h"
 #include "oci/content_store.h"
 #include "oci/manifest.h"
 
@@ -21,6 +22,8 @@ namespace hako::images {
 struct ArchiveLimits {
     std::size_t max_members = 100'000;
     std::uint64_t max_bytes = std::uint64_t{256} << 30U;  // of all members together
+    // Against bombs and full disks, as in a layer.
+    LayerLimits layer = {};
 };
 
 // Used by one thread. Members that are not kept vanish with it.

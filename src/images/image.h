@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "fsimage/layer.h"
 #include "oci/config.h"
 #include "oci/manifest.h"
 #include "oci/platform.h"
@@ -55,6 +56,7 @@ struct Progress {
 using ProgressSink = std::function<void(const Progress&)>;
 
 using RegistryAuth = oci::RegistryAuth;
+using LayerLimits = fsimage::LayerLimits;
 
 struct PullOptions {
     std::optional<oci::Platform> platform = {};  // none: the host's

@@ -112,9 +112,10 @@ ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ImageStore::~ImageStore() = default;
 
 Result<std::unique_ptr<ImageStore>> ImageStore::open(const Layout& layout,
-                                                     store::Database& database) {
+                                                     store::Database& database,
+                                                     const LayerLimits& limits) {
     HAKO_TRY(auto content, oci::ContentStore::open(layout.content()));
-    HAKO_TRY(auto layers, LayerStore::open(layout.layers()));
+    HAKO_TRY(auto layers, LayerStore::open(layout.layers(), limits));
     HAKO_TRY(auto catalog, Catalog::open(database));
     HAKO_CHECK(make_folders(layout.unsettled()));
     HAKO_CHECK(drop_views_of_last_boot(layout));

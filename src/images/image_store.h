@@ -24,8 +24,8 @@ namespace hako::images {
 // going on, and again when the store is opened.
 class ImageStore {
 public:
-    static Result<std::unique_ptr<ImageStore>> open(const Layout& layout,
-                                                    store::Database& database);
+    static Result<std::unique_ptr<ImageStore>> open(const Layout& layout, store::Database& database,
+                                                    const LayerLimits& limits = {});
     ~ImageStore();
     ImageStore(const ImageStore&) = delete;
     ImageStore& operator=(const ImageStore&) = delete;

@@ -24,6 +24,7 @@ public:
                                    const fsimage::LayerLimits& limits = {});
 
     const std::filesystem::path& folder() const { return folder_; }
+    const fsimage::LayerLimits& limits() const { return limits_; }
     bool has(const oci::Digest& diff_id) const;
     fsimage::LayerFiles files(const oci::Digest& diff_id) const;
     // Bytes that the layer's files take.

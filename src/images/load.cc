@@ -36,8 +36,9 @@ Result<bool> install(Stores& stores, const ArchivedImage& archived,
 
 Result<std::vector<std::string>> load_archive(Stores& stores, Reader& source,
                                               const std::optional<oci::Platform>& platform,
-                                              Reporter& reporter, const ArchiveLimits& limits) {
-    HAKO_TRY(auto archive, Archive::read(source, stores.content, limits));
+                                              Reporter& reporter) {
+    HAKO_TRY(auto archive,
+             Archive::read(source, stores.content, {.layer = stores.layers.limits()}));
     std::vector<ArchivedImage> images;
     // A layout keeps the manifests as they were, so it is the better source where there are both.
     if (archive.has("oci-layout") && archive.has("index.json")) {

@@ -15,7 +15,7 @@ namespace hako::images {
 // See ImageStore::load.
 Result<std::vector<std::string>> load_archive(Stores& stores, Reader& source,
                                               const std::optional<oci::Platform>& platform,
-                                              Reporter& reporter, const ArchiveLimits& limits = {});
+                                              Reporter& reporter);
 
 // An image out of an archive: manifest, configuration and layers are in the content store.
 struct ArchivedImage {

@@ -6,8 +6,6 @@
 namespace hako::images {
 namespace {
 
-constexpr int kMaxIndexDepth = 4;
-
 std::string blob_name(const oci::Digest& digest) { return "blobs/sha256/" + digest.hex; }
 
 // The name that the tool which wrote the layout gave the image. A lone tag ("1.0") names nothing.
@@ -33,7 +31,7 @@ public:
 
     // The images that a descriptor leads to.
     Result<std::vector<ArchivedImage>> read(const oci::Descriptor& descriptor, int depth = 0) {
-        if (depth > kMaxIndexDepth)
+        if (depth > oci::kMaxIndexDepth)
             return fail(ErrorKind::invalid, "image indexes are nested too deeply");
         HAKO_TRY(const auto kept, keep(descriptor));
         HAKO_TRY(const auto bytes, content_.read(kept.digest, oci::kMaxManifestBytes));

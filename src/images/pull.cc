@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/guarded.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "images/byte_channel.h"
 #include "images/workers.h"
@@ -68,22 +69,39 @@ private:
     // Follows an index to the manifests for the platforms; all are kept as they came.
     Result<std::vector<StoredImage>> fetch_images(const oci::FetchedManifest& fetched) {
         HAKO_TRY(auto document, oci::parse_manifest(fetched.bytes, fetched.media_type));
+        if (const auto* index = std::get_if<oci::Index>(&document))
+            return fetch_index(*index, fetched.bytes, 1);
         std::vector<StoredImage> images;
-        if (const auto* index = std::get_if<oci::Index>(&document)) {
-            HAKO_TRY(const auto wanted, choose_platforms(*index));
-            HAKO_TRY(const auto digest, stores_.content.put(fetched.bytes));
-            for (const auto& descriptor : wanted) {
-                HAKO_TRY(auto image, fetch_indexed(descriptor));
-                image.index = digest;
-                images.push_back(std::move(image));
+        HAKO_TRY(auto image,
+                 fetch_image({.media_type = fetched.media_type,
+                              .digest = fetched.digest,
+                              .size = fetched.bytes.size()},
+                             fetched.bytes, std::get<oci::Manifest>(std::move(document))));
+        HAKO_CHECK(check_platform(image.platform));
+        images.push_back(std::move(image));
+        return images;
+    }
+
+    // depth: how many indexes lead here, this one included. An image is known by the innermost.
+    Result<std::vector<StoredImage>> fetch_index(const oci::Index& index, const std::string& bytes,
+                                                 int depth) {
+        if (depth > oci::kMaxIndexDepth)
+            return fail(ErrorKind::invalid, "image indexes are nested too deeply");
+        HAKO_TRY(const auto wanted, choose_platforms(index));
+        HAKO_TRY(const auto digest, stores_.content.put(bytes));
+        std::vector<StoredImage> images;
+        for (const auto& descriptor : wanted) {
+            HAKO_TRY(const auto fetched,
+                     client_.manifest(descriptor.digest.text(), workers_.stop()));
+            HAKO_TRY(auto document, oci::parse_manifest(fetched.bytes, descriptor.media_type));
+            if (const auto* inner = std::get_if<oci::Index>(&document)) {
+                HAKO_TRY(auto found, fetch_index(*inner, fetched.bytes, depth + 1));
+                std::ranges::move(found, std::back_inserter(images));
+                continue;
             }
-        } else {
-            HAKO_TRY(auto image,
-                     fetch_image({.media_type = fetched.media_type,
-                                  .digest = fetched.digest,
-                                  .size = fetched.bytes.size()},
-                                 fetched.bytes, std::get<oci::Manifest>(std::move(document))));
-            HAKO_CHECK(check_platform(image.platform));
+            HAKO_TRY(auto image, fetch_image(descriptor, fetched.bytes,
+                                             std::get<oci::Manifest>(std::move(document))));
+            image.index = digest;
             images.push_back(std::move(image));
         }
         return images;
@@ -112,14 +130,6 @@ private:
                     reference_.familiar(), options_.platform->text(), offered.text());
     }
 
-    Result<StoredImage> fetch_indexed(const oci::Descriptor& descriptor) {
-        HAKO_TRY(const auto fetched, client_.manifest(descriptor.digest.text(), workers_.stop()));
-        HAKO_TRY(auto document, oci::parse_manifest(fetched.bytes, descriptor.media_type));
-        if (!std::holds_alternative<oci::Manifest>(document))
-            return fail(ErrorKind::invalid, "an index of indexes is not supported");
-        return fetch_image(descriptor, fetched.bytes, std::get<oci::Manifest>(std::move(document)));
-    }
-
     Result<StoredImage> fetch_image(const oci::Descriptor& descriptor, const std::string& bytes,
                                     oci::Manifest manifest) {
         HAKO_CHECK(stores_.content.put(bytes));
@@ -132,9 +142,26 @@ private:
         if (config.size > oci::kMaxConfigBytes)
             return fail(ErrorKind::too_large, "image configuration has {} bytes, more than {}",
                         config.size, oci::kMaxConfigBytes);
-        HAKO_TRY(auto blob, stores_.content.ingest());
-        HAKO_CHECK(client_.blob(config, *blob, workers_.stop()));
-        return blob->commit(config.digest);
+        return from_whom_it_is_right(config, [&]() -> Result<void> {
+            HAKO_TRY(auto blob, stores_.content.ingest());
+            HAKO_CHECK(client_.blob(config, *blob, workers_.stop()));
+            return blob->commit(config.digest);
+        });
+    }
+
+    // A mirror may keep other bytes than the digest promises: then they come from the next one.
+    template <typename Fetch>
+    Result<void> from_whom_it_is_right(const oci::Descriptor& blob, const Fetch& fetch) {
+        while (true) {
+            auto fetched = fetch();
+            if (fetched) return fetched;
+            const auto kind = fetched.error().kind();
+            const bool wrong = kind == ErrorKind::corrupt || kind == ErrorKind::invalid ||
+                               kind == ErrorKind::too_large;
+            if (!wrong || !client_.distrust(blob.digest)) return fetched;
+            log_info("{}: a mirror sends something else ({}); asking the next", blob.digest.text(),
+                     fetched.error().message());
+        }
     }
 
     // A few workers take layers off a list; the first error stops them all.
@@ -167,8 +194,15 @@ private:
             reporter_.report(id, "Already exists");
             return {};
         }
+        return from_whom_it_is_right(layer, [&] {
+            return stores_.layers.has(diff_id) ? fetch_blob(layer)
+                                               : fetch_and_unpack(layer, diff_id);
+        });
+    }
+
+    Result<void> fetch_and_unpack(const oci::Descriptor& layer, const oci::Digest& diff_id) {
+        const auto id = layer.digest.short_hex();
         HAKO_TRY(auto blob, stores_.content.ingest());
-        if (stores_.layers.has(diff_id)) return fetch_blob(layer, *blob);
         HAKO_TRY(auto pending, download(layer, *blob));
         reporter_.report(id, "Verifying Checksum");
         HAKO_CHECK(blob->commit(layer.digest));
@@ -180,11 +214,12 @@ private:
 
     // The same layer came before, compressed in another way: to push or save this image takes the
     // bytes that its manifest names.
-    Result<void> fetch_blob(const oci::Descriptor& layer, oci::BlobWriter& blob) {
+    Result<void> fetch_blob(const oci::Descriptor& layer) {
+        HAKO_TRY(auto blob, stores_.content.ingest());
         Meter meter(reporter_, layer.digest.short_hex(), "Downloading", layer.size);
-        HAKO_CHECK(client_.blob(layer, blob, workers_.stop(),
+        HAKO_CHECK(client_.blob(layer, *blob, workers_.stop(),
                                 [&](std::uint64_t bytes) { meter.at(bytes); }));
-        HAKO_CHECK(blob.commit(layer.digest));
+        HAKO_CHECK(blob->commit(layer.digest));
         reporter_.report(layer.digest.short_hex(), "Pull complete");
         return {};
     }

@@ -212,6 +212,50 @@ TEST_F(PullTest, AWrongBlobIsRefusedAndNothingIsLeft) {
     EXPECT_EQ(count_files(), 0U);
 }
 
+TEST_F(PullTest, WhatAMirrorHasWrongComesFromTheRegistry) {
+    const auto image = make_image({kBase, kTop}, Packing::gzip);
+    registry_.add(image, "1");
+    for (const auto& spoiled : {image.layers[1], image.config}) {
+        FakeRegistry mirror;
+        mirror.add(image, "1");
+        mirror.blobs()["/v2/app/blobs/" + digest_text(spoiled)] = std::string(spoiled.size(), 'x');
+        PullOptions options;
+        const auto reference = registry_.reference("1");
+        options.registry.mirrors[reference.domain] = {"http://" + mirror.reference("1").domain};
+        const auto pulled = store_->pull(reference, options, {}, {});
+        ASSERT_TRUE(pulled) << pulled.error().message();
+        EXPECT_EQ(mirror.downloads_of(spoiled), 1U);
+        EXPECT_EQ(registry_.downloads_of(spoiled), 1U);
+        ASSERT_TRUE(store_->remove(reference.text(), {}, {}));
+    }
+}
+
+TEST_F(PullTest, AnIndexInAnIndexIsFollowed) {
+    const auto image = make_image({kBase}, Packing::gzip);
+    registry_.add(image, "inner");
+    const auto inner = index_of({{kHost, image.manifest()}});
+    registry_.add_manifest(inner, "images");
+    const auto outer = [](const std::string& index) {
+        return dump_json(Json{{"schemaVersion", 2},
+                              {"mediaType", oci::media_type::oci_index},
+                              {"manifests", Json::array({{{"mediaType", oci::media_type::oci_index},
+                                                          {"digest", digest_text(index)},
+                                                          {"size", index.size()}}})}});
+    };
+    registry_.add_manifest(outer(inner), "1");
+    const auto pulled = pull("1");
+    ASSERT_TRUE(pulled) << pulled.error().message();
+    EXPECT_EQ(pulled->id, image.id());
+
+    auto deep = outer(inner);
+    for (int i = 0; i < oci::kMaxIndexDepth; ++i) {
+        registry_.add_manifest(deep, "deep");
+        deep = outer(deep);
+    }
+    registry_.add_manifest(deep, "deep");
+    EXPECT_THAT(pull("deep").error().message(), HasSubstr("nested too deeply"));
+}
+
 TEST_F(PullTest, ALayerThatIsNotWhatTheConfigurationPromisesIsRefused) {
     auto image = make_image({kBase}, Packing::gzip);
     image.layers[0] = pack_tar(kTop, Packing::gzip);
@@ -224,11 +268,13 @@ TEST_F(PullTest, ALayerThatIsNotWhatTheConfigurationPromisesIsRefused) {
 }
 
 TEST_F(PullTest, ATruncatedLayerIsRefused) {
-    auto image = make_image({kBase}, Packing::gzip);
-    image.layers[0].resize(image.layers[0].size() / 2);
-    registry_.add(image, "1");
-    EXPECT_EQ(pull("1").error().kind(), ErrorKind::corrupt);
-    EXPECT_EQ(count_files(), 0U);
+    for (const auto packing : {Packing::plain, Packing::gzip, Packing::zstd}) {
+        auto image = make_image({kBase}, packing);
+        image.layers[0].resize(image.layers[0].size() / 2);
+        registry_.add(image, "1");
+        EXPECT_EQ(pull("1").error().kind(), ErrorKind::corrupt);
+        EXPECT_EQ(count_files(), 0U);
+    }
 }
 
 TEST_F(PullTest, ABrokenConnectionIsNoticedByNobody) {

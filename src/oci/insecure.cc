@@ -1,10 +1,12 @@
 #include "oci/insecure.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <memory>
 #include <optional>
 
 namespace hako::oci {
@@ -38,6 +40,23 @@ struct Network {
     }
 };
 
+// What a name stands for; nothing where nobody knows it.
+std::vector<Address> resolve(const std::string& host) {
+    const addrinfo hints{.ai_socktype = SOCK_STREAM};
+    addrinfo* found = nullptr;
+    if (::getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return {};
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+    std::vector<Address> addresses;
+    for (const auto* entry = found; entry != nullptr; entry = entry->ai_next) {
+        char text[NI_MAXHOST];
+        if (::getnameinfo(entry->ai_addr, entry->ai_addrlen, text, sizeof text, nullptr, 0,
+                          NI_NUMERICHOST) != 0)
+            continue;
+        if (const auto address = parse_address(text)) addresses.push_back(*address);
+    }
+    return addresses;
+}
+
 std::optional<Network> parse_network(std::string_view text) {
     const auto slash = text.find('/');
     if (slash == text.npos) return std::nullopt;
@@ -63,11 +82,18 @@ bool is_insecure(const std::vector<std::string>& list, std::string_view host,
                  std::string_view port) {
     const auto bracketed =
         host.find(':') == host.npos ? std::string(host) : fmt::format("[{}]", host);
-    const auto address = parse_address(host);
-    return std::ranges::any_of(list, [&](const std::string& entry) {
-        if (const auto network = parse_network(entry)) return address && network->holds(*address);
-        return entry == bracketed || entry == host ||
-               entry == fmt::format("{}:{}", bracketed, port);
+    std::vector<Network> networks;
+    for (const auto& entry : list) {
+        if (entry == bracketed || entry == host || entry == fmt::format("{}:{}", bracketed, port))
+            return true;
+        if (const auto network = parse_network(entry)) networks.push_back(*network);
+    }
+    // Asking takes time, so only where the answer counts.
+    if (networks.empty()) return false;
+    const auto addresses = resolve(std::string(host));
+    return std::ranges::any_of(networks, [&](const Network& network) {
+        return std::ranges::any_of(addresses,
+                                   [&](const Address& address) { return network.holds(address); });
     });
 }
 

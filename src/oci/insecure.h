@@ -12,8 +12,8 @@ namespace hako::oci {
 // 127.0.0.0/8, ::1, localhost.
 bool is_loopback(std::string_view host);
 
-// Whether a list such as RegistryOptions::insecure names the host. host has no brackets; port is
-// never empty.
+// Whether a list such as RegistryOptions::insecure names the host, or a network that one of its
+// addresses is in. host has no brackets; port is never empty.
 bool is_insecure(const std::vector<std::string>& list, std::string_view host,
                  std::string_view port);
 

@@ -35,5 +35,11 @@ TEST(Insecure, LoopbackIsThisHostOnly) {
         EXPECT_FALSE(is_loopback(host)) << host;
 }
 
+TEST(Insecure, NetworksHoldNamesByTheirAddresses) {
+    EXPECT_TRUE(is_insecure({"127.0.0.0/8", "::1/128"}, "localhost", "5000"));
+    EXPECT_FALSE(is_insecure({"10.0.0.0/8"}, "localhost", "5000"));
+    EXPECT_FALSE(is_insecure({"0.0.0.0/0"}, "nobody.invalid", "5000"));
+}
+
 }  // namespace
 }  // namespace hako::oci

@@ -9,6 +9,8 @@ namespace {
 
 using namespace media_type;
 
+constexpr int kInnerIndexRank = std::numeric_limits<int>::max() - 1;  // behind every image
+
 bool is_index_type(std::string_view type) { return type == oci_index || type == docker_list; }
 bool is_manifest_type(std::string_view type) {
     return type == oci_manifest || type == docker_manifest;
@@ -82,6 +84,16 @@ Result<Manifest> read_manifest(const Json& document) {
     return result;
 }
 
+std::optional<int> rank_of(const Descriptor& descriptor, const Index& index,
+                           const Platform& wanted) {
+    if (descriptor.platform) return platform_rank(wanted, *descriptor.platform);
+    // Without a platform only an index of one image is unambiguous.
+    if (index.manifests.size() == 1) return 0;
+    // What an inner index offers shows only there.
+    if (is_index_type(descriptor.media_type)) return kInnerIndexRank;
+    return std::nullopt;
+}
+
 }  // namespace
 
 Result<ManifestDocument> parse_manifest(std::string_view bytes, std::string_view content_type) {
@@ -147,10 +159,7 @@ Result<Descriptor> choose(const Index& index, const Platform& wanted) {
             if (!offered.empty()) offered += ", ";
             offered += descriptor.platform->text();
         }
-        // Without a platform only an index of one image is unambiguous.
-        const auto rank = descriptor.platform ? platform_rank(wanted, *descriptor.platform)
-                          : index.manifests.size() == 1 ? std::optional(0)
-                                                        : std::nullopt;
+        const auto rank = rank_of(descriptor, index, wanted);
         if (rank && *rank < best_rank) {
             best = &descriptor;
             best_rank = *rank;

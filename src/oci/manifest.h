@@ -19,6 +19,7 @@ namespace hako::oci {
 
 // Registries cap manifests at 4 MiB; so do we.
 constexpr std::size_t kMaxManifestBytes = 4U << 20U;
+constexpr int kMaxIndexDepth = 4;  // an index may hold indexes
 
 namespace media_type {
 constexpr std::string_view oci_manifest = "application/vnd.oci.image.manifest.v1+json";
@@ -64,7 +65,8 @@ std::string write_manifest(const Manifest& manifest);
 // What builders attach to an index about its images; it is no image.
 bool is_attestation(const Descriptor& descriptor);
 
-// The best match for a platform. ErrorKind::not_found names the platforms that there are.
+// The best match for a platform; an index without one, where nothing matches. ErrorKind::not_found
+// names the platforms that there are.
 Result<Descriptor> choose(const Index& index, const Platform& wanted);
 
 }  // namespace hako::oci

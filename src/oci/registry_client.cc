@@ -3,7 +3,10 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <map>
+#include <set>
 
+#include "base/guarded.h"
 #include "base/log.h"
 #include "oci/blob_stream.h"
 #include "oci/registry_host.h"
@@ -23,6 +26,7 @@ public:
     Result<FetchedManifest> manifest(std::string_view key, const std::stop_token& stop);
     Result<void> blob(const Descriptor& descriptor, Writer& sink, const std::stop_token& stop,
                       const Received& received);
+    bool distrust(const Digest& blob);
 
 private:
     struct Host {
@@ -35,12 +39,16 @@ private:
                                           const std::stop_token& stop) const;
     Result<void> blob_from(RegistryHost& host, const Descriptor& descriptor, BlobStream& stream,
                            const std::stop_token& stop) const;
-    // ask: Result<T>(RegistryHost&). The first answer; the last error.
+    // ask: Result<T>(Host&). The first answer; the last error.
     template <typename Ask>
     auto ask_in_turn(const Ask& ask);
 
+    bool is_mirror(const Host& host) const { return &host != &hosts_.back(); }
+
     Reference image_;
     std::deque<Host> hosts_;  // the registry itself is the last
+    // By the digest of a blob: the mirrors that brought a part of it.
+    Guarded<std::map<std::string, std::set<Host*>>> sources_;
 };
 
 RegistryClient::Session::Session(const Reference& image, RegistryAuth auth,
@@ -61,7 +69,7 @@ template <typename Ask>
 auto RegistryClient::Session::ask_in_turn(const Ask& ask) {
     for (auto host = hosts_.begin(); host != std::prev(hosts_.end()); ++host) {
         if (host->is_down) continue;
-        auto answer = ask(host->server);
+        auto answer = ask(*host);
         if (answer || answer.error().kind() == ErrorKind::cancelled ||
             answer.error().kind() == ErrorKind::exhausted)
             return answer;
@@ -69,12 +77,12 @@ auto RegistryClient::Session::ask_in_turn(const Ask& ask) {
         // It may have other images.
         host->is_down = answer.error().kind() != ErrorKind::not_found;
     }
-    return ask(hosts_.back().server);
+    return ask(hosts_.back());
 }
 
 Result<FetchedManifest> RegistryClient::Session::manifest(std::string_view key,
                                                           const std::stop_token& stop) {
-    return ask_in_turn([&](RegistryHost& host) { return manifest_from(host, key, stop); });
+    return ask_in_turn([&](Host& host) { return manifest_from(host.server, key, stop); });
 }
 
 Result<FetchedManifest> RegistryClient::Session::manifest_from(RegistryHost& host,
@@ -104,8 +112,20 @@ Result<FetchedManifest> RegistryClient::Session::manifest_from(RegistryHost& hos
 Result<void> RegistryClient::Session::blob(const Descriptor& descriptor, Writer& sink,
                                            const std::stop_token& stop, const Received& received) {
     BlobStream stream(descriptor, sink, received);
-    return ask_in_turn(
-        [&](RegistryHost& host) { return blob_from(host, descriptor, stream, stop); });
+    sources_.lock()->erase(descriptor.digest.hex);
+    return ask_in_turn([&](Host& host) {
+        const auto before = stream.written();
+        auto done = blob_from(host.server, descriptor, stream, stop);
+        if (is_mirror(host) && stream.written() > before)
+            (*sources_.lock())[descriptor.digest.hex].insert(&host);
+        return done;
+    });
+}
+
+bool RegistryClient::Session::distrust(const Digest& blob) {
+    const auto mirrors = (*sources_.lock())[blob.hex];
+    for (Host* mirror : mirrors) mirror->is_down = true;
+    return !mirrors.empty();
 }
 
 Result<void> RegistryClient::Session::blob_from(RegistryHost& host, const Descriptor& descriptor,
@@ -140,6 +160,8 @@ Result<void> RegistryClient::Session::blob_from(RegistryHost& host, const Descri
     }
     return {};
 }
+
+bool RegistryClient::distrust(const Digest& blob) { return session_->distrust(blob); }
 
 RegistryClient::RegistryClient(const Reference& image, RegistryAuth auth,
                                const RegistryOptions& options)

@@ -46,6 +46,9 @@ public:
     // exactly descriptor.size bytes; whether they have the digest is for the sink to verify.
     Result<void> blob(const Descriptor& descriptor, Writer& sink, std::stop_token stop,
                       const Received& received = {});
+    // To be told when what blob() brought has another digest: mirrors that had a part in it are not
+    // asked again. Whether there were any, so that another attempt may do better.
+    bool distrust(const Digest& blob);
 
 private:
     class Session;

@@ -43,6 +43,25 @@ TEST(RegistryMirrors, AMirrorThatFailsIsPassedOver) {
         EXPECT_EQ(request.header("authorization"), "");
 }
 
+TEST(RegistryMirrors, AMirrorThatIsDistrustedIsNotAskedAgain) {
+    FakeServer wrong([](const FakeRequest&) {
+        return FakeResponse{200, std::string(kBlob.size(), 'x')};
+    });
+    FakeServer right([](const FakeRequest&) { return FakeResponse{200, kBlob}; });
+    auto options = kQuick;
+    options.mirrors[right.address()] = {"http://" + wrong.address()};
+    RegistryClient client(image_on(right.address()), {}, options);
+    const auto fetch = [&] {
+        TextWriter sink;
+        EXPECT_TRUE(client.blob(kDescriptor, sink, {}));
+        return sink.text;
+    };
+    EXPECT_NE(fetch(), kBlob);
+    EXPECT_TRUE(client.distrust(kDescriptor.digest));
+    EXPECT_EQ(fetch(), kBlob);
+    EXPECT_FALSE(client.distrust(kDescriptor.digest)) << "nobody is left to ask";
+}
+
 TEST(RegistryMirrors, AMirrorThatIsDownIsAskedOnce) {
     std::atomic<int> asked = 0;
     FakeServer mirror([&](const FakeRequest&) {

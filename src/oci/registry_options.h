@@ -36,7 +36,7 @@ struct RegistryOptions {
     int attempts = 5;                        // of each request that failed for a passing reason
     std::chrono::milliseconds backoff{250};  // before the second attempt; then doubled, with jitter
     // Registries that may speak plain HTTP or TLS with any certificate: "host", "host:port", or a
-    // network in CIDR form for those that are named by address.
+    // network in CIDR form.
     std::vector<std::string> insecure = {};
     // Of a registry's domain ("docker.io"): URLs of mirrors, asked before it in this order.
     std::map<std::string, std::vector<std::string>> mirrors = {};

@@ -44,7 +44,8 @@ std::vector<guest::Mount> container_mounts(const std::string& container) {
          .options = {"ro"}},
         {.disk_serial = std::string(kScratchSerial),
          .type = "ext4",
-         .target = std::string(kScratchMount)},
+         .target = std::string(kScratchMount),
+         .options = {"discard"}},  // what the container frees, the host has back
         {.source = "overlay",
          .type = "overlay",
          .target = guest_rootfs(container),
