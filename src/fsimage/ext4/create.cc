@@ -58,6 +58,7 @@ Result<void> fill_super_block(ext2_filsys fs, const Ext4Options& options) {
     super.s_checksum_type = EXT2_CRC32C_CHKSUM;
     ext2fs_init_csum_seed(fs);
     super.s_def_hash_version = EXT2_HASH_HALF_MD4;
+    super.s_flags |= EXT2_FLAGS_SIGNED_HASH;  // of names with bytes over 127, on every processor
     super.s_max_mnt_count = -1;
     ext2fs_r_blocks_count_set(&super, 0);
     options.label.copy(reinterpret_cast<char*>(super.s_volume_name), kMaxLabel);

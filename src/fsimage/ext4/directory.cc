@@ -1,5 +1,11 @@
 #include "fsimage/ext4/directory.h"
 
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+#include "fsimage/ext4/hash_tree.h"
+
 namespace hako::fsimage::ext4 {
 namespace {
 
@@ -33,6 +39,7 @@ public:
         used_ += need;
         return check(ext2fs_set_rec_len(fs_, static_cast<unsigned>(need), entry), "write a name");
     }
+    std::size_t blocks() const { return blocks_.size(); }
     Result<std::vector<std::string>> finish() {
         HAKO_CHECK(end_block());
         return std::move(blocks_);
@@ -62,17 +69,65 @@ private:
     std::size_t last_ = 0;
 };
 
-}  // namespace
-
-Result<std::vector<std::string>> directory_blocks(ext2_filsys fs, ext2_ino_t self,
-                                                  ext2_ino_t parent,
-                                                  const std::vector<DirectoryName>& names) {
+Result<std::vector<std::string>> linear_blocks(ext2_filsys fs, ext2_ino_t self, ext2_ino_t parent,
+                                               const std::vector<DirectoryName>& names) {
     BlockPacker packer(fs);
     HAKO_CHECK(packer.add(".", self, EntryType::directory));
     HAKO_CHECK(packer.add("..", parent, EntryType::directory));
     for (const DirectoryName& name : names)
         HAKO_CHECK(packer.add(name.name, name.inode, name.type));
     return packer.finish();
+}
+
+struct HashedName {
+    NameHash hash;
+    const DirectoryName* name;
+};
+
+Result<std::vector<HashedName>> in_order_of_hashes(ext2_filsys fs,
+                                                   const std::vector<DirectoryName>& names) {
+    std::vector<HashedName> hashed;
+    hashed.reserve(names.size());
+    for (const DirectoryName& name : names) {
+        HAKO_TRY(const NameHash hash, hash_of(fs, name.name));
+        hashed.push_back({hash, &name});
+    }
+    std::ranges::sort(hashed, [](const HashedName& a, const HashedName& b) {
+        return std::tie(a.hash, a.name->name) < std::tie(b.hash, b.name->name);
+    });
+    return hashed;
+}
+
+// nullopt: too many names for an index.
+Result<std::optional<std::vector<std::string>>> indexed_blocks(
+    ext2_filsys fs, ext2_ino_t self, ext2_ino_t parent, const std::vector<DirectoryName>& names) {
+    HAKO_TRY(const auto hashed, in_order_of_hashes(fs, names));
+    BlockPacker packer(fs);
+    std::vector<HashLeaf> leaves;
+    std::uint32_t last_hash = 0;
+    for (const auto& [hash, name] : hashed) {
+        HAKO_CHECK(packer.add(name->name, name->inode, name->type));
+        if (packer.blocks() > leaves.size()) {
+            const bool continued = !leaves.empty() && hash.major == last_hash;
+            leaves.push_back({hash.major | (continued ? 1U : 0U)});
+        }
+        last_hash = hash.major;
+    }
+    HAKO_TRY(auto names_of_leaves, packer.finish());
+    auto blocks = index_blocks(fs, self, parent, leaves);
+    if (blocks) std::ranges::move(names_of_leaves, std::back_inserter(*blocks));
+    return blocks;
+}
+
+}  // namespace
+
+Result<DirectoryBlocks> directory_blocks(ext2_filsys fs, ext2_ino_t self, ext2_ino_t parent,
+                                         const std::vector<DirectoryName>& names) {
+    HAKO_TRY(auto linear, linear_blocks(fs, self, parent, names));
+    if (linear.size() == 1) return DirectoryBlocks{std::move(linear)};
+    HAKO_TRY(auto indexed, indexed_blocks(fs, self, parent, names));
+    if (!indexed) return DirectoryBlocks{std::move(linear)};
+    return DirectoryBlocks{*std::move(indexed), true};
 }
 
 }  // namespace hako::fsimage::ext4

@@ -1,4 +1,5 @@
-// The contents of folders in ext4: names in linear blocks (Linux, fs/ext4/ext4.h).
+// The contents of folders in ext4: names in linear blocks, with an index where they take several
+// (Linux, fs/ext4/ext4.h).
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,12 @@ struct DirectoryName {
     EntryType type;
 };
 
-// Blocks of fs->blocksize bytes, "." and ".." first; their checksums are set when they are written.
-Result<std::vector<std::string>> directory_blocks(ext2_filsys fs, ext2_ino_t self,
-                                                  ext2_ino_t parent,
-                                                  const std::vector<DirectoryName>& names);
+// Blocks of fs->blocksize bytes; their checksums are set when they are written.
+struct DirectoryBlocks {
+    std::vector<std::string> blocks;
+    bool indexed = false;  // for the inode's EXT2_INDEX_FL
+};
+Result<DirectoryBlocks> directory_blocks(ext2_filsys fs, ext2_ino_t self, ext2_ino_t parent,
+                                         const std::vector<DirectoryName>& names);
 
 }  // namespace hako::fsimage::ext4

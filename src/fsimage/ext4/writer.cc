@@ -246,7 +246,8 @@ private:
     }
 
     Result<void> write_folder(ext2_ino_t number, const Folder& folder) {
-        HAKO_TRY(const auto blocks, directory_blocks(fs_, number, folder.parent, folder.names));
+        HAKO_TRY(const auto contents, directory_blocks(fs_, number, folder.parent, folder.names));
+        const auto& blocks = contents.blocks;
         ExtentList extents;
         std::size_t done = 0;
         const auto fill = [&](const Extent& extent) -> Result<void> {
@@ -271,6 +272,7 @@ private:
         const std::size_t size = blocks.size() * kBlock;
         inode.i_size = static_cast<__u32>(size);
         inode.i_size_high = static_cast<__u32>(std::uint64_t{size} >> 32U);
+        if (contents.indexed) inode.i_flags |= EXT2_INDEX_FL;
         const auto links =
             2 + std::ranges::count(folder.names, EntryType::directory, &DirectoryName::type);
         // 1: more than can be counted (dir_nlink).
