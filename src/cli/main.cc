@@ -18,17 +18,23 @@ Command container_group() {
     group.add(inspect_command("container"));
     group.add(kill_command());
     group.add(logs_command());
+    group.add(pause_command());
+    group.add(container_prune_command());
     for (const char* name : {"ls", "list", "ps"}) {
         auto command = ps_command(name);
         if (name != std::string_view("ls")) command.hidden();
         group.add(std::move(command));
     }
+    group.add(rename_command());
     group.add(restart_command());
     group.add(rm_command());
     group.add(run_command());
     group.add(start_command());
+    group.add(stats_command());
     group.add(stop_command());
     group.add(top_command());
+    group.add(unpause_command());
+    group.add(update_command());
     group.add(wait_command());
     return group;
 }
@@ -78,11 +84,17 @@ Command all_commands() {
     root.add(attach_command());
     root.add(inspect_command(""));
     root.add(top_command());
+    root.add(stats_command());
+    root.add(events_command());
     root.add(create_command());
     root.add(start_command());
     root.add(stop_command());
     root.add(restart_command());
     root.add(kill_command());
+    root.add(pause_command());
+    root.add(unpause_command());
+    root.add(rename_command());
+    root.add(update_command());
     root.add(wait_command());
     root.add(rm_command());
     root.add(images_command("images"));

@@ -16,17 +16,11 @@ struct Absent {
     std::string_view what;
 };
 constexpr std::array kAbsent{
-    Absent{"GET", "/events", "the stream of events"},
     Absent{"POST", "/build", "building images"},
     Absent{"POST", "/build/prune", "building images"},
     Absent{"POST", "/session", "building images with BuildKit"},
     Absent{"POST", "/grpc", "building images with BuildKit"},
     Absent{"POST", "/commit", "making an image of a container"},
-    Absent{"POST", "/containers/prune", "pruning containers"},
-    Absent{"POST", "/containers/{id}/pause", "pausing a container"},
-    Absent{"POST", "/containers/{id}/unpause", "pausing a container"},
-    Absent{"POST", "/containers/{id}/update", "changing a container's limits"},
-    Absent{"GET", "/containers/{id}/stats", "a container's statistics"},
     Absent{"GET", "/containers/{id}/changes", "a container's changed files"},
     Absent{"GET", "/containers/{id}/archive", "copying files out of a container"},
     Absent{"HEAD", "/containers/{id}/archive", "copying files out of a container"},

@@ -20,8 +20,11 @@ void set_common_headers(http::Fields& headers) {
 http::Handler make_api(const Services& services) {
     const auto router = std::make_shared<http::Router>();
     add_system_routes(*router, services);
+    add_stats_routes(*router, services);
     add_container_routes(*router, services);
     add_stream_routes(*router, services);
+    add_change_routes(*router, services);
+    add_event_routes(*router, services);
     add_exec_routes(*router, services);
     add_image_routes(*router, services);
     add_image_transfer_routes(*router, services);

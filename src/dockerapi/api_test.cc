@@ -39,8 +39,8 @@ TEST_F(ApiTest, UnknownAndAbsentRoutes) {
     EXPECT_EQ(outcome("GET", "/v1.50/nothing"), "404 page not found");
     EXPECT_EQ(outcome("GET", "/"), "404 page not found");
     EXPECT_EQ(outcome("PATCH", "/containers/json"), "404 page not found");
-    EXPECT_EQ(outcome("GET", "/v1.50/events"),
-              "501 the stream of events is not offered by this version of hako");
+    EXPECT_EQ(outcome("POST", "/v1.50/build"),
+              "501 building images is not offered by this version of hako");
     EXPECT_EQ(send("HEAD", "/containers/x/archive?path=/").status, 501);
     EXPECT_EQ(get("/networks"), Json::array());
     EXPECT_EQ(get("/volumes")["Volumes"], Json::array());

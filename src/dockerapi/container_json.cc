@@ -23,18 +23,44 @@ Json or_null(const std::optional<T>& value) {
     return value ? Json(*value) : Json(nullptr);
 }
 
-Json state_details(const engine::ContainerState& state) {
-    return {{"Status", engine::to_string(state.status)},
-            {"Running", state.status == engine::Status::running},
-            {"Paused", false},
-            {"Restarting", false},
-            {"OOMKilled", state.oom_killed},
-            {"Dead", state.status == engine::Status::dead},
-            {"Pid", state.pid},
-            {"ExitCode", state.exit_code},
-            {"Error", state.error},
-            {"StartedAt", format_time(state.started_at)},
-            {"FinishedAt", format_time(state.finished_at)}};
+Json health_details(const engine::HealthState& health) {
+    Json log = Json::array();
+    for (const auto& probe : health.log)
+        log.push_back({{"Start", format_time(probe.start)},
+                       {"End", format_time(probe.end)},
+                       {"ExitCode", probe.exit_code},
+                       {"Output", probe.output}});
+    return {{"Status", engine::to_string(health.status)},
+            {"FailingStreak", health.failing_streak},
+            {"Log", log}};
+}
+
+Json health_check_details(const engine::HealthCheck& check) {
+    Json json = {{"Test", check.test}};
+    for (const auto& [name, span] :
+         {std::pair("Interval", check.interval), std::pair("Timeout", check.timeout),
+          std::pair("StartPeriod", check.start_period),
+          std::pair("StartInterval", check.start_interval)})
+        if (span.count() != 0) json[name] = span.count();
+    if (check.retries != 0) json["Retries"] = check.retries;
+    return json;
+}
+
+Json state_details(const engine::Container& container) {
+    const engine::ContainerState& state = container.state;
+    Json json = {{"Status", engine::to_string(state.status)},
+                 {"Running", state.running() || state.status == engine::Status::restarting},
+                 {"Paused", state.status == engine::Status::paused},
+                 {"Restarting", state.status == engine::Status::restarting},
+                 {"OOMKilled", state.oom_killed},
+                 {"Dead", state.status == engine::Status::dead},
+                 {"Pid", state.pid},
+                 {"ExitCode", state.exit_code},
+                 {"Error", state.error},
+                 {"StartedAt", format_time(state.started_at)},
+                 {"FinishedAt", format_time(state.finished_at)}};
+    if (container.health) json["Health"] = health_details(*container.health);
+    return json;
 }
 
 Json config_details(const engine::Container& container) {
@@ -57,6 +83,7 @@ Json config_details(const engine::Container& container) {
          {"WorkingDir", config.working_dir},
          {"Entrypoint", or_null(config.entrypoint)},
          {"Labels", config.labels}});
+    if (config.healthcheck) json["Healthcheck"] = health_check_details(*config.healthcheck);
     if (!config.stop_signal.empty()) json["StopSignal"] = config.stop_signal;
     if (config.stop_timeout) json["StopTimeout"] = *config.stop_timeout;
     return json;
@@ -108,14 +135,14 @@ Json container_details(const engine::Container& container) {
             {"Created", format_time(container.created)},
             {"Path", program(container)},
             {"Args", arguments(container)},
-            {"State", state_details(container.state)},
+            {"State", state_details(container)},
             {"Image", container.image_id},
             {"ResolvConfPath", ""},
             {"HostnamePath", ""},
             {"HostsPath", ""},
             {"LogPath", container.log_path},
             {"Name", "/" + container.name},
-            {"RestartCount", container.restart_count},
+            {"RestartCount", container.state.restart_count},
             {"Driver", "erofs"},
             {"Platform", "linux"},
             {"MountLabel", ""},
@@ -129,13 +156,25 @@ Json container_details(const engine::Container& container) {
             {"NetworkSettings", network_settings()}};
 }
 
-std::string status_text(const engine::ContainerState& state, WallTime moment) {
+std::string health_text(const std::optional<engine::HealthState>& health) {
+    if (!health) return "";
+    if (health->status == engine::Health::starting) return " (health: starting)";
+    return fmt::format(" ({})", engine::to_string(health->status));
+}
+
+std::string status_text(const engine::Container& container, WallTime moment) {
+    const engine::ContainerState& state = container.state;
     const auto since = [&](WallTime time) {
         const auto span = std::chrono::duration_cast<std::chrono::seconds>(moment - time);
         return format_span(std::max(span, std::chrono::seconds(0)));
     };
     switch (state.status) {
-        case engine::Status::running: return "Up " + since(state.started_at);
+        case engine::Status::running:
+            return fmt::format("Up {}{}", since(state.started_at), health_text(container.health));
+        case engine::Status::paused: return fmt::format("Up {} (Paused)", since(state.started_at));
+        case engine::Status::restarting:
+            return fmt::format("Restarting ({}) {} ago", state.exit_code, since(state.finished_at));
+        case engine::Status::removing: return "Removal In Progress";
         case engine::Status::created: return "Created";
         case engine::Status::dead: return "Dead";
         case engine::Status::exited: break;
@@ -154,7 +193,7 @@ Json container_summary(const engine::Container& container, WallTime moment) {
                  {"Ports", Json::array()},
                  {"Labels", container.config.labels},
                  {"State", engine::to_string(container.state.status)},
-                 {"Status", status_text(container.state, moment)},
+                 {"Status", status_text(container, moment)},
                  {"HostConfig", {{"NetworkMode", network_mode(container)}}},
                  {"NetworkSettings", {{"Networks", Json::object()}}},
                  {"Mounts", Json::array()}};

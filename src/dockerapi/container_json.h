@@ -11,8 +11,8 @@ namespace hako::dockerapi {
 Json container_details(const engine::Container& container);
 // An entry of GET /containers/json. The moment is what "Up 5 minutes" counts to.
 Json container_summary(const engine::Container& container, WallTime moment);
-// "Up 5 minutes", "Exited (0) 3 hours ago", "Created".
-std::string status_text(const engine::ContainerState& state, WallTime moment);
+// "Up 5 minutes (healthy)", "Exited (0) 3 hours ago", "Created".
+std::string status_text(const engine::Container& container, WallTime moment);
 
 // HostConfig as inspect shows it: what the client sent over everything else's default.
 Json host_config_details(const engine::Container& container);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/health.h"
+
 namespace hako::dockerapi {
 namespace {
 
@@ -72,6 +74,10 @@ Result<engine::ContainerConfig> parse_config(const Json& body) {
     // Kept as they are, for inspect.
     for (const auto* name : {"ExposedPorts", "Healthcheck", "Volumes"})
         HAKO_CHECK(check_keys(body, name));
+    if (const auto check = body.find("Healthcheck"); check != body.end() && check->is_object()) {
+        HAKO_TRY(config.healthcheck,
+                 with_context(engine::parse_health_check(*check), "field Healthcheck"));
+    }
     if (config.image.empty())
         return fail(ErrorKind::invalid, "field Image is missing: name an image");
     HAKO_CHECK(check_environment(config.env));
@@ -98,8 +104,6 @@ Result<ParsedCreate> parse_create(const Json& body) {
     if (const auto networks = body.find("NetworkingConfig");
         networks != body.end() && networks->is_object())
         HAKO_CHECK(refuse_networks(*networks));
-    if (const auto health = body.find("Healthcheck"); health != body.end() && health->is_object())
-        parsed.warnings.emplace_back("Healthcheck is kept, but not run by this version of hako.");
     return parsed;
 }
 

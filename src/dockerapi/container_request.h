@@ -22,6 +22,13 @@ Result<engine::ContainerConfig> parse_config(const Json& body);
 // HostConfig of the body. Adds to warnings.
 Result<engine::HostConfig> parse_host_config(const Json& host, std::vector<std::string>& warnings);
 
+struct ParsedUpdate {
+    engine::UpdateRequest request;
+    std::vector<std::string> warnings;
+};
+// POST /containers/{id}/update: what is 0, empty or absent stays.
+Result<ParsedUpdate> parse_update(const Json& body);
+
 Result<engine::ExecConfig> parse_exec(const Json& body);
 
 // Environment variables and labels end up in files and argument lists: no NUL, no empty names.

@@ -42,6 +42,11 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     filter.labels = values_of(parsed, "label");
     filter.ancestors = values_of(parsed, "ancestor");
     filter.statuses = values_of(parsed, "status");
+    filter.healths = values_of(parsed, "health");
+    constexpr std::array<std::string_view, 4> kHealths{"none", "starting", "healthy", "unhealthy"};
+    for (const auto& health : filter.healths)
+        if (std::ranges::find(kHealths, health) == kHealths.end())
+            return fail(ErrorKind::invalid, "invalid filter 'health={}'", health);
     constexpr std::array<std::string_view, 7> kStatuses{
         "created", "running", "paused", "restarting", "removing", "exited", "dead"};
     for (const auto& status : filter.statuses)
@@ -61,11 +66,9 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     return filter;
 }
 
-// Containers have no health, no networks and no volumes here: what asks for one finds nothing.
+// Containers have no networks and no volumes here: what asks for one finds nothing.
 bool asks_for_what_none_has(const Filters& parsed) {
-    const auto health = values_of(parsed, "health");
-    const bool other_health = !health.empty() && std::ranges::find(health, "none") == health.end();
-    return other_health || parsed.contains("network") || parsed.contains("volume");
+    return parsed.contains("network") || parsed.contains("volume");
 }
 
 Result<void> list(const Services& services, Request& request, Response& response) {
@@ -88,19 +91,21 @@ Result<void> top(const Services& services, Request& request, Response& response)
     return response.send_json(200, {{"Titles", table.titles}, {"Processes", table.rows}});
 }
 
+Result<engine::StopOptions> stop_options(const http::Query& query) {
+    engine::StopOptions options{.signal = query.value_or("signal", "")};
+    HAKO_TRY(options.timeout_seconds, number(query, "t"));
+    return options;
+}
+
 Result<void> stop(const Services& services, Request& request, Response& response) {
-    HAKO_TRY(const auto timeout, number(request.query, "t"));
-    if (!request.query.value_or("signal", "").empty())
-        return fail(ErrorKind::unimplemented,
-                    "stopping with another signal than the container's is not offered by this "
-                    "version of hako; use kill with the signal");
-    HAKO_CHECK(services.containers.stop(request.parameter("id"), timeout));
+    HAKO_TRY(const auto options, stop_options(request.query));
+    HAKO_CHECK(services.containers.stop(request.parameter("id"), options));
     return response.send_empty(204);
 }
 
 Result<void> restart(const Services& services, Request& request, Response& response) {
-    HAKO_TRY(const auto timeout, number(request.query, "t"));
-    HAKO_CHECK(services.containers.restart(request.parameter("id"), timeout));
+    HAKO_TRY(const auto options, stop_options(request.query));
+    HAKO_CHECK(services.containers.restart(request.parameter("id"), options));
     return response.send_empty(204);
 }
 

@@ -1,5 +1,7 @@
-// The services over an Engine: one call each.
+// The services over an Engine: one call each, and an event for what happened to an image.
 #pragma once
+
+#include <algorithm>
 
 #include "dockerapi/services.h"
 
@@ -18,11 +20,20 @@ public:
         return engine_.list(filter);
     }
     Result<void> start(std::string_view container) override { return engine_.start(container); }
-    Result<void> stop(std::string_view container, std::optional<int> timeout_seconds) override {
-        return engine_.stop(container, timeout_seconds);
+    Result<void> stop(std::string_view container, const engine::StopOptions& options) override {
+        return engine_.stop(container, options);
     }
-    Result<void> restart(std::string_view container, std::optional<int> timeout_seconds) override {
-        return engine_.restart(container, timeout_seconds);
+    Result<void> restart(std::string_view container, const engine::StopOptions& options) override {
+        return engine_.restart(container, options);
+    }
+    Result<void> pause(std::string_view container) override { return engine_.pause(container); }
+    Result<void> unpause(std::string_view container) override { return engine_.unpause(container); }
+    Result<std::vector<std::string>> update(std::string_view container,
+                                            const engine::UpdateRequest& request) override {
+        return engine_.update(container, request);
+    }
+    Result<engine::Pruned> prune(const engine::PruneFilter& filter) override {
+        return engine_.prune(filter);
     }
     Result<void> kill(std::string_view container, std::string_view signal) override {
         return engine_.kill(container, signal);
@@ -43,6 +54,9 @@ public:
     Result<void> export_root(std::string_view container, Writer& tar,
                              std::stop_token stop) override {
         return engine_.export_root(container, tar, std::move(stop));
+    }
+    Result<engine::StatisticsSample> statistics(std::string_view container) const override {
+        return engine_.statistics(container);
     }
     Result<engine::ProcessTable> top(std::string_view container,
                                      std::string_view ps_arguments) override {
@@ -94,34 +108,54 @@ public:
     Result<images::Image> pull(const oci::Reference& reference, const images::PullOptions& options,
                                const images::ProgressSink& progress,
                                std::stop_token stop) override {
-        return engine_.images().pull(reference, options, progress, std::move(stop));
+        auto pulled = engine_.images().pull(reference, options, progress, std::move(stop));
+        if (pulled) tell("pull", reference.familiar(), reference.familiar_name());
+        return pulled;
     }
     Result<void> push(const oci::Reference& reference, const images::PushOptions& options,
                       const images::ProgressSink& progress, std::stop_token stop) override {
-        return engine_.images().push(reference, options, progress, std::move(stop));
+        auto pushed = engine_.images().push(reference, options, progress, std::move(stop));
+        if (pushed) tell("push", reference.familiar(), reference.familiar_name());
+        return pushed;
     }
     Result<std::vector<std::string>> load(Reader& archive,
                                           const std::optional<oci::Platform>& platform,
                                           const images::ProgressSink& progress) override {
-        return engine_.images().load(archive, platform, progress);
+        auto loaded = engine_.images().load(archive, platform, progress);
+        if (loaded)
+            for (const std::string& name : *loaded) tell_of("load", name);
+        return loaded;
     }
     Result<void> save(const std::vector<std::string>& names, const images::SaveOptions& options,
                       Writer& out) override {
-        return engine_.images().save(names, options, out);
+        auto saved = engine_.images().save(names, options, out);
+        if (saved)
+            for (const std::string& name : names) tell_of("save", name);
+        return saved;
     }
     Result<images::Image> import(Reader& tar, const images::ImportOptions& options) override {
-        return engine_.images().import(tar, options);
+        auto imported = engine_.images().import(tar, options);
+        if (imported) tell("import", imported->id, imported->id);
+        return imported;
     }
     Result<std::uint64_t> disk_usage() const override { return engine_.images().disk_usage(); }
     Result<images::CheckReport> check(const images::CheckOptions& options) override {
         return engine_.images().check(options);
     }
     Result<void> tag(std::string_view image, const oci::Reference& reference) override {
-        return engine_.images().tag(image, reference);
+        auto tagged = engine_.images().tag(image, reference);
+        if (tagged) tell_of("tag", reference.familiar());
+        return tagged;
     }
     Result<images::Removed> remove(std::string_view image,
                                    const images::RemoveOptions& options) override {
-        return engine_.remove_image(image, options);
+        const auto found = engine_.images().find(image);
+        auto removed = engine_.remove_image(image, options);
+        if (!removed || !found) return removed;
+        for (const std::string& name : removed->untagged) tell("untag", found->id, name);
+        if (std::ranges::find(removed->deleted, found->id) != removed->deleted.end())
+            tell("delete", found->id, found->id);
+        return removed;
     }
     Result<images::OpenRootfs> open_rootfs(std::string_view image) override {
         HAKO_TRY(const auto found, engine_.images().find(image));
@@ -130,6 +164,15 @@ public:
     }
 
 private:
+    void tell(std::string action, std::string image, std::string name) {
+        engine_.publish_image_event(std::move(action), std::move(image),
+                                    {{"name", std::move(name)}});
+    }
+    void tell_of(std::string action, const std::string& name) {
+        const auto image = engine_.images().find(name);
+        tell(std::move(action), image ? image->id : name, name);
+    }
+
     engine::Engine& engine_;
 };
 
@@ -137,6 +180,9 @@ class EngineSystem : public SystemService {
 public:
     explicit EngineSystem(engine::Engine& engine) : engine_(engine) {}
     Result<engine::SystemInfo> info() const override { return engine_.system_info(); }
+    std::unique_ptr<engine::EventStream> events(WallTime since, WallTime until) override {
+        return engine_.events(since, until);
+    }
     Result<std::vector<engine::Kernel>> kernels() const override { return engine_.list_kernels(); }
     Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) override {
         return engine_.import_kernel(name, vmlinux);

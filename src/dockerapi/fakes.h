@@ -48,8 +48,13 @@ public:
     Result<engine::Container> inspect(std::string_view container) const override;
     Result<std::vector<engine::Container>> list(const engine::ListFilter& filter) const override;
     Result<void> start(std::string_view container) override;
-    Result<void> stop(std::string_view container, std::optional<int> timeout_seconds) override;
-    Result<void> restart(std::string_view container, std::optional<int> timeout) override;
+    Result<void> stop(std::string_view container, const engine::StopOptions& options) override;
+    Result<void> restart(std::string_view container, const engine::StopOptions& options) override;
+    Result<void> pause(std::string_view container) override;
+    Result<void> unpause(std::string_view container) override;
+    Result<std::vector<std::string>> update(std::string_view container,
+                                            const engine::UpdateRequest& request) override;
+    Result<engine::Pruned> prune(const engine::PruneFilter& filter) override;
     Result<void> kill(std::string_view container, std::string_view signal) override;
     Result<void> rename(std::string_view container, std::string_view name) override;
     Result<void> remove(std::string_view container, const engine::RemoveOptions& options) override;
@@ -57,6 +62,7 @@ public:
                                                    engine::WaitCondition condition) override;
     Result<void> resize(std::string_view container, engine::WindowSize size) override;
     Result<void> export_root(std::string_view container, Writer& tar, std::stop_token) override;
+    Result<engine::StatisticsSample> statistics(std::string_view container) const override;
     Result<engine::ProcessTable> top(std::string_view container, std::string_view) override;
     Result<std::unique_ptr<engine::OutputStream>> logs(
         std::string_view container, const engine::Engine::Logs& options) const override;
@@ -72,6 +78,9 @@ public:
     std::vector<std::string> calls() const { return *calls_.lock(); }
     engine::ListFilter last_filter;
     engine::CreateRequest last_create;
+    engine::UpdateRequest last_update;
+    engine::PruneFilter last_prune;
+    std::optional<guest::Statistics> figures;  // of those that run
 
 private:
     class Wait;
@@ -145,11 +154,15 @@ public:
 class System : public SystemService {
 public:
     Result<engine::SystemInfo> info() const override;
+    std::unique_ptr<engine::EventStream> events(WallTime since, WallTime until) override {
+        return log.listen(since, until);
+    }
     Result<std::vector<engine::Kernel>> kernels() const override { return list; }
     Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) override;
     Result<void> set_default_kernel(std::string_view name) override;
     Result<void> remove_kernel(std::string_view name) override;
 
+    engine::EventLog log;
     std::vector<engine::Kernel> list{{.name = "hako", .version = "6.1", .is_default = true}};
 };
 

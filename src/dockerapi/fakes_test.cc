@@ -174,14 +174,32 @@ Result<void> Containers::start(std::string_view container) {
     return {};
 }
 
-Result<void> Containers::stop(std::string_view container, std::optional<int> timeout) {
-    HAKO_CHECK(record(container, fmt::format("stop({})", timeout.value_or(-2))));
+Result<void> Containers::stop(std::string_view container, const engine::StopOptions& options) {
+    HAKO_CHECK(record(container, fmt::format("stop({}{})", options.timeout_seconds.value_or(-2),
+                                             options.signal)));
     end(container, 143);
     return {};
 }
 
-Result<void> Containers::restart(std::string_view container, std::optional<int> timeout) {
-    return record(container, fmt::format("restart({})", timeout.value_or(-2)));
+Result<void> Containers::restart(std::string_view container, const engine::StopOptions& options) {
+    return record(container, fmt::format("restart({})", options.timeout_seconds.value_or(-2)));
+}
+
+Result<void> Containers::pause(std::string_view container) { return record(container, "pause"); }
+Result<void> Containers::unpause(std::string_view container) {
+    return record(container, "unpause");
+}
+
+Result<std::vector<std::string>> Containers::update(std::string_view container,
+                                                    const engine::UpdateRequest& request) {
+    HAKO_CHECK(record(container, "update"));
+    last_update = request;
+    return std::vector<std::string>{"told"};
+}
+
+Result<engine::Pruned> Containers::prune(const engine::PruneFilter& filter) {
+    last_prune = filter;
+    return engine::Pruned{.ids = {"a"}, .reclaimed = 7};
 }
 
 Result<void> Containers::kill(std::string_view container, std::string_view signal) {
@@ -218,6 +236,15 @@ Result<void> Containers::resize(std::string_view container, engine::WindowSize s
 Result<void> Containers::export_root(std::string_view container, Writer& tar, std::stop_token) {
     HAKO_CHECK(record(container, "export"));
     return tar.write(as_bytes("a tar"));
+}
+
+Result<engine::StatisticsSample> Containers::statistics(std::string_view container) const {
+    HAKO_TRY(const auto found, inspect(container));
+    engine::StatisticsSample sample{.id = found.id, .name = found.name};
+    if (!found.state.running()) return sample;
+    sample.read = now();
+    sample.figures = figures;
+    return sample;
 }
 
 Result<engine::ProcessTable> Containers::top(std::string_view container, std::string_view) {

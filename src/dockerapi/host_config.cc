@@ -86,14 +86,13 @@ Result<std::string> network_mode(const Json& host) {
     return mode;
 }
 
-Result<std::string> restart_policy(const Json& host) {
+Result<void> read_restart_policy(const Json& host, engine::HostConfig& config) {
     HAKO_TRY(const auto policy, json_field_or<Json>(host, "RestartPolicy", Json::object()));
-    HAKO_TRY(auto name,
-             with_context(json_field_or<std::string>(policy, "Name", ""), "field RestartPolicy"));
-    if (!name.empty() && name != "no")
-        return not_offered(
-            fmt::format("RestartPolicy: restarting a container by itself ({})", name));
-    return name;
+    const auto read = [&]() -> Result<void> {
+        HAKO_CHECK(read_field(policy, "Name", config.restart_policy));
+        return read_field(policy, "MaximumRetryCount", config.restart_retries);
+    };
+    return with_context(read(), "field RestartPolicy");
 }
 
 Result<std::vector<engine::Ulimit>> ulimits(const Json& host) {
@@ -150,6 +149,17 @@ Result<void> read_limits(const Json& host, engine::HostConfig& config) {
     return {};
 }
 
+void warn_of_what_has_no_effect(const Json& host, Strings& warnings) {
+    for (const auto* name : kIgnored) {
+        const auto found = host.find(name);
+        if (found != host.end() && !is_unset(*found))
+            warnings.push_back(fmt::format("{} has no effect in this version of hako.", name));
+    }
+}
+
+// -1 lifts a limit: in an update that is a change.
+bool changes(const Json& value) { return !is_unset(value) || value == -1; }
+
 }  // namespace
 
 Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings) {
@@ -170,14 +180,38 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "ReadonlyRootfs", config.readonly_rootfs));
     HAKO_CHECK(read_field(host, "AutoRemove", config.auto_remove));
     HAKO_TRY(config.network_mode, network_mode(host));
-    HAKO_TRY(config.restart_policy, restart_policy(host));
+    HAKO_CHECK(read_restart_policy(host, config));
     HAKO_TRY(config.console_size, console_size(host));
-    for (const auto* name : kIgnored) {
-        const auto found = host.find(name);
-        if (found != host.end() && !is_unset(*found))
-            warnings.push_back(fmt::format("{} has no effect in this version of hako.", name));
-    }
+    warn_of_what_has_no_effect(host, warnings);
     return config;
+}
+
+Result<ParsedUpdate> parse_update(const Json& body) {
+    ParsedUpdate parsed;
+    engine::HostConfig config;
+    HAKO_CHECK(read_limits(body, config));
+    HAKO_CHECK(read_restart_policy(body, config));
+    warn_of_what_has_no_effect(body, parsed.warnings);
+    const auto set = [](auto& target, const auto& value) {
+        if (value != std::remove_cvref_t<decltype(value)>()) target = value;
+    };
+    engine::UpdateRequest& request = parsed.request;
+    set(request.memory, config.memory);
+    set(request.nano_cpus, config.nano_cpus);
+    set(request.cpu_period, config.cpu_period);
+    set(request.cpu_quota, config.cpu_quota);
+    set(request.cpu_shares, config.cpu_shares);
+    set(request.pids_limit, config.pids_limit);
+    if (!config.restart_policy.empty()) {
+        request.restart_policy = config.restart_policy;
+        request.restart_retries = config.restart_retries;
+    }
+    Json kept = Json::object();
+    for (const auto& [name, value] : body.items())
+        if (name == "RestartPolicy" ? request.restart_policy.has_value() : changes(value))
+            kept[name] = value;
+    request.host_config_json = dump_json(kept);
+    return parsed;
 }
 
 }  // namespace hako::dockerapi

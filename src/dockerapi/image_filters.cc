@@ -38,12 +38,6 @@ bool keep_matching_names(images::Image& image, const std::vector<std::string>& p
     return !image.repo_tags.empty() || !image.repo_digests.empty();
 }
 
-// "1700000000", RFC 3339, or how long ago: "24h".
-Result<WallTime> moment(const std::string& text) {
-    if (const auto ago = parse_duration(text)) return now() - *ago;
-    return time_parameter({{"until", text}}, "until");
-}
-
 void lower(std::optional<WallTime>& limit, WallTime time) {
     limit = limit ? std::min(*limit, time) : time;
 }
@@ -63,7 +57,7 @@ Result<ImageFilter> ImageFilter::common(const Filters& filters) {
         HAKO_TRY(filter.dangling_, boolean_filter("dangling", text));
     }
     for (const auto& text : values_of(filters, "until")) {
-        HAKO_TRY(const auto time, moment(text));
+        HAKO_TRY(const auto time, moment("until", text));
         lower(filter.created_before_, time);
     }
     filter.labels_ = values_of(filters, "label");

@@ -50,6 +50,11 @@ Result<WallTime> time_parameter(const http::Query& query, std::string_view name)
     return time;
 }
 
+Result<WallTime> moment(std::string_view name, const std::string& text) {
+    if (const auto ago = parse_duration(text)) return now() - *ago;
+    return time_parameter({{std::string(name), text}}, name);
+}
+
 Result<engine::WindowSize> window_size(const http::Query& query) {
     constexpr int kMost = 65535;
     engine::WindowSize size;

@@ -25,6 +25,8 @@ Result<std::optional<int>> number(const http::Query& query, std::string_view nam
 // "1700000000", "1700000000.123456789" (seconds since the epoch) or RFC 3339; the unset time when
 // absent or 0.
 Result<WallTime> time_parameter(const http::Query& query, std::string_view name);
+// The value of such a parameter, or how long ago: "24h".
+Result<WallTime> moment(std::string_view name, const std::string& text);
 // "h" and "w", at most 65535 each, none 0.
 Result<engine::WindowSize> window_size(const http::Query& query);
 

@@ -25,10 +25,13 @@ private:
     const Services& services_;
 };
 
+void add_stats_routes(http::Router& router, const Services& services);
 void add_system_routes(http::Router& router, const Services& services);
 void add_container_routes(http::Router& router, const Services& services);
 void add_stream_routes(http::Router& router, const Services& services);  // logs, attach, wait
 void add_exec_routes(http::Router& router, const Services& services);
+void add_change_routes(http::Router& router, const Services& services);  // pause, update, prune
+void add_event_routes(http::Router& router, const Services& services);
 void add_image_routes(http::Router& router, const Services& services);
 void add_image_transfer_routes(http::Router& router, const Services& services);
 void add_usage_routes(http::Router& router, const Services& services);

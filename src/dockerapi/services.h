@@ -26,18 +26,24 @@ public:
     virtual Result<engine::Container> inspect(std::string_view container) const = 0;
     virtual Result<std::vector<engine::Container>> list(const engine::ListFilter& filter) const = 0;
     virtual Result<void> start(std::string_view container) = 0;
-    virtual Result<void> stop(std::string_view container, std::optional<int> timeout_seconds) = 0;
+    virtual Result<void> stop(std::string_view container, const engine::StopOptions& options) = 0;
     virtual Result<void> restart(std::string_view container,
-                                 std::optional<int> timeout_seconds) = 0;
+                                 const engine::StopOptions& options) = 0;
     virtual Result<void> kill(std::string_view container, std::string_view signal) = 0;
+    virtual Result<void> pause(std::string_view container) = 0;
+    virtual Result<void> unpause(std::string_view container) = 0;
+    virtual Result<std::vector<std::string>> update(std::string_view container,
+                                                    const engine::UpdateRequest& request) = 0;
     virtual Result<void> rename(std::string_view container, std::string_view name) = 0;
     virtual Result<void> remove(std::string_view container,
                                 const engine::RemoveOptions& options) = 0;
+    virtual Result<engine::Pruned> prune(const engine::PruneFilter& filter) = 0;
     virtual Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
                                                            engine::WaitCondition condition) = 0;
     virtual Result<void> resize(std::string_view container, engine::WindowSize size) = 0;
     virtual Result<void> export_root(std::string_view container, Writer& tar,
                                      std::stop_token stop) = 0;
+    virtual Result<engine::StatisticsSample> statistics(std::string_view container) const = 0;
     virtual Result<engine::ProcessTable> top(std::string_view container,
                                              std::string_view ps_arguments) = 0;
     virtual Result<std::unique_ptr<engine::OutputStream>> logs(
@@ -87,6 +93,7 @@ class SystemService {
 public:
     virtual ~SystemService() = default;
     virtual Result<engine::SystemInfo> info() const = 0;
+    virtual std::unique_ptr<engine::EventStream> events(WallTime since, WallTime until) = 0;
     virtual Result<std::vector<engine::Kernel>> kernels() const = 0;
     virtual Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) = 0;
     virtual Result<void> set_default_kernel(std::string_view name) = 0;

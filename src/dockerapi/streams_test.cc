@@ -169,17 +169,29 @@ TEST_F(StreamsTest, AMissingCommandIsToldOnTheStream) {
 
 TEST(StatusText, AsPsPrintsIt) {
     const WallTime moment{std::chrono::hours(1000)};
-    engine::ContainerState state;
-    EXPECT_EQ(status_text(state, moment), "Created");
+    engine::Container container;
+    engine::ContainerState& state = container.state;
+    EXPECT_EQ(status_text(container, moment), "Created");
     state.status = engine::Status::running;
     state.started_at = moment - 5s;
-    EXPECT_EQ(status_text(state, moment), "Up 5 seconds");
+    EXPECT_EQ(status_text(container, moment), "Up 5 seconds");
     state.started_at = moment + 5s;  // the clock was set back
-    EXPECT_EQ(status_text(state, moment), "Up Less than a second");
+    EXPECT_EQ(status_text(container, moment), "Up Less than a second");
+    state.started_at = moment - 5s;
+    container.health.emplace();
+    EXPECT_EQ(status_text(container, moment), "Up 5 seconds (health: starting)");
+    container.health->status = engine::Health::unhealthy;
+    EXPECT_EQ(status_text(container, moment), "Up 5 seconds (unhealthy)");
+    state.status = engine::Status::paused;
+    EXPECT_EQ(status_text(container, moment), "Up 5 seconds (Paused)");
+    state.status = engine::Status::restarting;
+    state.exit_code = 1;
+    state.finished_at = moment - 5s;
+    EXPECT_EQ(status_text(container, moment), "Restarting (1) 5 seconds ago");
     state.status = engine::Status::exited;
     state.exit_code = 137;
     state.finished_at = moment - 3min;
-    EXPECT_EQ(status_text(state, moment), "Exited (137) 3 minutes ago");
+    EXPECT_EQ(status_text(container, moment), "Exited (137) 3 minutes ago");
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ Result<void> info(const Services& services, Request&, Response& response) {
         200, {{"ID", info.id},
               {"Containers", info.containers},
               {"ContainersRunning", info.running},
-              {"ContainersPaused", 0},
+              {"ContainersPaused", info.paused},
               {"ContainersStopped", info.stopped},
               {"Images", info.images},
               {"Driver", "erofs"},

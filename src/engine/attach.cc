@@ -71,6 +71,7 @@ Result<std::unique_ptr<OutputStream>> open_output(const Context& context, const 
 
 Result<Session> Engine::attach(std::string_view container, const Attach& options) {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    HAKO_CHECK(check_not_paused(entry));
     Session session;
     bool open_stdin = false;
     {
@@ -82,6 +83,7 @@ Result<Session> Engine::attach(std::string_view container, const Attach& options
     if (options.output) {
         HAKO_TRY(session.output, open_output(*context_, entry, options.logs));
     }
+    emit(*context_, entry, "attach");
     return session;
 }
 
@@ -94,7 +96,11 @@ Result<void> Engine::resize(std::string_view container, WindowSize size) {
             return fail(ErrorKind::conflict, "container {} is not running", entry->id);
         shim = live->shim;
     }
-    return shim->resize("", size.columns, size.rows);
+    HAKO_CHECK(check_not_paused(entry));
+    HAKO_CHECK(shim->resize("", size.columns, size.rows));
+    emit(*context_, entry, "resize",
+         {{"width", std::to_string(size.columns)}, {"height", std::to_string(size.rows)}});
+    return {};
 }
 
 }  // namespace hako::engine

@@ -65,6 +65,12 @@ Result<void> ContainerStore::save_state(std::string_view id, const ContainerStat
     return statement.bind(1, id).bind(2, state_to_json(state)).run();
 }
 
+Result<void> ContainerStore::save_settings(const Container& container) {
+    HAKO_TRY(auto statement,
+             database_->prepare("UPDATE containers SET settings = ?2 WHERE id = ?1"));
+    return statement.bind(1, container.id).bind(2, settings_to_json(container)).run();
+}
+
 Result<void> ContainerStore::save_name(std::string_view id, std::string_view name) {
     HAKO_TRY(auto statement, database_->prepare("UPDATE containers SET name = ?2 WHERE id = ?1"));
     return statement.bind(1, id).bind(2, name).run();

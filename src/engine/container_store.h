@@ -25,6 +25,7 @@ public:
     // ErrorKind::conflict when the name or the id is there already.
     Result<void> insert(const Container& container);
     Result<void> save_state(std::string_view id, const ContainerState& state);
+    Result<void> save_settings(const Container& container);
     Result<void> save_name(std::string_view id, std::string_view name);
     Result<void> mark_removing(std::string_view id);
     Result<void> erase(std::string_view id);

@@ -15,7 +15,9 @@
 #include "base/paths.h"
 #include "base/result.h"
 #include "engine/container_store.h"
+#include "engine/events.h"
 #include "engine/registry.h"
+#include "engine/streams.h"
 #include "engine/surroundings.h"
 #include "engine/tasks.h"
 #include "images/image_store.h"
@@ -37,6 +39,7 @@ struct Context {
     std::unique_ptr<vmm::KernelStore> kernels;   // null in tests
     Surroundings world;
     Registry registry;
+    EventLog events;
     Guarded<std::optional<vmm::ProbeResult>> accelerator;  // once the probe is done
     // Held while an image is removed, and from finding one until its container is recorded.
     std::mutex image_use;
@@ -46,15 +49,33 @@ struct Context {
     Tasks tasks;
 };
 
+// --- emit.cc: publishes what happened to a container; `details` go to the event's attributes.
+void emit(Context& context, const Container& container, std::string action,
+          const StringMap& details = {});
+void emit(Context& context, const EntryPtr& entry, std::string action,
+          const StringMap& details = {});
+
 // --- start.cc: the caller holds entry->operation, and the container does not run.
 Result<void> start_container(Context& context, const EntryPtr& entry);
 // The sentences that Docker's clients know a missing or unusable command by.
 Error explain_exec_failure(const Error& error, std::string_view prefix,
                            const std::vector<std::string>& command);
 
+// --- restart.cc
+// Starts the container again, and again, while its status is restarting. Blocks.
+void restart_when_due(Context& context, const EntryPtr& entry, const std::stop_token& stop);
+// Ends the wait for a restart; false when there is none. The container stays exited.
+bool cancel_restart(Context& context, const EntryPtr& entry);
+// In the background, in this order; their status is restarting.
+void bring_back(Context& context, std::vector<EntryPtr> entries);
+
+// --- pause.cc: lets the VM's CPUs run again if they do not.
+Result<void> unpause_container(Context& context, const EntryPtr& entry);
+// A guest that stands still answers nothing: conflict, with what to do.
+Result<void> check_not_paused(const EntryPtr& entry);
+
 // --- stop.cc: the caller holds entry->operation. Returns when the VM is gone.
-Result<void> stop_container(Context& context, const EntryPtr& entry,
-                            std::optional<int> timeout_seconds);
+Result<void> stop_container(Context& context, const EntryPtr& entry, const StopOptions& options);
 
 // --- watch.cc
 // Waits in the background for the exit of a container that runs, records it and clears up.
@@ -69,7 +90,13 @@ Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry);
 // --- remove.cc: the caller holds entry->operation, and the container does not run.
 Result<void> remove_container(Context& context, const EntryPtr& entry);
 
-// --- exec.cc: waits in the background for an exec's exit.
+// --- health_watch.cc: runs the health check of a container that has just begun to run.
+void watch_health(Context& context, const EntryPtr& entry);
+
+// --- exec.cc: as the engine's verbs.
+Result<std::string> create_exec(Context& context, const EntryPtr& entry, const ExecConfig& config);
+Result<Session> start_exec(Context& context, const std::string& exec, const ExecStart& options);
+// Waits in the background for an exec's exit.
 void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec);
 
 // --- recovery.cc: before anything is served.

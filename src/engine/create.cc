@@ -108,8 +108,10 @@ Result<Created> Engine::create(const CreateRequest& request) {
             "The requested image's platform (linux/{}) does not match the detected host "
             "platform ({}) and no specific platform was requested",
             container.emulated, oci::Platform::host().text()));
-    context_->registry.insert(std::make_shared<Entry>(std::move(container)));
+    const auto entry = std::make_shared<Entry>(std::move(container));
+    context_->registry.insert(entry);
     name.keep();
+    emit(*context_, entry, "create");
     return created;
 }
 

@@ -17,6 +17,8 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "engine/events.h"
+#include "engine/stats.h"
 #include "engine/streams.h"
 #include "engine/types.h"
 
@@ -66,19 +68,29 @@ public:
     Result<Container> inspect(std::string_view container) const;
     Result<std::vector<Container>> list(const ListFilter& filter) const;  // newest first
     Result<void> start(std::string_view container);
-    // Sends the stop signal, and SIGKILL after timeout (default: the container's, else 10 s; -1
-    // waits for ever). Returns when it has ended.
-    Result<void> stop(std::string_view container, std::optional<int> timeout_seconds);
-    Result<void> restart(std::string_view container, std::optional<int> timeout_seconds);
+    // Sends the stop signal, and SIGKILL after the time-out (default: the container's, else 10 s).
+    // Returns when it has ended. One that waits for its restart stays as it is.
+    Result<void> stop(std::string_view container, const StopOptions& options);
+    Result<void> restart(std::string_view container, const StopOptions& options);
     // "KILL", "SIGKILL", "9"; empty is SIGKILL.
     Result<void> kill(std::string_view container, std::string_view signal);
+    // The VM's CPUs stand still; its memory stays.
+    Result<void> pause(std::string_view container);
+    Result<void> unpause(std::string_view container);
+    // Returns warnings: what a container that runs gets with its next start only.
+    Result<std::vector<std::string>> update(std::string_view container,
+                                            const UpdateRequest& request);
     Result<void> rename(std::string_view container, std::string_view name);
     Result<void> remove(std::string_view container, const RemoveOptions& options);
+    // Removes all that do not run and that the filter takes.
+    Result<Pruned> prune(const PruneFilter& filter);
     Result<std::unique_ptr<ExitWait>> wait(std::string_view container, WaitCondition condition);
     Result<void> resize(std::string_view container, WindowSize size);
     // A tar of its root file system, without what is mounted in it. ErrorKind::conflict when it
     // does not run.
     Result<void> export_root(std::string_view container, Writer& tar, std::stop_token stop);
+    // Of a container that does not run: no figures.
+    Result<StatisticsSample> statistics(std::string_view container) const;
     // ps_arguments as `docker top` sends them: "-ef" or empty give the full table, "aux" is known.
     Result<ProcessTable> top(std::string_view container, std::string_view ps_arguments);
 
@@ -107,6 +119,11 @@ public:
     Result<Session> start_exec(std::string_view exec, const ExecStart& options);
     Result<Exec> inspect_exec(std::string_view exec) const;
     Result<void> resize_exec(std::string_view exec, WindowSize size);
+
+    // As EventLog::listen; the engine must outlive the stream.
+    std::unique_ptr<EventStream> events(WallTime since, WallTime until);
+    // For what happens to images outside of the engine. image: its id or name.
+    void publish_image_event(std::string action, std::string image, StringMap attributes);
 
     // find, list, pull, load and tag are the store's own; include engine/images.h for them.
     images::ImageStore& images();

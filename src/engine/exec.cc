@@ -13,8 +13,20 @@ namespace {
 constexpr std::chrono::minutes kForgetExecAfter{5};
 constexpr std::size_t kMaxExecs = 10'000;  // of one container, ended ones included
 
-Error not_running(const EntryPtr& entry) {
-    return Error(ErrorKind::conflict, fmt::format("container {} is not running", entry->id));
+Result<void> check_runs(const EntryPtr& entry, const Entry::Live& live) {
+    if (live.has_status(Status::paused))
+        return fail(ErrorKind::conflict,
+                    "Container {} is paused, unpause the container before exec", entry->id);
+    if (live.has_status(Status::restarting))
+        return fail(ErrorKind::conflict,
+                    "Container {} is restarting, wait until the container is running", entry->id);
+    if (live.running()) return {};
+    return fail(ErrorKind::conflict, "container {} is not running", entry->id);
+}
+
+// "exec_start: ls -l"
+std::string action_of(std::string_view verb, const ExecConfig& config) {
+    return fmt::format("{}: {}", verb, fmt::join(config.cmd, " "));
 }
 
 void forget_old_execs(Context& context, Entry::Live& live) {
@@ -38,19 +50,21 @@ Result<Begun> begin_exec(const EntryPtr& entry, const std::string& id) {
     const auto found = live->execs.find(id);
     if (found == live->execs.end())
         return fail(ErrorKind::not_found, "No such exec instance: {}", id);
-    if (!live->running()) return fail(not_running(entry));
+    HAKO_CHECK(check_runs(entry, *live));
     if (found->second.started)
         return fail(ErrorKind::conflict, "exec command {} has already run", id);
     found->second.started = true;
     return Begun{live->container, found->second.exec.config, live->shim};
 }
 
-void end_exec(const EntryPtr& entry, const std::string& id, int exit_code) {
+void end_exec(Context& context, const EntryPtr& entry, const std::string& id, int exit_code) {
     auto live = entry->live.lock();
     if (const auto found = live->execs.find(id); found != live->execs.end()) {
         found->second.exec.running = false;
         found->second.exec.exit_code = exit_code;
         found->second.ended_at = now();
+        emit(context, live->container, "exec_die",
+             {{"execID", id}, {"exitCode", std::to_string(exit_code)}});
     }
     entry->changed.notify_all();
 }
@@ -93,6 +107,7 @@ Result<Session> run_exec(Context& context, const EntryPtr& entry, const std::str
         found->second.exec.pid = started.pid;
         found->second.exec.running = true;
     }
+    emit(context, live->container, action_of("exec_start", begun.config), {{"execID", id}});
     return session;
 }
 
@@ -100,26 +115,25 @@ Result<Session> run_exec(Context& context, const EntryPtr& entry, const std::str
 
 void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec) {
     const auto shim = entry->live.lock()->shim;
-    context.tasks.launch("exec", [entry, exec, shim](std::stop_token stop) {
+    context.tasks.launch("exec", [&context, entry, exec, shim](std::stop_token stop) {
         const auto exit = shim->wait(exec, stop);
         if (!exit && stop.stop_requested()) return;
         // With its VM gone, it was killed.
-        end_exec(entry, exec, exit ? exit->code : 137);
+        end_exec(context, entry, exec, exit ? exit->code : 137);
         if (!exit) return;
         if (auto deleted = shim->delete_exec(exec); !deleted)
             log_debug("exec {}: {}", exec, deleted.error().message());
     });
 }
 
-Result<std::string> Engine::create_exec(std::string_view container, const ExecConfig& config) {
-    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+Result<std::string> create_exec(Context& context, const EntryPtr& entry, const ExecConfig& config) {
     if (config.cmd.empty() || config.cmd.front().empty())
         return fail(ErrorKind::invalid, "No exec command specified");
     Container settings;
     {
         auto live = entry->live.lock();
-        if (!live->running()) return fail(not_running(entry));
-        forget_old_execs(*context_, *live);
+        HAKO_CHECK(check_runs(entry, *live));
+        forget_old_execs(context, *live);
         if (live->execs.size() >= kMaxExecs)
             return fail(ErrorKind::exhausted, "container {} has {} execs already: try again later",
                         entry->id, kMaxExecs);
@@ -130,22 +144,22 @@ Result<std::string> Engine::create_exec(std::string_view container, const ExecCo
     exec.exec = {.id = random_id(), .container_id = entry->id, .config = config};
     const std::string id = exec.exec.id;
     entry->live.lock()->execs.emplace(id, std::move(exec));
-    context_->registry.insert_exec(id, entry);
+    context.registry.insert_exec(id, entry);
+    emit(context, entry, action_of("exec_create", config), {{"execID", id}});
     return id;
 }
 
-Result<Session> Engine::start_exec(std::string_view exec, const ExecStart& options) {
-    const std::string id(exec);
-    HAKO_TRY(const EntryPtr entry, context_->registry.find_exec(id));
+Result<Session> start_exec(Context& context, const std::string& id, const ExecStart& options) {
+    HAKO_TRY(const EntryPtr entry, context.registry.find_exec(id));
     HAKO_TRY(const Begun begun, begin_exec(entry, id));
-    auto session = run_exec(*context_, entry, id, begun, options);
+    auto session = run_exec(context, entry, id, begun, options);
     if (session) {
-        watch_exec(*context_, entry, id);
+        watch_exec(context, entry, id);
         return session;
     }
     const ErrorKind kind = session.error().kind();
     const bool missing = kind == ErrorKind::exec_not_found;
-    end_exec(entry, id, missing ? 127 : 126);
+    end_exec(context, entry, id, missing ? 127 : 126);
     if (auto deleted = begun.shim->delete_exec(id); !deleted)
         log_debug("exec {}: {}", id, deleted.error().message());
     if (missing || kind == ErrorKind::exec_failed)
@@ -154,6 +168,15 @@ Result<Session> Engine::start_exec(std::string_view exec, const ExecStart& optio
             "OCI runtime exec failed: exec failed: unable to start container process",
             begun.config.cmd));
     return session;
+}
+
+Result<std::string> Engine::create_exec(std::string_view container, const ExecConfig& config) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    return engine::create_exec(*context_, entry, config);
+}
+
+Result<Session> Engine::start_exec(std::string_view exec, const ExecStart& options) {
+    return engine::start_exec(*context_, std::string(exec), options);
 }
 
 Result<Exec> Engine::inspect_exec(std::string_view exec) const {

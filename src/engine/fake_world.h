@@ -65,6 +65,8 @@ public:
     std::condition_variable_any changed;
     std::map<std::string, FakeProcess> processes;
     bool lost = false;
+    bool paused = false;
+    std::vector<std::string> updates;
     bool ignores_sigterm = false;
 };
 
@@ -141,9 +143,16 @@ public:
         if (sandbox_->lost) return fail(ErrorKind::unavailable, "the shim is gone");
         return fail(ErrorKind::cancelled, "stopped");
     }
+    Result<void> pause() override { return set_paused(true); }
+    Result<void> resume() override { return set_paused(false); }
+    Result<void> update(const std::string& resources) override {
+        const std::lock_guard lock(sandbox_->mutex);
+        sandbox_->updates.push_back(resources);
+        return {};
+    }
     Result<runtime::SandboxState> state() override {
         const std::lock_guard lock(sandbox_->mutex);
-        runtime::SandboxState state{.qemu_pid = 4711};
+        runtime::SandboxState state{.qemu_pid = 4711, .paused = sandbox_->paused};
         for (const auto& [id, process] : sandbox_->processes)
             state.processes.push_back(
                 {.id = id, .started = process.started, .pid = 7, .exit = process.exit});
@@ -167,6 +176,12 @@ public:
     }
 
 private:
+    Result<void> set_paused(bool paused) {
+        const std::lock_guard lock(sandbox_->mutex);
+        sandbox_->paused = paused;
+        return {};
+    }
+
     FakeWorld& world_;
     std::shared_ptr<FakeSandbox> sandbox_;
 };
@@ -177,6 +192,7 @@ public:
 
     Result<ProcessIdentity> spawn(const runtime::SandboxSpec& spec) override {
         HAKO_CHECK(make_folders(spec.folder));
+        HAKO_CHECK(replace_file(spec.spec_file(), dump_json(to_json(spec))));
         const std::lock_guard lock(world_.mutex);
         world_.sandboxes[spec.id] = std::make_shared<FakeSandbox>(spec);
         return ProcessIdentity{1, 1};

@@ -25,7 +25,7 @@ TEST_F(LifecycleTest, RunsToItsEnd) {
     EXPECT_EQ(state(id).status, Status::exited);
     EXPECT_EQ(state(id).exit_code, 42);
     EXPECT_NE(state(id).finished_at, WallTime{});
-    EXPECT_EQ(engine_->stop(id, 1).error().kind(), ErrorKind::not_modified);
+    EXPECT_EQ(engine_->stop(id, {.timeout_seconds = 1}).error().kind(), ErrorKind::not_modified);
 }
 
 TEST_F(LifecycleTest, StartsAgainAfterItsEnd) {
@@ -39,20 +39,21 @@ TEST_F(LifecycleTest, StartsAgainAfterItsEnd) {
 
 TEST_F(LifecycleTest, StopAsksThenKills) {
     const std::string polite = run();
-    ASSERT_TRUE(engine_->stop(polite, 10));
+    ASSERT_TRUE(engine_->stop(polite, {.timeout_seconds = 10}));
     EXPECT_EQ(state(polite).exit_code, 143);
     EXPECT_FALSE(world_.find(polite)) << "stop returns when the machine is gone";
 
     world_.ignores_sigterm = true;
     const std::string deaf = run();
-    ASSERT_TRUE(engine_->stop(deaf, 0));
+    ASSERT_TRUE(engine_->stop(deaf, {.timeout_seconds = 0}));
     EXPECT_EQ(state(deaf).exit_code, 137);
 }
 
 TEST_F(LifecycleTest, KillEndsAStopThatWaits) {
     world_.ignores_sigterm = true;
     const std::string id = run();
-    auto stopping = std::async(std::launch::async, [&] { return engine_->stop(id, -1); });
+    auto stopping =
+        std::async(std::launch::async, [&] { return engine_->stop(id, {.timeout_seconds = -1}); });
     EXPECT_EQ(stopping.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
     ASSERT_TRUE(engine_->kill(id, "KILL"));
     EXPECT_TRUE(stopping.get());
@@ -64,7 +65,7 @@ TEST_F(LifecycleTest, RestartRunsAnew) {
     wanted.host_config.auto_remove = true;
     const std::string id = create(wanted);
     ASSERT_TRUE(engine_->start(id));
-    ASSERT_TRUE(engine_->restart(id, 1));
+    ASSERT_TRUE(engine_->restart(id, {.timeout_seconds = 1}));
     EXPECT_EQ(state(id).status, Status::running) << "--rm means the last exit";
 }
 
@@ -151,7 +152,8 @@ TEST_F(LifecycleTest, AWaitEndsWhenItsClientLeaves) {
 TEST_F(LifecycleTest, ADaemonThatEndsLeavesStopsHalfDone) {
     world_.ignores_sigterm = true;
     const std::string id = run();
-    auto stopping = std::async(std::launch::async, [&] { return engine_->stop(id, -1); });
+    auto stopping =
+        std::async(std::launch::async, [&] { return engine_->stop(id, {.timeout_seconds = -1}); });
     EXPECT_EQ(stopping.wait_for(std::chrono::milliseconds(30)), std::future_status::timeout);
     engine_->close();
     EXPECT_EQ(stopping.get().error().kind(), ErrorKind::cancelled);

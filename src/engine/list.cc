@@ -6,6 +6,7 @@
 
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/list.h"
 
 namespace hako::engine {
 namespace {
@@ -32,17 +33,14 @@ bool name_matches(std::string_view name, std::string_view pattern) {
     return name.find(pattern) != std::string_view::npos;
 }
 
-bool has_label(const Container& container, std::string_view label) {
-    const std::size_t equals = label.find('=');
-    const auto found = container.config.labels.find(std::string(label.substr(0, equals)));
-    if (found == container.config.labels.end()) return false;
-    return equals == std::string_view::npos || found->second == label.substr(equals + 1);
-}
-
 // An empty list is no condition.
 template <typename T, typename Predicate>
 bool any_or_empty(const std::vector<T>& wanted, Predicate predicate) {
     return wanted.empty() || std::ranges::any_of(wanted, predicate);
+}
+
+std::string_view health_of(const Container& container) {
+    return container.health ? to_string(container.health->status) : "none";
 }
 
 struct Resolved {
@@ -54,7 +52,7 @@ bool matches(const Container& container, const ListFilter& filter, const Resolve
     const ContainerState& state = container.state;
     const bool all =
         filter.all || filter.limit != 0 || !filter.statuses.empty() || !filter.exit_codes.empty();
-    if (!all && state.status != Status::running) return false;
+    if (!all && !state.running() && state.status != Status::restarting) return false;
     if (resolved.before && container.created >= *resolved.before) return false;
     if (resolved.since && container.created <= *resolved.since) return false;
     if (!filter.exit_codes.empty() && state.status != Status::exited) return false;
@@ -65,6 +63,8 @@ bool matches(const Container& container, const ListFilter& filter, const Resolve
                         [&](const auto& part) { return name_matches(container.name, part); }) &&
            any_or_empty(filter.statuses,
                         [&](const auto& text) { return text == to_string(state.status); }) &&
+           any_or_empty(filter.healths,
+                        [&](const auto& text) { return text == health_of(container); }) &&
            any_or_empty(resolved.ancestor_ids,
                         [&](const auto& id) { return id == container.image_id; }) &&
            std::ranges::all_of(filter.labels,
@@ -80,14 +80,6 @@ Result<void> check_statuses(const std::vector<std::string>& statuses) {
     return {};
 }
 
-// What a sparse file takes on the disk; 0 where it is not.
-std::uint64_t allocated_bytes(const std::filesystem::path& file) {
-    constexpr std::uint64_t kStatBlock = 512;
-    struct stat status {};
-    if (::stat(file.c_str(), &status) != 0) return 0;
-    return static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
-}
-
 Result<std::optional<WallTime>> creation_of(const Registry& registry, const std::string& name) {
     if (name.empty()) return std::optional<WallTime>();
     HAKO_TRY(const EntryPtr entry, registry.find(name));
@@ -95,6 +87,20 @@ Result<std::optional<WallTime>> creation_of(const Registry& registry, const std:
 }
 
 }  // namespace
+
+bool has_label(const Container& container, std::string_view label) {
+    const std::size_t equals = label.find('=');
+    const auto found = container.config.labels.find(std::string(label.substr(0, equals)));
+    if (found == container.config.labels.end()) return false;
+    return equals == std::string_view::npos || found->second == label.substr(equals + 1);
+}
+
+std::uint64_t allocated_bytes(const std::filesystem::path& file) {
+    constexpr std::uint64_t kStatBlock = 512;
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0) return 0;
+    return static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
+}
 
 Result<Container> Engine::inspect(std::string_view container) const {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));

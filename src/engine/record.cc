@@ -19,6 +19,7 @@ void each_field_of_config(Config& config, const Visit& visit) {
     visit("entrypoint", config.entrypoint);
     visit("cmd", config.cmd);
     visit("labels", config.labels);
+    visit("healthcheck", config.healthcheck);
     visit("tty", config.tty);
     visit("open_stdin", config.open_stdin);
     visit("stdin_once", config.stdin_once);
@@ -52,6 +53,7 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("readonly_rootfs", config.readonly_rootfs);
     visit("auto_remove", config.auto_remove);
     visit("restart_policy", config.restart_policy);
+    visit("restart_retries", config.restart_retries);
     visit("network_mode", config.network_mode);
     visit("console_size", config.console_size);
 }
@@ -70,6 +72,14 @@ struct FieldWriter {
     void operator()(const char* key, const std::vector<Ulimit>& limits) const {
         Json& list = json[key] = Json::array();
         for (const Ulimit& limit : limits) list.push_back({limit.name, limit.soft, limit.hard});
+    }
+    void operator()(const char* key, const HealthCheck& check) const {
+        json[key] = {{"test", check.test},
+                     {"interval", check.interval.count()},
+                     {"timeout", check.timeout.count()},
+                     {"start_period", check.start_period.count()},
+                     {"start_interval", check.start_interval.count()},
+                     {"retries", check.retries}};
     }
     void operator()(const char* key, const WindowSize& size) const {
         json[key] = {size.columns, size.rows};
@@ -98,6 +108,23 @@ struct FieldReader {
                 return refuse(key);
             target.push_back({item[0], item[1], item[2]});
         }
+    }
+    void operator()(const char* key, std::optional<HealthCheck>& target) const {
+        const auto object = read<Json>(key);
+        if (!object || !*object) return;
+        HealthCheck check;
+        const FieldReader fields{**object, result};
+        fields("test", check.test);
+        fields("retries", check.retries);
+        for (const auto& [name, span] :
+             {std::pair("interval", &check.interval), std::pair("timeout", &check.timeout),
+              std::pair("start_period", &check.start_period),
+              std::pair("start_interval", &check.start_interval)}) {
+            std::int64_t count = 0;
+            fields(name, count);
+            *span = std::chrono::nanoseconds(count);
+        }
+        target = check;
     }
     void operator()(const char* key, std::optional<WindowSize>& target) const {
         const auto pair = read<std::vector<std::uint32_t>>(key);
@@ -154,8 +181,8 @@ Result<ContainerState> read_state(std::string_view text) {
     ContainerState state;
     HAKO_TRY(const std::string status, json_field_or<std::string>(json, "status", ""));
     bool known = false;
-    for (const Status candidate :
-         {Status::created, Status::running, Status::exited, Status::dead}) {
+    for (const Status candidate : {Status::created, Status::running, Status::paused,
+                                   Status::restarting, Status::exited, Status::dead}) {
         if (status != to_string(candidate)) continue;
         state.status = candidate;
         known = true;
@@ -167,6 +194,8 @@ Result<ContainerState> read_state(std::string_view text) {
     HAKO_TRY(state.error, json_field_or<std::string>(json, "error", ""));
     HAKO_CHECK(read_time(json, "started_at", state.started_at));
     HAKO_CHECK(read_time(json, "finished_at", state.finished_at));
+    HAKO_TRY(state.restart_count, json_field_or(json, "restart_count", 0));
+    HAKO_TRY(state.stopped_by_user, json_field_or(json, "stopped_by_user", false));
     return state;
 }
 
@@ -180,6 +209,9 @@ std::string_view to_string(Status status) {
     switch (status) {
         case Status::created: return "created";
         case Status::running: return "running";
+        case Status::paused: return "paused";
+        case Status::restarting: return "restarting";
+        case Status::removing: return "removing";
         case Status::exited: return "exited";
         case Status::dead: return "dead";
     }
@@ -209,7 +241,9 @@ std::string state_to_json(const ContainerState& state) {
                       {"oom_killed", state.oom_killed},
                       {"error", state.error},
                       {"started_at", format_time(state.started_at)},
-                      {"finished_at", format_time(state.finished_at)}});
+                      {"finished_at", format_time(state.finished_at)},
+                      {"restart_count", state.restart_count},
+                      {"stopped_by_user", state.stopped_by_user}});
 }
 
 Result<ContainerState> state_from_json(std::string_view text) {

@@ -1,11 +1,13 @@
 // What a daemon finds when it starts: containers that go on running in their VMs, others that ended
 // meanwhile, and what a daemon that was killed left half done.
+#include <algorithm>
 #include <map>
 #include <set>
 #include <system_error>
 
 #include "base/log.h"
 #include "engine/context.h"
+#include "engine/restart.h"
 
 namespace hako::engine {
 namespace {
@@ -32,11 +34,12 @@ void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState&
         auto live = entry->live.lock();
         ContainerState& state = live->container.state;
         // The last daemon may have been killed before it could write down that it runs.
-        if (state.status != Status::running) {
+        if (!state.running()) {
             state = {};
-            state.status = Status::running;
             state.started_at = now();
         }
+        state.status = sandbox.paused ? Status::paused : Status::running;
+        live->begun = std::chrono::steady_clock::now();
         state.pid = sandbox.qemu_pid;
         if (auto saved = context.store.save_state(entry->id, state); !saved)
             log_error("container {}: {}", entry->id, saved.error().message());
@@ -44,6 +47,7 @@ void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState&
         add_execs(*live, sandbox.processes, context.registry, entry);
     }
     watch_container(context, entry);
+    watch_health(context, entry);
     for (const runtime::ProcessState& process : sandbox.processes)
         if (!process.id.empty() && process.started) watch_exec(context, entry, process.id);
     log_info("container {} goes on running", entry->id);
@@ -80,6 +84,16 @@ void settle(Context& context, const EntryPtr& entry) {
     record_exit(context, entry, exit);
 }
 
+// By its policy; a restart that the last daemon waited for is one of them.
+bool waits_for_restart(Entry& entry) {
+    auto live = entry.live.lock();
+    ContainerState& state = live->container.state;
+    if (state.status != Status::exited && state.status != Status::restarting) return false;
+    const bool wanted = restarts_with_daemon(live->container.host_config, state);
+    state.status = wanted ? Status::restarting : Status::exited;
+    return wanted;
+}
+
 // Everything in a folder that is not in `known`, by the names' first characters.
 std::vector<std::string> unknown_folders(const std::filesystem::path& folder,
                                          const std::set<std::string>& known) {
@@ -97,9 +111,8 @@ void clean_unknown_sandbox(Context& context, const std::string& name) {
     log_info("sandbox {} belongs to no container and is removed", name);
     std::string id = name;
     std::filesystem::path log;
-    if (const auto text = read_file(context.layout.sandboxes() / name / "spec.json"))
-        if (const auto json = parse_json(*text))
-            if (const auto spec = runtime::sandbox_spec_from_json(*json)) id = spec->id;
+    if (const auto spec = runtime::read_sandbox_spec(context.layout.sandboxes() / name))
+        id = spec->id;
     if (auto cleaned = context.world.sandboxes->cleanup(id, log); !cleaned)
         log_warn("sandbox {}: {}", name, cleaned.error().message());
 }
@@ -128,7 +141,7 @@ Result<void> recover(Context& context) {
     HAKO_CHECK(make_folders(context.layout.sandboxes(), 0711));
     HAKO_TRY(const std::vector<StoredContainer> stored, context.store.load());
     HAKO_TRY(const std::vector<std::string> set_aside, context.store.unreadable_ids());
-    std::vector<EntryPtr> to_remove;
+    std::vector<EntryPtr> to_remove, to_start;
     for (const StoredContainer& item : stored) {
         const auto entry = std::make_shared<Entry>(item.container);
         HAKO_CHECK(context.registry.reserve_name(item.container.name, entry->id));
@@ -138,6 +151,7 @@ Result<void> recover(Context& context) {
         const bool ended = entry->live.lock()->container.state.status == Status::exited;
         if (item.removing || (!alive && ended && item.container.host_config.auto_remove))
             to_remove.push_back(entry);
+        else if (!alive && waits_for_restart(*entry)) to_start.push_back(entry);
     }
     for (const EntryPtr& entry : to_remove) {
         const std::lock_guard operation(entry->operation);
@@ -145,6 +159,11 @@ Result<void> recover(Context& context) {
             log_warn("container {}: {}", entry->id, removed.error().message());
     }
     clean_unknown(context, set_aside);
+    const auto created = [](const EntryPtr& entry) {
+        return entry->live.lock()->container.created;
+    };
+    std::ranges::sort(to_start, {}, created);
+    bring_back(context, std::move(to_start));
     return {};
 }
 

@@ -1,6 +1,7 @@
 // The containers that the engine knows, by id and by name, and what is live about each.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -37,8 +38,12 @@ struct Entry {
         std::uint64_t ends = 0;
         WaitResult last_end;
         bool removed = false;
+        // For its restart policy: when this run began, and how long the next restart waits.
+        std::chrono::steady_clock::time_point begun{};
+        std::chrono::milliseconds back_off{0};
 
-        bool running() const { return container.state.status == Status::running; }
+        bool running() const { return container.state.running(); }
+        bool has_status(Status status) const { return container.state.status == status; }
     };
 
     explicit Entry(Container container) : id(container.id) {

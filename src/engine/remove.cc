@@ -24,11 +24,13 @@ Result<void> remove_files(Context& context, const EntryPtr& entry) {
 
 Result<void> remove_container(Context& context, const EntryPtr& entry) {
     HAKO_CHECK(wait_for_sandbox_end(context, entry));
+    entry->live.lock()->container.state.status = Status::removing;
     const auto removed = remove_files(context, entry);
     if (removed) context.registry.erase(entry->id);
     auto live = entry->live.lock();
     if (removed) {
         live->removed = true;
+        emit(context, live->container, "destroy");
     } else {
         live->container.state.status = Status::dead;
         live->container.state.error = removed.error().message();
@@ -48,14 +50,16 @@ Result<void> Engine::remove(std::string_view container, const RemoveOptions& opt
     {
         auto live = entry->live.lock();
         if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
-        if (live->running() && !options.force)
+        const ContainerState& state = live->container.state;
+        if ((state.running() || state.status == Status::restarting) && !options.force)
             return fail(ErrorKind::conflict,
-                        "cannot remove container \"/{}\": container is running: stop the "
+                        "cannot remove container \"/{}\": container is {}: stop the "
                         "container before removing or force remove",
-                        live->container.name);
+                        live->container.name, to_string(state.status));
     }
+    cancel_restart(*context_, entry);
     // Started between the kill and the lock.
-    if (options.force) HAKO_CHECK(stop_container(*context_, entry, 0));
+    if (options.force) HAKO_CHECK(stop_container(*context_, entry, {.timeout_seconds = 0}));
     return remove_container(*context_, entry);
 }
 
@@ -75,6 +79,7 @@ Result<void> Engine::rename(std::string_view container, std::string_view name) {
         old = std::exchange(live->container.name, checked);
     }
     context_->registry.release_name(old);
+    emit(*context_, entry, "rename", {{"oldName", "/" + old}});
     return {};
 }
 

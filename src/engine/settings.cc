@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "base/units.h"
+#include "engine/health.h"
 #include "engine/names.h"
+#include "engine/restart.h"
 #include "oci/capabilities.h"
 #include "oci/runtime_spec.h"
 
@@ -61,24 +63,6 @@ Result<void> check_cpus(const HostConfig& config, unsigned host_cpus) {
     return {};
 }
 
-Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
-    if (config.memory != 0 && config.memory < kMinimumMemory)
-        return fail(ErrorKind::invalid, "Minimum memory limit allowed is 6MB");
-    HAKO_CHECK(check_cpus(config, host_cpus));
-    HAKO_CHECK(scratch_size(config));
-    HAKO_CHECK(parse_security(config));
-    if (!config.binds.empty())
-        return fail(ErrorKind::unimplemented,
-                    "bind mounts and volumes are not offered by this version of hako: start "
-                    "the container without -v and --mount");
-    if (!config.restart_policy.empty() && config.restart_policy != "no")
-        return fail(ErrorKind::unimplemented,
-                    "restart policy {} is not offered by this version of hako: start the "
-                    "container without --restart",
-                    config.restart_policy);
-    return {};
-}
-
 Result<void> check_config(const ContainerConfig& config) {
     if (!config.stop_signal.empty()) HAKO_CHECK(parse_signal(config.stop_signal));
     for (const std::string& entry : config.env)
@@ -103,27 +87,17 @@ Result<ContainerConfig> merge_config(ContainerConfig config, const oci::ImageCon
     if (config.user.empty()) config.user = image.user;
     if (config.working_dir.empty()) config.working_dir = image.working_dir;
     if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
+    std::optional<HealthCheck> from_image;
+    if (image.healthcheck.is_object()) {
+        HAKO_TRY(from_image, parse_health_check(image.healthcheck));
+    }
+    config.healthcheck = merge_health_check(config.healthcheck, from_image);
     return config;
 }
 
 std::string hostname_of(const Container& container) {
     return container.config.hostname.empty() ? container.id.substr(0, 12)
                                              : container.config.hostname;
-}
-
-oci::Resources make_resources(const HostConfig& config) {
-    oci::Resources resources;
-    resources.memory_limit = memory_limit(config);
-    resources.cpu_shares = config.cpu_shares;
-    resources.pids_limit = config.pids_limit;
-    if (config.cpu_period != 0) resources.cpu_period = config.cpu_period;
-    resources.cpu_quota = config.cpu_quota;
-    if (config.nano_cpus != 0) {
-        resources.cpu_period = kDefaultCpuPeriod;
-        resources.cpu_quota =
-            static_cast<std::int64_t>(config.nano_cpus * kDefaultCpuPeriod / kNanoCpus);
-    }
-    return resources;
 }
 
 std::optional<oci::ConsoleSize> console_size(std::optional<WindowSize> size) {
@@ -185,6 +159,34 @@ std::string hosts_file(const Container& container) {
 }
 
 }  // namespace
+
+Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
+    if (config.memory != 0 && config.memory < kMinimumMemory)
+        return fail(ErrorKind::invalid, "Minimum memory limit allowed is 6MB");
+    HAKO_CHECK(check_cpus(config, host_cpus));
+    HAKO_CHECK(scratch_size(config));
+    HAKO_CHECK(parse_security(config));
+    if (!config.binds.empty())
+        return fail(ErrorKind::unimplemented,
+                    "bind mounts and volumes are not offered by this version of hako: start "
+                    "the container without -v and --mount");
+    return check_restart_policy(config);
+}
+
+oci::Resources make_resources(const HostConfig& config) {
+    oci::Resources resources;
+    resources.memory_limit = memory_limit(config);
+    resources.cpu_shares = config.cpu_shares;
+    resources.pids_limit = config.pids_limit;
+    if (config.cpu_period != 0) resources.cpu_period = config.cpu_period;
+    resources.cpu_quota = config.cpu_quota;
+    if (config.nano_cpus != 0) {
+        resources.cpu_period = kDefaultCpuPeriod;
+        resources.cpu_quota =
+            static_cast<std::int64_t>(config.nano_cpus * kDefaultCpuPeriod / kNanoCpus);
+    }
+    return resources;
+}
 
 Result<Container> make_container(const CreateRequest& request, const images::Image& image,
                                  std::string id, unsigned host_cpus) {

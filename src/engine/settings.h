@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "engine/types.h"
 #include "images/image.h"
+#include "oci/runtime_spec.h"
 #include "runtime/sandbox_spec.h"
 
 namespace hako::engine {
@@ -46,6 +47,9 @@ struct MachineParts {
     std::uint32_t tsc_khz = 0;  // as MachineSpec::tsc_khz
     unsigned host_cpus = 1;
 };
+// linux.resources of a container with these limits.
+oci::Resources make_resources(const HostConfig& config);
+Result<void> check_host_config(const HostConfig& config, unsigned host_cpus);
 Result<runtime::SandboxSpec> make_sandbox(const Container& container, const MachineParts& parts,
                                           const Layout& layout);
 

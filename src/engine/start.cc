@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/restart.h"
 #include "engine/settings.h"
 
 namespace hako::engine {
@@ -71,11 +72,14 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
     auto live = entry->live.lock();
     ContainerState state;
     state.status = Status::running;
+    state.restart_count = live->container.state.restart_count;
     state.pid = sandbox.qemu_pid;
     state.started_at = started_at;
     state.finished_at = live->container.state.finished_at;
     HAKO_CHECK(context.store.save_state(entry->id, state));
     live->container.state = state;
+    live->begun = std::chrono::steady_clock::now();
+    emit(context, live->container, "start");
     entry->changed.notify_all();
     return {};
 }
@@ -103,15 +107,28 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
 void record_failed_start(Context& context, const EntryPtr& entry, const Error& error) {
     auto live = entry->live.lock();
     ContainerState& state = live->container.state;
+    const bool was_restarting = state.status == Status::restarting;
     state.status = state.started_at == WallTime{} ? Status::created : Status::exited;
     state.pid = 0;
     state.exit_code = exit_code_of(error.kind());
     state.error = error.message();
+    // A start that somebody asked for has failed once and for all; its policy's tries again.
+    if (was_restarting && restarts_after_exit(live->container.host_config, state)) {
+        state.status = Status::restarting;
+        live->back_off = next_back_off(live->back_off, {});
+    }
     live->last_end = {.exit_code = state.exit_code};  // the error is the start's answer
     ++live->ends;
     if (auto saved = context.store.save_state(entry->id, state); !saved)
         log_error("container {}: {}", entry->id, saved.error().message());
     entry->changed.notify_all();
+}
+
+// Somebody, not a policy, starts it.
+void forget_restarts(Entry::Live& live) {
+    live.container.state.restart_count = 0;
+    live.container.state.stopped_by_user = false;
+    live.back_off = {};
 }
 
 }  // namespace
@@ -136,6 +153,7 @@ Result<void> start_container(Context& context, const EntryPtr& entry) {
     const auto started = run_container(context, entry, container);
     if (started) {
         watch_container(context, entry);
+        watch_health(context, entry);
         return {};
     }
     const Error error = as_start_error(started.error(), container.name);
@@ -154,16 +172,20 @@ Result<void> Engine::start(std::string_view container) {
     {
         auto live = entry->live.lock();
         if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
-        if (live->running())
+        if (live->has_status(Status::paused))
+            return fail(ErrorKind::conflict,
+                        "cannot start a paused container, try unpause instead");
+        if (live->running() || live->has_status(Status::restarting))
             return fail(ErrorKind::not_modified, "container {} runs already", container);
-        if (live->container.state.status == Status::dead)
+        if (live->has_status(Status::dead))
             return fail(ErrorKind::conflict,
                         "container is marked for removal and cannot be started");
+        forget_restarts(*live);
     }
     return start_container(*context_, entry);
 }
 
-Result<void> Engine::restart(std::string_view container, std::optional<int> timeout_seconds) {
+Result<void> Engine::restart(std::string_view container, const StopOptions& options) {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     const std::lock_guard operation(entry->operation);
     bool running = false;
@@ -172,8 +194,12 @@ Result<void> Engine::restart(std::string_view container, std::optional<int> time
         if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
         running = live->running();
     }
-    if (running) HAKO_CHECK(stop_container(*context_, entry, timeout_seconds));
-    return start_container(*context_, entry);
+    if (running) HAKO_CHECK(stop_container(*context_, entry, options));
+    cancel_restart(*context_, entry);
+    forget_restarts(*entry->live.lock());
+    HAKO_CHECK(start_container(*context_, entry));
+    emit(*context_, entry, "restart");
+    return {};
 }
 
 }  // namespace hako::engine

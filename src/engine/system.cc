@@ -87,7 +87,10 @@ Result<SystemInfo> Engine::system_info() const {
     SystemInfo info;
     for (const EntryPtr& entry : context_->registry.all()) {
         ++info.containers;
-        ++(entry->live.lock()->running() ? info.running : info.stopped);
+        auto live = entry->live.lock();
+        ++(live->has_status(Status::paused) ? info.paused
+           : live->running()                ? info.running
+                                            : info.stopped);
     }
     HAKO_TRY(const auto images, context_->images->list());
     info.images = static_cast<int>(images.size());

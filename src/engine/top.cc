@@ -105,6 +105,7 @@ Result<ProcessTable> Engine::top(std::string_view container, std::string_view ps
             return fail(ErrorKind::conflict, "container {} is not running", entry->id);
         shim = live->shim;
     }
+    HAKO_CHECK(check_not_paused(entry));
     HAKO_TRY(const std::vector<Row> rows, shim->list_processes());
     ProcessTable table;
     for (const Column& column : columns) table.titles.emplace_back(column.title);
@@ -112,6 +113,7 @@ Result<ProcessTable> Engine::top(std::string_view container, std::string_view ps
         std::vector<std::string>& cells = table.rows.emplace_back();
         for (const Column& column : columns) cells.push_back(column.cell(row));
     }
+    emit(*context_, entry, "top");
     return table;
 }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,6 +18,13 @@
 namespace hako::engine {
 
 using StringMap = std::map<std::string, std::string>;
+
+// Docker's `Healthcheck`. Zero and empty mean: not said here.
+struct HealthCheck {
+    std::vector<std::string> test;  // {"NONE"}, {"CMD", words...} or {"CMD-SHELL", line}
+    std::chrono::nanoseconds interval{}, timeout{}, start_period{}, start_interval{};
+    int retries = 0;
+};
 
 // Docker's `Config`: what runs. In a Container it is already merged with the image's.
 struct ContainerConfig {
@@ -32,6 +40,7 @@ struct ContainerConfig {
     std::optional<std::vector<std::string>> entrypoint;
     std::optional<std::vector<std::string>> cmd;
     StringMap labels;
+    std::optional<HealthCheck> healthcheck;  // merged: none if there is nothing to run
     bool tty = false;
     bool open_stdin = false;
     bool stdin_once = false;  // standard input ends when its first client leaves
@@ -73,12 +82,13 @@ struct HostConfig {
     bool privileged = false;
     bool readonly_rootfs = false;
     bool auto_remove = false;
-    std::string restart_policy;  // "", "no"; others are not offered yet: create refuses them
+    std::string restart_policy;  // "", "no", "always", "on-failure", "unless-stopped"
+    int restart_retries = 0;     // on-failure gives up after so many; 0: never
     std::string network_mode;
     std::optional<WindowSize> console_size;
 };
 
-enum class Status { created, running, exited, dead };
+enum class Status { created, running, paused, restarting, removing, exited, dead };
 std::string_view to_string(Status status);
 
 // Docker's `State`.
@@ -90,6 +100,25 @@ struct ContainerState {
     std::string error;  // why the last start failed, or why the VM ended
     WallTime started_at{};
     WallTime finished_at{};
+    int restart_count = 0;         // restarts by its policy since somebody started it
+    bool stopped_by_user = false;  // the last run: its policy does not start it again
+
+    bool running() const { return status == Status::running || status == Status::paused; }
+};
+
+enum class Health { starting, healthy, unhealthy };
+std::string_view to_string(Health health);
+
+// Docker's `State.Health`, of a container with a health check that ran.
+struct HealthState {
+    struct Probe {
+        WallTime start{}, end{};
+        int exit_code = 0;  // -1: it could not run, or took too long
+        std::string output;
+    };
+    Health status = Health::starting;
+    int failing_streak = 0;
+    std::deque<Probe> log;  // the last five
 };
 
 // A container as it is at one moment.
@@ -103,13 +132,13 @@ struct Container {
     // As the client sent them, for inspect: "{}" at least.
     std::string config_json, host_config_json, networking_json;
     ContainerState state;
+    std::optional<HealthState> health;
     std::vector<std::string> command;   // entrypoint and cmd: Docker's Path and Args
     std::vector<std::string> exec_ids;  // of execs that run
     std::string log_path;
     std::string kernel;  // the guest kernel's name; empty: the default one
     // The image's processor where the host's does not run its programs: arm64; else empty.
     std::string emulated;
-    int restart_count = 0;
     std::optional<std::uint64_t> size_rw;  // bytes its writable layer takes; where asked for
 };
 
@@ -133,6 +162,7 @@ struct ListFilter {
     std::vector<std::string> names;   // parts of names, "^/name$" style anchors allowed
     std::vector<std::string> labels;  // "key" or "key=value"
     std::vector<std::string> statuses;
+    std::vector<std::string> healths;  // "none", "starting", "healthy", "unhealthy"
     std::vector<int> exit_codes;
     std::vector<std::string> ancestors;  // image names or ids
     std::string before, since;           // containers
@@ -145,8 +175,32 @@ struct WaitResult {
     std::string error;  // why the VM, not the process, ended
 };
 
+struct StopOptions {
+    std::optional<int> timeout_seconds = {};  // until SIGKILL; -1 waits for ever
+    std::string signal = {};                  // empty: the container's
+};
+
 struct RemoveOptions {
     bool force = false;  // kills a running one first
+};
+
+struct PruneFilter {
+    WallTime until{};                  // created before; unset: any
+    std::vector<std::string> labels;   // all of "key" or "key=value"
+    std::vector<std::string> without;  // none of them
+};
+struct Pruned {
+    std::vector<std::string> ids;
+    std::uint64_t reclaimed = 0;  // bytes on the host's disk
+};
+
+// What of a container's HostConfig changes; unset fields stay.
+struct UpdateRequest {
+    std::optional<std::uint64_t> memory, nano_cpus, cpu_period, cpu_shares;
+    std::optional<std::int64_t> cpu_quota, pids_limit;
+    std::optional<std::string> restart_policy;
+    std::optional<int> restart_retries;
+    std::string host_config_json = "{}";  // the same, as the client sent it, for inspect
 };
 
 struct ExecConfig {
@@ -187,7 +241,7 @@ struct Kernel {
 };
 
 struct SystemInfo {
-    int containers = 0, running = 0, stopped = 0;
+    int containers = 0, running = 0, paused = 0, stopped = 0;
     int images = 0;
     // "kvm" or "tcg"; empty while the probe is still running.
     std::string accelerator;

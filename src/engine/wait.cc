@@ -10,7 +10,8 @@ public:
         : entry_(std::move(entry)), condition_(condition) {
         auto live = entry_->live.lock();
         ends_ = live->ends;
-        if (condition == WaitCondition::not_running && !live->running())
+        if (condition == WaitCondition::not_running && !live->running() &&
+            !live->has_status(Status::restarting))
             ended_before_ = live->last_end;
     }
 

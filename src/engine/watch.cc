@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "engine/context.h"
+#include "engine/restart.h"
 
 namespace hako::engine {
 namespace {
@@ -57,6 +58,11 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
     state.oom_killed = exit.oom_killed;
     state.error = exit.reason;
     state.finished_at = exit.exited_at == WallTime{} ? now() : exit.exited_at;
+    if (restarts_after_exit(live->container.host_config, state)) {
+        state.status = Status::restarting;
+        live->back_off =
+            next_back_off(live->back_off, std::chrono::steady_clock::now() - live->begun);
+    }
     // Unsaved, the next daemon finds the exit record instead.
     if (auto saved = context.store.save_state(entry->id, state); !saved)
         log_error("container {}: {}", entry->id, saved.error().message());
@@ -65,6 +71,11 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
         if (!exec.exec.running && exec.ended_at == WallTime{}) exec.ended_at = now();
     live->last_end = {exit.code, exit.reason};
     ++live->ends;
+    if (exit.oom_killed) emit(context, live->container, "oom");
+    const auto ran =
+        std::chrono::duration_cast<std::chrono::seconds>(state.finished_at - state.started_at);
+    emit(context, live->container, "die",
+         {{"exitCode", std::to_string(exit.code)}, {"execDuration", std::to_string(ran.count())}});
     entry->changed.notify_all();
 }
 
@@ -98,6 +109,7 @@ void watch_container(Context& context, const EntryPtr& entry) {
         end_sandbox(context, entry);
         if (entry->live.lock()->container.host_config.auto_remove)
             remove_after_exit(context, entry);
+        restart_when_due(context, entry, stop);
     });
 }
 

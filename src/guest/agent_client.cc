@@ -149,6 +149,14 @@ Result<void> AgentClient::delete_container(const std::string& container) {
     return impl_->call(&Stub::DeleteContainer, to_request(container), kLongDeadline);
 }
 
+Result<void> AgentClient::update_container(const std::string& container,
+                                           const std::string& resources) {
+    agent::v1::UpdateContainerRequest request;
+    request.set_container(container);
+    request.set_resources(resources);
+    return impl_->call(&Stub::UpdateContainer, request);
+}
+
 Result<void> AgentClient::create_process(const ProcessSpec& spec) {
     agent::v1::CreateProcessRequest request;
     request.set_container(spec.id.container);

@@ -197,6 +197,8 @@ public:
 
     Result<void> create_container(const Container& container);
     Result<void> delete_container(const std::string& container);
+    // resources: linux.resources of the OCI runtime spec, as JSON; what it lacks stays.
+    Result<void> update_container(const std::string& container, const std::string& resources);
 
     Result<void> create_process(const ProcessSpec& spec);
     // The pid in the VM. ErrorKind::exec_not_found is exit status 127, exec_failed is 126.

@@ -128,6 +128,8 @@ Result<Json> make_mounts(const RuntimeSettings& settings) {
     return mounts;
 }
 
+}  // namespace
+
 Json make_resources(const Resources& resources) {
     Json json = Json::object();
     if (resources.memory_limit != 0) json["memory"]["limit"] = resources.memory_limit;
@@ -136,9 +138,11 @@ Json make_resources(const Resources& resources) {
         json["cpu"]["period"] = resources.cpu_period;
     }
     if (resources.cpu_shares != 0) json["cpu"]["shares"] = resources.cpu_shares;
-    if (resources.pids_limit > 0) json["pids"]["limit"] = resources.pids_limit;
+    if (resources.pids_limit != 0) json["pids"]["limit"] = resources.pids_limit;
     return json;
 }
+
+namespace {
 
 Json make_linux(const RuntimeSettings& settings) {
     Json namespaces = Json::array();

@@ -48,7 +48,7 @@ struct Resources {
     std::int64_t cpu_quota = 0;      // microseconds in each period; 0: none
     std::uint64_t cpu_period = 100'000;
     std::uint64_t cpu_shares = 0;  // Docker's 2..262144; 0: the default
-    std::int64_t pids_limit = 0;   // 0: none
+    std::int64_t pids_limit = 0;   // 0 and -1: none
 };
 
 struct RuntimeSettings {
@@ -69,6 +69,8 @@ struct RuntimeSettings {
 
 // ErrorKind::invalid for an unknown limit's name, a relative path, a NUL in a string.
 Result<Json> make_process(const ProcessSettings& settings);
+// linux.resources, of what is set.
+Json make_resources(const Resources& resources);
 Result<Json> make_runtime_spec(const RuntimeSettings& settings);
 
 struct Invocation {

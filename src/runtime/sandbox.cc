@@ -226,6 +226,8 @@ void Sandbox::tear_down() {
                           state->stop_grace.value_or(kPowerOffGrace));
     }();
     if (!machine) return;
+    // Asked to end while it stands still: it cannot power itself off.
+    if (state_.lock()->paused) (void)machine->resume();
     if (agent && grace.count() > 0) {
         if (!stop_asked())
             for (const auto& [id, process] : processes)
@@ -336,6 +338,34 @@ Result<std::string> Sandbox::list_processes() {
     return agent->list_processes(spec_.id);
 }
 
+Result<void> Sandbox::update(const std::string& resources) {
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->update_container(spec_.id, resources);
+}
+
+Result<void> Sandbox::pause() {
+    auto state = state_.lock();
+    if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
+    HAKO_CHECK(state->machine->pause());
+    state->paused = true;
+    return {};
+}
+
+Result<void> Sandbox::resume() {
+    const auto agent = [&]() -> Result<std::shared_ptr<guest::AgentClient>> {
+        auto state = state_.lock();
+        if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
+        HAKO_CHECK(state->machine->resume());
+        state->paused = false;
+        return state->agent;
+    }();
+    if (!agent) return fail(agent.error());
+    // The guest's clock stood still as well. It runs in any case.
+    if (const auto set = (*agent)->set_time(now()); !set)
+        log_warn("the guest's clock is late: {}", set.error().message());
+    return {};
+}
+
 Result<void> Sandbox::copy_out(const std::string& path, Writer& tar) {
     HAKO_TRY(const auto agent, this->agent());
     const auto ignore = [](const guest::PathStat&) { return Result<void>(); };
@@ -361,7 +391,9 @@ Result<void> Sandbox::shutdown(milliseconds grace) {
 
 Sandbox::Snapshot Sandbox::snapshot() const {
     auto state = state_.lock();
-    return {.qemu = state->machine ? state->machine->pid() : 0, .processes = state->processes};
+    return {.qemu = state->machine ? state->machine->pid() : 0,
+            .paused = state->paused,
+            .processes = state->processes};
 }
 
 }  // namespace hako::runtime

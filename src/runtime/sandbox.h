@@ -43,8 +43,12 @@ public:
     Result<void> delete_exec(const std::string& id);
     Result<void> signal(std::string_view process, int number, bool all);
     Result<void> resize(std::string_view process, unsigned columns, unsigned rows);
-    Result<std::string> statistics();      // serialised, as AgentClient gives it
-    Result<std::string> list_processes();  // likewise
+    Result<std::string> statistics();                   // serialised, as AgentClient gives it
+    Result<std::string> list_processes();               // likewise
+    Result<void> update(const std::string& resources);  // linux.resources, as JSON
+    // The VM's CPUs.
+    Result<void> pause();
+    Result<void> resume();
     Result<void> copy_out(const std::string& path, Writer& tar);
     // Powers the guest off within the grace time, or kills it: at once without a grace time.
     // Returns when QEMU is gone; ErrorKind::deadline where it does not go.
@@ -52,6 +56,7 @@ public:
 
     struct Snapshot {
         pid_t qemu = 0;
+        bool paused = false;
         std::map<std::string, ProcessRef> processes;
     };
     Snapshot snapshot() const;
@@ -63,6 +68,7 @@ private:
         Phase phase = Phase::booting;
         std::optional<Error> failure;
         std::optional<std::chrono::milliseconds> stop_grace;  // once somebody asked for the end
+        bool paused = false;
         // In this order: processes use the agent, the agent uses the machine.
         std::shared_ptr<vmm::Machine> machine;
         std::shared_ptr<guest::AgentClient> agent;

@@ -47,4 +47,12 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     return spec;
 }
 
+Result<SandboxSpec> read_sandbox_spec(const fs::path& folder) {
+    SandboxSpec at;
+    at.folder = folder;
+    HAKO_TRY(const auto text, read_file(at.spec_file()));
+    HAKO_TRY(const auto json, parse_json(text));
+    return sandbox_spec_from_json(json);
+}
+
 }  // namespace hako::runtime

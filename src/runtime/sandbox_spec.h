@@ -39,6 +39,7 @@ struct SandboxSpec {
     // From power-on to the agent's first answer; 0: by the accelerator.
     std::chrono::milliseconds boot_deadline{0};
 
+    std::filesystem::path spec_file() const { return folder / "spec.json"; }
     std::filesystem::path socket() const { return folder / "shim.sock"; }
     std::filesystem::path console_log() const { return folder / "console.log"; }
     std::filesystem::path shim_record() const { return folder / "shim.json"; }
@@ -50,6 +51,8 @@ struct SandboxSpec {
 
 Json to_json(const SandboxSpec& spec);
 Result<SandboxSpec> sandbox_spec_from_json(const Json& json);
+// That of a sandbox that was spawned, by its folder.
+Result<SandboxSpec> read_sandbox_spec(const std::filesystem::path& folder);
 
 // Writes <folder>/spec.json (and the folder) and starts a shim for it, in a session of its own with
 // its stderr in shim_log(). Returns once the shim's socket accepts connections: then

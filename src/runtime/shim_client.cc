@@ -270,10 +270,25 @@ public:
         return exit_record(response);
     }
 
+    Result<void> pause() override {
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Pause, shim::v1::Empty(), response);
+    }
+    Result<void> resume() override {
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Resume, shim::v1::Empty(), response);
+    }
+    Result<void> update(const std::string& resources) override {
+        shim::v1::UpdateRequest request;
+        request.set_resources(resources);
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::Update, request, response);
+    }
+
     Result<SandboxState> state() override {
         shim::v1::StateResponse response;
         HAKO_CHECK(call(&shim::v1::Shim::Stub::State, shim::v1::Empty(), response));
-        SandboxState state{.qemu_pid = response.qemu_pid()};
+        SandboxState state{.qemu_pid = response.qemu_pid(), .paused = response.paused()};
         for (const auto& row : response.processes()) {
             ProcessState process{.id = row.process(), .started = row.started(), .pid = row.pid()};
             if (row.ended()) process.exit = exit_record(row.exit());

@@ -43,6 +43,7 @@ struct ProcessState {
 };
 struct SandboxState {
     int qemu_pid = 0;
+    bool paused = false;
     std::vector<ProcessState> processes;
 };
 
@@ -68,6 +69,11 @@ public:
     virtual Result<std::unique_ptr<InputStream>> open_input(std::string_view process) = 0;
     // Until the process has ended and its log has its END record. ErrorKind::cancelled on stop.
     virtual Result<ExitRecord> wait(std::string_view process, std::stop_token stop) = 0;
+    // The VM's CPUs. A guest that is paused answers nothing: only state, resume and shutdown work.
+    virtual Result<void> pause() = 0;
+    virtual Result<void> resume() = 0;
+    // New limits: linux.resources of the OCI runtime spec, as JSON; what it lacks stays.
+    virtual Result<void> update(const std::string& resources) = 0;
     virtual Result<SandboxState> state() = 0;
     virtual Result<guest::Statistics> statistics() = 0;
     virtual Result<std::vector<guest::ProcessRow>> list_processes() = 0;

@@ -153,11 +153,25 @@ public:
         });
     }
 
+    Status Pause(ServerContext*, const shim::v1::Empty*, shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.pause()); });
+    }
+
+    Status Resume(ServerContext*, const shim::v1::Empty*, shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.resume()); });
+    }
+
+    Status Update(ServerContext*, const shim::v1::UpdateRequest* request,
+                  shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.update(request->resources())); });
+    }
+
     Status State(ServerContext*, const shim::v1::Empty*,
                  shim::v1::StateResponse* response) override {
         return guarded([&] {
             const auto snapshot = sandbox_.snapshot();
             response->set_qemu_pid(snapshot.qemu);
+            response->set_paused(snapshot.paused);
             for (const auto& [id, process] : snapshot.processes) {
                 auto* row = response->add_processes();
                 if (id != sandbox_.spec().id) row->set_process(id);

@@ -21,7 +21,7 @@ constexpr auto kKillDeadline = std::chrono::seconds(5);
 
 Result<ProcessIdentity> spawn_shim(const Installation& installation, const SandboxSpec& spec) {
     HAKO_CHECK(make_folders(spec.folder));
-    const auto file = spec.folder / "spec.json";
+    const auto file = spec.spec_file();
     HAKO_CHECK(replace_file(file, dump_json(to_json(spec)), 0600));
     // --detach: a short-lived process in between, so that the shim is no child of ours to reap.
     const Command command{

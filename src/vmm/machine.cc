@@ -244,6 +244,9 @@ Result<std::optional<MachineEnd>> Machine::wait(std::optional<milliseconds> time
 
 Result<void> Machine::stop(milliseconds grace) { return impl_->stop(grace); }
 
+Result<void> Machine::pause() { return impl_->qmp_->stop(); }
+Result<void> Machine::resume() { return impl_->qmp_->cont(); }
+
 std::string Machine::console_tail() const { return impl_->console_->tail(); }
 
 Error Machine::explain(ErrorKind kind, std::string_view sentence) const {

@@ -62,6 +62,10 @@ public:
     // agent's PowerOff. Returns when QEMU is gone.
     Result<void> stop(std::chrono::milliseconds grace);
 
+    // The CPUs stand still, and run again. Idempotent.
+    Result<void> pause();
+    Result<void> resume();
+
     std::string console_tail() const;
     // What went wrong, with the panic or the console's and QEMU's last lines behind it.
     Error explain(ErrorKind kind, std::string_view sentence) const;

@@ -30,6 +30,8 @@ public:
                            agent::v1::Empty*) override;
     Status DeleteContainer(Context*, const agent::v1::ContainerRequest*,
                            agent::v1::Empty*) override;
+    Status UpdateContainer(Context*, const agent::v1::UpdateContainerRequest*,
+                           agent::v1::Empty*) override;
     Status Statistics(Context*, const agent::v1::ContainerRequest*,
                       agent::v1::StatisticsResponse*) override;
     Status ListProcesses(Context*, const agent::v1::ContainerRequest*,

@@ -24,6 +24,17 @@ grpc::Status Service::DeleteContainer(Context*, const agent::v1::ContainerReques
     return to_status(guest_.delete_container(request->container()));
 }
 
+grpc::Status Service::UpdateContainer(Context*, const agent::v1::UpdateContainerRequest* request,
+                                      agent::v1::Empty*) {
+    const auto updated = [&]() -> Result<void> {
+        HAKO_TRY(const auto container, guest_.container(request->container()));
+        HAKO_TRY(const auto resources, parse_json(request->resources()));
+        HAKO_TRY(const auto settings, cgroup_settings(resources));
+        return container->cgroup().apply(settings);
+    }();
+    return to_status(updated);
+}
+
 grpc::Status Service::Statistics(Context*, const agent::v1::ContainerRequest* request,
                                  agent::v1::StatisticsResponse* response) {
     const auto container = guest_.container(request->container());

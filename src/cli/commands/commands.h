@@ -6,19 +6,26 @@
 namespace hako::cli {
 
 Command attach_command();
+Command container_prune_command();
 Command create_command();
+Command events_command();
 Command exec_command();
 Command export_command();
 Command inspect_command(std::string_view type);  // "container", "image", or "" for either
 Command kill_command();
 Command logs_command();
+Command pause_command();
 Command ps_command(std::string name);
+Command rename_command();
 Command restart_command();
 Command rm_command();
 Command run_command();
 Command start_command();
+Command stats_command();
 Command stop_command();
 Command top_command();
+Command unpause_command();
+Command update_command();
 Command wait_command();
 
 Command history_command();

@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "cli/commands/commands.h"
 #include "cli/demux.h"
+#include "cli/flags/moment.h"
 #include "cli/session.h"
 
 namespace hako::cli {
@@ -15,32 +16,6 @@ struct Options {
     std::string tail = "all", since, until;
 };
 
-// "42m" is that long ago, a Unix time stays, RFC 3339 becomes seconds.nanoseconds.
-Result<std::string> time_parameter(const std::string& text) {
-    if (text.find_first_not_of("0123456789.") == std::string::npos) return text;
-    WallTime time;
-    if (const auto span = parse_duration(text)) {
-        time = now() - *span;
-    } else {
-        // A date alone, or one without a zone, is UTC.
-        auto whole = text;
-        if (whole.size() == std::string_view("2026-11-22").size()) whole += "T00:00:00";
-        const auto clock = whole.find_first_of("Tt");
-        if (clock != std::string::npos && whole.find_first_of("Zz+-", clock) == std::string::npos)
-            whole += "Z";
-        const auto parsed = parse_time(whole);
-        if (!parsed)
-            return fail(ErrorKind::invalid,
-                        "\"{}\" is neither a time, such as 2026-11-22T09:30:00Z, nor a span, such "
-                        "as 42m",
-                        text);
-        time = *parsed;
-    }
-    constexpr std::int64_t kNano = 1'000'000'000;
-    const auto count = time.time_since_epoch().count();
-    return fmt::format("{}.{:09}", count / kNano, count % kNano);
-}
-
 Result<http::Query> log_query(const Options& options) {
     http::Query query{{"stdout", "1"}, {"stderr", "1"}};
     if (options.follow) query.add("follow", "1");
@@ -48,11 +23,11 @@ Result<http::Query> log_query(const Options& options) {
     if (options.details) query.add("details", "1");
     query.add("tail", options.tail);
     if (!options.since.empty()) {
-        HAKO_TRY(const auto since, time_parameter(options.since));
+        HAKO_TRY(const auto since, parse_moment(options.since));
         query.add("since", since);
     }
     if (!options.until.empty()) {
-        HAKO_TRY(const auto until, time_parameter(options.until));
+        HAKO_TRY(const auto until, parse_moment(options.until));
         query.add("until", until);
     }
     return query;

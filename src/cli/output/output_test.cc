@@ -76,6 +76,14 @@ Json layer(const char* id, const char* status, std::uint64_t current = 0, std::u
     return message;
 }
 
+TEST(Sizes, BinaryOnesHaveFourDigits) {
+    EXPECT_EQ(format_binary_size(0), "0B");
+    EXPECT_EQ(format_binary_size(1023), "1023B");
+    EXPECT_EQ(format_binary_size(1536), "1.5KiB");
+    EXPECT_EQ(format_binary_size(512ULL << 20U), "512MiB");
+    EXPECT_EQ(format_binary_size(1234567890), "1.15GiB");
+}
+
 TEST(Progress, DrawsBars) {
     EXPECT_EQ(format_bar(0, 100, 80), "[>" + std::string(49, ' ') + "]  0B/100B");
     EXPECT_EQ(format_bar(50, 100, 80),

@@ -7,6 +7,17 @@
 namespace hako::cli {
 namespace {
 
+struct Scaled {
+    double size = 0;
+    std::size_t unit = 0;  // how often it was divided
+};
+Scaled scale(std::uint64_t bytes, double step, double limit) {
+    constexpr std::size_t kMostUnits = 6;
+    Scaled scaled{static_cast<double>(bytes), 0};
+    for (; scaled.size >= limit && scaled.unit < kMostUnits; ++scaled.unit) scaled.size /= step;
+    return scaled;
+}
+
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }
 
 }  // namespace
@@ -46,13 +57,16 @@ std::string go_time(std::int64_t unix_seconds) {
 }
 
 std::string format_size(std::uint64_t bytes) {
-    constexpr std::array kUnits = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-    constexpr double kStep = 1000;
     constexpr double kRoundsUp = 999.5;  // to 1000, which has four digits
-    auto size = static_cast<double>(bytes);
-    std::size_t unit = 0;
-    for (; size >= kRoundsUp && unit + 1 < kUnits.size(); ++unit) size /= kStep;
+    const auto [size, unit] = scale(bytes, 1000, kRoundsUp);
+    constexpr std::array kUnits = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
     return fmt::format("{:.3g}{}", size, kUnits[unit]);
+}
+
+std::string format_binary_size(std::uint64_t bytes) {
+    const auto [size, unit] = scale(bytes, 1024, 1024);
+    constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    return fmt::format("{:.4g}{}", size, kUnits[unit]);
 }
 
 std::string go_quote(std::string_view text) {

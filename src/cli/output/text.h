@@ -21,6 +21,8 @@ std::string go_time(std::int64_t unix_seconds);
 std::size_t display_width(std::string_view text);
 // Decimal multiples with three significant digits, as docker prints an image's size: "4.26MB".
 std::string format_size(std::uint64_t bytes);
+// Binary multiples with four significant digits, as docker stats prints memory: "1.5GiB".
+std::string format_binary_size(std::uint64_t bytes);
 // In double quotes, with escapes, as Go's strconv.Quote.
 std::string go_quote(std::string_view text);
 

@@ -1,0 +1,26 @@
+#include "engine/context.h"
+#include "engine/engine.h"
+
+namespace hako::engine {
+
+Result<StatisticsSample> Engine::statistics(std::string_view container) const {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    StatisticsSample sample{.id = entry->id};
+    std::shared_ptr<runtime::ShimClient> shim;
+    {
+        auto live = entry->live.lock();
+        sample.name = live->container.name;
+        // A guest that stands still does not count either.
+        if (live->has_status(Status::running)) shim = live->shim;
+    }
+    if (!shim) return sample;
+    auto figures = shim->statistics();
+    // It ended, or was paused, meanwhile.
+    if (!figures && !entry->live.lock()->has_status(Status::running)) return sample;
+    if (!figures) return fail(figures.error());
+    sample.read = now();
+    sample.figures = *std::move(figures);
+    return sample;
+}
+
+}  // namespace hako::engine
