@@ -39,7 +39,8 @@ TEST_F(ChangeRoutes, UpdateTakesWhatIsSet) {
 TEST_F(ChangeRoutes, PruneTellsWhatIsGone) {
     const auto response =
         send("POST", "/containers/prune?filters=%7B%22label%21%22%3A%5B%22keep%22%5D%7D");
-    EXPECT_EQ(response.body, R"({"ContainersDeleted":["a"],"SpaceReclaimed":7})");
+    EXPECT_EQ(response.body, R"({"ContainersDeleted":["a"],"SpaceReclaimed":7})"
+                             "\n");
     EXPECT_EQ(containers_.last_prune.without, std::vector<std::string>{"keep"});
     EXPECT_EQ(send("POST", "/containers/prune?filters=%7B%22x%22%3A%5B%5D%7D").status, 400);
 }

@@ -1,4 +1,5 @@
 // hako events
+#include "base/units.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/filters.h"
 #include "cli/flags/moment.h"
