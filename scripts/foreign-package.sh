@@ -18,7 +18,7 @@ options=(
     -o "Dir::Cache=$state/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none
 )
 cd "$state"
-apt-get "${options[@]}" update
+apt-get "${options[@]}" update || true  # one broken source does not matter if another has it
 apt-get "${options[@]}" download "$package"
 mkdir -p "$folder"
 dpkg-deb --extract ./*.deb "$folder"

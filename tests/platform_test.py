@@ -72,6 +72,19 @@ def test_an_image_of_another_platform_warns(clean: Daemon, both: str) -> None:
     assert "platform (linux/arm64) does not match the detected host platform (linux/amd64)" in done.stderr
 
 
+def test_a_default_platform_in_the_environment(clean: Daemon, both: str) -> None:
+    clean.hako("pull", "--platform", "linux/amd64", both)
+    clean.environment["DOCKER_DEFAULT_PLATFORM"] = "linux/arm64"
+    try:
+        clean.hako("create", "--name", "far", both)
+        clean.hako("create", "--name", "near", "--platform", "linux/amd64", both)
+    finally:
+        del clean.environment["DOCKER_DEFAULT_PLATFORM"]
+    for name, processor in (("far", "arm64"), ("near", "amd64")):
+        image = clean.inspect(name)["Image"]
+        assert clean.hako("image", "inspect", "-f", "{{.Architecture}}", image).stdout == f"{processor}\n"
+
+
 def test_the_docker_cli_pulls_and_runs_it(clean: Daemon, both: str, docker_cli: str) -> None:
     done = clean.docker("run", "--rm", "--platform", "linux/arm64", both, "/bin/busybox", "uname", "-m")
     assert done.stdout == "aarch64\n"

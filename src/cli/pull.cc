@@ -1,5 +1,7 @@
 #include "cli/pull.h"
 
+#include <cstdlib>
+
 #include "cli/credentials/docker_config.h"
 #include "cli/output/progress.h"
 
@@ -26,6 +28,11 @@ http::Fields registry_headers(const Stdio& io, const std::string& server) {
                                 found.error().message(), server));
     if (!found || found->empty()) return {};
     return {{"X-Registry-Auth", found->to_header()}};
+}
+
+std::string default_platform() {
+    const char* value = std::getenv("DOCKER_DEFAULT_PLATFORM");
+    return value != nullptr ? value : "";
 }
 
 Result<void> pull_image(Session& session, const PullRequest& request) {

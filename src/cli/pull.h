@@ -15,6 +15,8 @@ struct PullRequest {
     bool quiet = false;
     int progress = 1;  // where the progress is shown
 };
+// DOCKER_DEFAULT_PLATFORM, for pull, create and run without --platform; empty: the host's.
+std::string default_platform();
 // With the user's credentials for the image's registry.
 Result<void> pull_image(Session& session, const PullRequest& request);
 

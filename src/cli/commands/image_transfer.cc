@@ -19,9 +19,10 @@ struct PullOptions {
     std::string platform;
 };
 
-Result<int> pull(Session& session, const PullOptions& options, const std::string& image) {
+Result<int> pull(Session& session, PullOptions options, const std::string& image) {
     if (options.all_platforms && !options.platform.empty())
         return fail(ErrorKind::invalid, "--platform and --all-platforms exclude each other");
+    if (!options.all_platforms && options.platform.empty()) options.platform = default_platform();
     const auto [name, tag] = split_image_name(image);
     const bool tagged = name.size() < image.size();
     if (!options.quiet && !tagged) session.io.print_line("Using default tag: latest");

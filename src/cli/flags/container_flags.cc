@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/flags/values.h"
+#include "cli/pull.h"
 
 namespace hako::cli {
 
@@ -75,6 +76,7 @@ void ContainerFlags::onoff(Command& command, std::string_view names, const char*
 
 void ContainerFlags::declare(Command& command) {
     command.option("--name", name, "Assign a name to the container");
+    platform = default_platform();
     command.option("--platform", platform, "Set platform if the image has several");
     command.option("--pull", "string", "Pull image before running (always, missing, never)",
                    [this](const std::string& value) -> Result<void> {
