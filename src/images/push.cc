@@ -78,26 +78,32 @@ Result<Cargo> load_cargo(const Stores& stores, const Match& match,
 }
 
 // Repositories of the same registry that are known to have a blob: it came from there, or went
-// there. By digest, one path each.
-Result<std::map<oci::Digest, std::string>> find_sources(const Stores& stores,
-                                                        const oci::Reference& reference) {
-    std::map<oci::Digest, std::string> sources;
+// there. By digest; some paths each, since one may have lost it.
+constexpr std::size_t kMostSources = 3;
+using Sources = std::map<oci::Digest, std::vector<std::string>>;
+
+Result<Sources> find_sources(const Stores& stores, const oci::Reference& reference) {
+    Sources sources;
     HAKO_TRY(const auto ids, stores.catalog.ids());
     for (const auto& id : ids) {
         HAKO_TRY(const auto names, stores.catalog.names_of(id));
-        const auto name = std::ranges::find_if(names, [&](const oci::Reference& other) {
-            return other.digest && other.domain == reference.domain && other.path != reference.path;
-        });
-        if (name == names.end()) continue;
         HAKO_TRY(const auto image, stores.catalog.image(id));
-        for (const auto& blob : image.blobs) sources.emplace(blob, name->path);
+        for (const auto& name : names) {
+            if (!name.digest || name.domain != reference.domain || name.path == reference.path)
+                continue;
+            for (const auto& blob : image.blobs) {
+                auto& paths = sources[blob];
+                if (paths.size() < kMostSources &&
+                    std::ranges::find(paths, name.path) == paths.end())
+                    paths.push_back(name.path);
+            }
+        }
     }
     return sources;
 }
 
 // Only what is to be pushed.
-std::map<oci::Digest, std::string> keep_wanted(std::map<oci::Digest, std::string> sources,
-                                               const Cargo& cargo) {
+Sources keep_wanted(Sources sources, const Cargo& cargo) {
     std::erase_if(sources, [&](const auto& source) {
         return std::ranges::find(cargo.blobs, source.first, &oci::Descriptor::digest) ==
                cargo.blobs.end();
@@ -105,10 +111,10 @@ std::map<oci::Digest, std::string> keep_wanted(std::map<oci::Digest, std::string
     return sources;
 }
 
-std::set<std::string> paths_of(const std::map<oci::Digest, std::string>& sources) {
-    std::set<std::string> paths;
-    for (const auto& [digest, path] : sources) paths.insert(path);
-    return paths;
+std::set<std::string> paths_of(const Sources& sources) {
+    std::set<std::string> all;
+    for (const auto& [digest, paths] : sources) all.insert(paths.begin(), paths.end());
+    return all;
 }
 
 Result<oci::HttpBody> open_body(const oci::ContentStore& content, const oci::Descriptor& blob) {
@@ -134,8 +140,7 @@ bool is_config(const oci::Descriptor& blob) {
 class Push {
 public:
     Push(Stores& stores, const oci::Reference& reference, const PushOptions& options,
-         Reporter& reporter, std::stop_token stop, Cargo cargo,
-         std::map<oci::Digest, std::string> sources)
+         Reporter& reporter, std::stop_token stop, Cargo cargo, Sources sources)
         : stores_(stores),
           reference_(reference),
           options_(options),
@@ -177,16 +182,18 @@ private:
     Result<void> push_blob(const oci::Descriptor& blob) {
         HAKO_TRY(const auto body, open_body(stores_.content, blob));
         const auto found = sources_.find(blob.digest);
-        const auto source = found == sources_.end() ? std::string() : found->second;
+        const auto sources =
+            found == sources_.end() ? std::span<const std::string>() : std::span(found->second);
         Meter meter(reporter_, blob.digest.short_hex(), "Pushing", blob.size);
         const auto sent = [&](std::uint64_t bytes) {
             if (!is_config(blob)) meter.at(bytes);
         };
-        HAKO_TRY(const auto outcome, pusher_.push_blob(blob, body, source, workers_.stop(), sent));
-        switch (outcome) {
-            case RegistryPusher::Outcome::existed: report(blob, "Layer already exists"); break;
-            case RegistryPusher::Outcome::mounted: report(blob, "Mounted from " + source); break;
-            case RegistryPusher::Outcome::uploaded: report(blob, "Pushed"); break;
+        HAKO_TRY(const auto outcome, pusher_.push_blob(blob, body, sources, workers_.stop(), sent));
+        using How = RegistryPusher::Outcome::How;
+        switch (outcome.how) {
+            case How::existed: report(blob, "Layer already exists"); break;
+            case How::mounted: report(blob, "Mounted from " + outcome.source); break;
+            case How::uploaded: report(blob, "Pushed"); break;
         }
         return {};
     }
@@ -196,7 +203,7 @@ private:
     const PushOptions& options_;
     Reporter& reporter_;
     Cargo cargo_;
-    std::map<oci::Digest, std::string> sources_;
+    Sources sources_;
     RegistryPusher pusher_;
     Workers workers_;
 };

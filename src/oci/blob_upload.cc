@@ -4,8 +4,6 @@
 #include <array>
 #include <charconv>
 
-#include "http/url.h"
-
 namespace hako::oci {
 namespace {
 
@@ -29,12 +27,12 @@ std::uint64_t received_bytes(std::string_view range) {
 
 }  // namespace
 
-Result<BlobUpload::Outcome> BlobUpload::run(const std::string& mount_from) {
+Result<std::optional<std::string>> BlobUpload::run(std::span<const std::string> sources) {
     BackOff back_off(host_.options());
     while (true) {
         const auto before = offset_;
-        const auto done = attempt(mount_from);
-        if (done) return location_.empty() ? Outcome::mounted : Outcome::uploaded;
+        const auto done = attempt(sources);
+        if (done) return mounted_from_;
         if (!done.error().is_passing) return fail(done.error().error);
         if (offset_ > before) back_off.restart();
         HAKO_CHECK(back_off.wait(done.error().error, done.error().retry_after, stop_));
@@ -42,7 +40,7 @@ Result<BlobUpload::Outcome> BlobUpload::run(const std::string& mount_from) {
     }
 }
 
-BlobUpload::Step BlobUpload::attempt(const std::string& mount_from) {
+BlobUpload::Step BlobUpload::attempt(std::span<const std::string> sources) {
     if (!location_.empty() && in_doubt_) {
         // A registry that forgot the upload, or cannot go on with it, gets a new one.
         const auto state = ask_state();
@@ -51,16 +49,27 @@ BlobUpload::Step BlobUpload::attempt(const std::string& mount_from) {
     }
     in_doubt_ = false;
     if (location_.empty()) {
-        auto started = start(mount_from);
+        auto started = start(sources);
         if (!started || started->status == 201) return started;
     }
     return send_rest();
 }
 
-BlobUpload::Step BlobUpload::start(const std::string& mount_from) {
+BlobUpload::Step BlobUpload::start(std::span<const std::string> sources) {
     offset_ = 0;
-    http::Query query;
-    if (!mount_from.empty()) query = {{"mount", blob_.digest.text()}, {"from", mount_from}};
+    while (!sources.empty()) {
+        // Where the source does not have it, the registry begins an upload at once.
+        auto response = ask_for_upload({{"mount", blob_.digest.text()}, {"from", sources.front()}});
+        if (!response) return response;
+        if (response->status == 201) mounted_from_ = sources.front();
+        sources = sources.subspan(1);
+        if (mounted_from_ || sources.empty()) return response;
+        abandon();
+    }
+    return ask_for_upload({});
+}
+
+BlobUpload::Step BlobUpload::ask_for_upload(const http::Query& query) {
     auto response =
         step({.method = "POST",
               .target = http::make_target(fmt::format("/v2/{}/blobs/uploads/", repository_), query),
@@ -79,6 +88,12 @@ BlobUpload::Step BlobUpload::start(const std::string& mount_from) {
                     false,
                     {}});
     return response;
+}
+
+// What it does not take back, the registry forgets after a while.
+void BlobUpload::abandon() {
+    (void)step({.method = "DELETE", .target = location_}, std::array{204});
+    location_.clear();
 }
 
 BlobUpload::Step BlobUpload::ask_state() {

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
 
 #include "base/result.h"
+#include "http/url.h"
 #include "oci/manifest.h"
 #include "oci/registry_host.h"
 
@@ -27,9 +29,9 @@ public:
           sent_(sent),
           stop_(std::move(stop)) {}
 
-    enum class Outcome { uploaded, mounted };
-    // mount_from: a repository of the registry that may have the blob already; empty: none.
-    Result<Outcome> run(const std::string& mount_from);
+    // sources: repositories of the registry that may have the blob already, asked in this order.
+    // The one that it was mounted from; nullopt: it was uploaded.
+    Result<std::optional<std::string>> run(std::span<const std::string> sources);
 
 private:
     struct Trouble {
@@ -39,8 +41,10 @@ private:
     };
     using Step = tl::expected<HttpResponse, Trouble>;
 
-    Step attempt(const std::string& mount_from);
-    Step start(const std::string& mount_from);
+    Step attempt(std::span<const std::string> sources);
+    Step start(std::span<const std::string> sources);
+    Step ask_for_upload(const http::Query& query);
+    void abandon();
     Step ask_state();
     Step send_rest();
     Step send_chunk();
@@ -59,6 +63,7 @@ private:
     std::uint64_t offset_ = 0;  // what the registry has of it
     std::uint64_t chunk_ = 0;
     bool in_doubt_ = false;  // whether offset_ is still right
+    std::optional<std::string> mounted_from_;
 };
 
 }  // namespace hako::oci

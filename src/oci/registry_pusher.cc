@@ -22,7 +22,7 @@ RegistryPusher::RegistryPusher(const Reference& image, RegistryAuth auth,
 
 Result<RegistryPusher::Outcome> RegistryPusher::push_blob(const Descriptor& blob,
                                                           const HttpBody& content,
-                                                          const std::string& source,
+                                                          std::span<const std::string> sources,
                                                           std::stop_token stop,
                                                           const BlobUpload::Sent& sent) {
     HAKO_TRY(const auto head,
@@ -30,10 +30,11 @@ Result<RegistryPusher::Outcome> RegistryPusher::push_blob(const Descriptor& blob
                         .target = fmt::format("/v2/{}/blobs/{}", path_, blob.digest.text()),
                         .what = "blob " + blob.digest.text()},
                        std::array{200, 404}, stop));
-    if (head.status == 200) return Outcome::existed;
+    if (head.status == 200) return Outcome{Outcome::How::existed};
     BlobUpload upload(host_, path_, blob, content, sent, std::move(stop));
-    HAKO_TRY(const auto done, upload.run(source));
-    return done == BlobUpload::Outcome::mounted ? Outcome::mounted : Outcome::uploaded;
+    HAKO_TRY(auto source, upload.run(sources));
+    if (!source) return Outcome{Outcome::How::uploaded};
+    return Outcome{Outcome::How::mounted, *std::move(source)};
 }
 
 Result<void> RegistryPusher::push_manifest(std::string_view key, const Descriptor& manifest,

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <set>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -24,11 +25,15 @@ public:
     RegistryPusher(const Reference& image, RegistryAuth auth, const std::set<std::string>& sources,
                    const RegistryOptions& options = {});
 
-    enum class Outcome { existed, mounted, uploaded };
-    // content: exactly blob.size bytes that have its digest; the registry checks. source: one of
-    // the sources, or empty.
+    struct Outcome {
+        enum class How { existed, mounted, uploaded } how;
+        std::string source = {};  // that it was mounted from
+        bool operator==(const Outcome&) const = default;
+    };
+    // content: exactly blob.size bytes that have its digest; the registry checks. sources: those
+    // that may have it.
     Result<Outcome> push_blob(const Descriptor& blob, const HttpBody& content,
-                              const std::string& source, std::stop_token stop,
+                              std::span<const std::string> sources, std::stop_token stop,
                               const BlobUpload::Sent& sent = {});
     // key: a tag, or the digest. What the manifest names must be there already.
     Result<void> push_manifest(std::string_view key, const Descriptor& manifest,

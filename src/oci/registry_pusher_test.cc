@@ -68,6 +68,7 @@ private:
                  "Range: 0-" + std::to_string(std::max<std::size_t>(stored->size(), 1) - 1)}};
         };
         if (request.method == "HEAD") return {404};
+        if (request.method == "DELETE") return {204};
         if (request.method == "POST") {
             stored->clear();
             return go_on(202);
@@ -88,19 +89,22 @@ private:
     FakeServer server_;
 };
 
-Result<RegistryPusher::Outcome> push(const FakeRegistry& registry, const std::string& source = "",
-                                     const RegistryOptions& options = kQuick) {
-    RegistryPusher pusher(registry.image(), {}, {"team/base"}, options);
-    return pusher.push_blob(kDescriptor, HttpBody::of(kBlob), source, {});
+using Outcome = RegistryPusher::Outcome;
+using How = Outcome::How;
+
+Result<Outcome> push(const FakeRegistry& registry, const std::vector<std::string>& sources = {},
+                     const RegistryOptions& options = kQuick) {
+    RegistryPusher pusher(registry.image(), {}, {sources.begin(), sources.end()}, options);
+    return pusher.push_blob(kDescriptor, HttpBody::of(kBlob), sources, {});
 }
 
 TEST(RegistryPusher, ASmallBlobGoesWhole) {
     FakeRegistry registry;
     auto options = kQuick;
     options.upload_chunk = 1U << 20U;
-    const auto pushed = push(registry, "", options);
+    const auto pushed = push(registry, {}, options);
     ASSERT_TRUE(pushed) << pushed.error().message();
-    EXPECT_EQ(*pushed, RegistryPusher::Outcome::uploaded);
+    EXPECT_EQ(*pushed, Outcome{How::uploaded});
     EXPECT_EQ(registry.stored(), kBlob);
     // The first two find out which scheme the registry speaks.
     const auto calls = registry.calls();
@@ -130,7 +134,7 @@ TEST(RegistryPusher, WhatIsThereIsNotSent) {
         if (request.method == "HEAD") return FakeResponse{200};
         return std::nullopt;
     };
-    EXPECT_EQ(push(registry).value(), RegistryPusher::Outcome::existed);
+    EXPECT_EQ(push(registry).value(), Outcome{How::existed});
     EXPECT_EQ(registry.requests().size(), 1U);
 }
 
@@ -142,14 +146,29 @@ TEST(RegistryPusher, ABlobIsMountedFromAnotherRepository) {
         EXPECT_THAT(request.target, HasSubstr("&from=team%2Fbase"));
         return FakeResponse{201};
     };
-    EXPECT_EQ(push(registry, "team/base").value(), RegistryPusher::Outcome::mounted);
+    EXPECT_EQ(push(registry, {"team/base"}).value(), (Outcome{How::mounted, "team/base"}));
     EXPECT_EQ(registry.requests().size(), 2U);
 }
 
 TEST(RegistryPusher, AMountThatIsRefusedBecomesAnUpload) {
     FakeRegistry registry;
-    EXPECT_EQ(push(registry, "team/base").value(), RegistryPusher::Outcome::uploaded);
+    EXPECT_EQ(push(registry, {"team/base"}).value(), Outcome{How::uploaded});
     EXPECT_EQ(registry.stored(), kBlob);
+}
+
+TEST(RegistryPusher, ASourceThatLostTheBlobIsPassedOver) {
+    FakeRegistry registry;
+    registry.instead = [](const FakeRequest& request) -> std::optional<FakeResponse> {
+        if (request.target.ends_with("from=team%2Fgood")) return FakeResponse{201};
+        return std::nullopt;
+    };
+    const auto pushed = push(registry, {"team/empty", "team/good", "team/spare"});
+    EXPECT_EQ(pushed.value(), (Outcome{How::mounted, "team/good"}));
+    EXPECT_THAT(registry.calls(),
+                ElementsAre("HEAD /v2/team/app/blobs/sha256:X",
+                            "POST /v2/team/app/blobs/uploads/?mount=sha256%3AX&from=team%2Fempty",
+                            "DELETE /upload?at=0",
+                            "POST /v2/team/app/blobs/uploads/?mount=sha256%3AX&from=team%2Fgood"));
 }
 
 TEST(RegistryPusher, ABrokenChunkIsResumedWhereTheRegistryStands) {
@@ -219,7 +238,7 @@ TEST(RegistryPusher, TokensAreAskedForAllThatAPushNeeds) {
         return FakeResponse{
             401, "", {"WWW-Authenticate: Bearer realm=\"http://" + token_server.address() + "/\""}};
     };
-    EXPECT_TRUE(push(registry));
+    EXPECT_TRUE(push(registry, {"team/base"}));
     EXPECT_EQ(registry.stored(), kBlob);
 }
 
