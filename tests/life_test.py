@@ -80,3 +80,38 @@ def test_restart_policies_and_the_next_daemon(own: Daemon) -> None:
     assert own.state("fails") == "exited"
     own.docker("stop", "lives")
     assert own.state("lives") == "exited"
+
+
+def test_logs_rotate_and_tell_details(clean: Daemon) -> None:
+    # A record has 64 kB at most: four files cannot hold all of it.
+    ended = clean.docker("run", "--name", "app", "--init", "--label", "role=web", "--log-opt", "max-size=4k",
+                         "--log-opt", "max-file=4", "--log-opt", "labels=role", HELLO,
+                         "sh", "-c", "seq 100000; kill -TERM $$", check=False)
+    assert ended.returncode == 143, "as its child below the init process"
+    logs = clean.docker("logs", "app").stdout.splitlines()
+    assert logs[-2:] == ["99999", "100000"] and len(logs) < 100000
+    assert clean.docker("logs", "--tail", "2", "app").stdout.splitlines() == logs[-2:]
+    assert clean.docker("logs", "--details", "--tail", "1", "app").stdout == "role=web 100000\n"
+    clean.docker("create", "--name", "mute", "--log-driver", "none", HELLO)
+    assert "does not support reading" in clean.docker("logs", "mute", check=False).stderr
+    refused = clean.docker("create", "--log-driver", "journald", HELLO, check=False)
+    assert "json-file, local or none" in refused.stderr
+
+
+def test_a_look_below(clean: Daemon) -> None:
+    out = clean.docker("run", "-d", "--name", "app", "--init", "--add-host", "db:10.1.2.3", HELLO, "sh", "-c",
+                       "echo I am $$; grep db /etc/hosts; exec sleep 1000").stdout
+    assert out
+    wait_until(lambda: clean.docker("logs", "app").stdout.split("\n")[1:2] == ["10.1.2.3\tdb"])
+    assert clean.docker("logs", "app").stdout.split("\n")[0] != "I am 1"
+    machine = json.loads(clean.hako("inspect", "--vm", "app").stdout)[0]
+    assert "qemu-system" in machine["ShellLine"] and machine["Pid"] == clean.inspect("app")["State"]["Pid"]
+    assert machine["Machine"]["memory_bytes"] > 0
+    console = clean.hako("console", "app")
+    assert console.returncode == 0
+    assert clean.docker("stop", "-t", "5", "app").returncode == 0
+    assert clean.inspect("app")["State"]["ExitCode"] == 143, "the init process hands signals on"
+    refused = clean.hako("inspect", "--vm", "app", check=False)
+    assert refused.returncode == 1 and "not running" in refused.stderr
+    doctor = clean.hako("doctor", check=False).stdout
+    assert "QEMU" in doctor and "daemon" in doctor

@@ -12,6 +12,7 @@ constexpr int kInternalError = 125;
 Command container_group() {
     Command group("container", "Manage containers");
     group.add(attach_command());
+    group.add(console_command());
     group.add(create_command());
     group.add(exec_command());
     group.add(export_command());
@@ -86,6 +87,7 @@ Command all_commands() {
     root.add(top_command());
     root.add(stats_command());
     root.add(events_command());
+    root.add(console_command());
     root.add(create_command());
     root.add(start_command());
     root.add(stop_command());
@@ -114,9 +116,11 @@ Command all_commands() {
     root.add(kernel_command());
     root.add(rootfs_command());
     root.add(system_command());
+    root.add(doctor_command());
     root.add(info_command());
     root.add(version_command());
     root.add(completion_command());
+    root.add(man_command());
     root.add(complete_command());
     return root;
 }

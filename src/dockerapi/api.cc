@@ -31,6 +31,7 @@ http::Handler make_api(const Services& services) {
     add_registry_routes(*router, services);
     add_usage_routes(*router, services);
     add_kernel_routes(*router, services);
+    add_machine_routes(*router, services);
     add_rootfs_routes(*router, services);
     add_absent_routes(*router);
     return [router](http::Request& request, http::Response& response) -> Result<void> {

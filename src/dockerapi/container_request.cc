@@ -1,6 +1,7 @@
 #include "dockerapi/container_request.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "engine/health.h"
 
@@ -37,6 +38,23 @@ Result<void> refuse_networks(const Json& networking) {
     for (const auto& [name, ignored] : endpoints->items())
         if (name != "default" && name != "bridge" && name != "none")
             return fail(ErrorKind::not_found, "network {} not found", name);
+    return {};
+}
+
+// {"80/tcp": {}, "53/udp": {}}
+Result<void> check_exposed_ports(const Json& body) {
+    const auto ports = body.find("ExposedPorts");
+    if (ports == body.end() || !ports->is_object()) return {};
+    for (const auto& [text, ignored] : ports->items()) {
+        const auto slash = std::min(text.find('/'), text.size());
+        const std::string protocol = slash < text.size() ? text.substr(slash + 1) : "tcp";
+        int port = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + slash, port);
+        if (error != std::errc() || end != text.data() + slash || port < 1 || port > 65535 ||
+            (protocol != "tcp" && protocol != "udp" && protocol != "sctp"))
+            return fail(ErrorKind::invalid, "field ExposedPorts: \"{}\" is no port such as 80/tcp",
+                        text.substr(0, 64));
+    }
     return {};
 }
 
@@ -82,6 +100,7 @@ Result<engine::ContainerConfig> parse_config(const Json& body) {
         return fail(ErrorKind::invalid, "field Image is missing: name an image");
     HAKO_CHECK(check_environment(config.env));
     HAKO_CHECK(check_labels(config.labels));
+    HAKO_CHECK(check_exposed_ports(body));
     return config;
 }
 

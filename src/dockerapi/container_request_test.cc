@@ -127,6 +127,12 @@ constexpr Wrong kWrong[] = {
     {"PidMode", R"("HostConfig":{"PidMode":1})"},
     {"ConsoleSize", R"("HostConfig":{"ConsoleSize":[1]})"},
     {"MaskedPaths", R"("HostConfig":{"MaskedPaths":"/x"})"},
+    {"PidMode", R"("HostConfig":{"PidMode":"host"})"},
+    {"MemorySwap", R"("HostConfig":{"MemorySwap":1000})"},
+    {"MemorySwap", R"("HostConfig":{"Memory":10000000,"MemorySwap":1000})"},
+    {"LogConfig", R"("HostConfig":{"LogConfig":{"Config":{"max-size":1}}})"},
+    {"ExposedPorts", R"("ExposedPorts":{"80/ftp":{}})"},
+    {"ExposedPorts", R"("ExposedPorts":{"0/tcp":{}})"},
 };
 
 TEST(CreateRequest, AWrongFieldIsNamed) {
@@ -148,10 +154,9 @@ constexpr Wrong kNotOffered[] = {
     {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},
     {"PortBindings", R"({"PortBindings":{"80/tcp":[{"HostPort":"80"}]}})"},
     {"PublishAllPorts", R"({"PublishAllPorts":true})"},
-    {"Init", R"({"Init":true})"},
     {"NetworkMode", R"({"NetworkMode":"host"})"},
     {"NetworkMode", R"({"NetworkMode":"container:x"})"},
-    {"PidMode", R"({"PidMode":"host"})"},
+    {"PidMode", R"({"PidMode":"container:x"})"},
 };
 
 TEST(CreateRequest, WhatIsNotOfferedIsRefused) {

@@ -27,9 +27,9 @@ Result<void> create(const Services& services, Request& request, Response& respon
     return response.send_json(201, {{"Id", created.id}, {"Warnings", created.warnings}});
 }
 
-constexpr std::array<std::string_view, 11> kListFilters{"id",     "name",     "label",  "status",
-                                                        "exited", "ancestor", "before", "since",
-                                                        "health", "network",  "volume"};
+constexpr std::array<std::string_view, 13> kListFilters{
+    "id",    "name",   "label",   "status", "exited",  "ancestor", "before",
+    "since", "health", "network", "volume", "is-task", "publish"};
 
 Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& parsed) {
     HAKO_TRY(const auto limit, number(query, "limit"));
@@ -66,9 +66,12 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     return filter;
 }
 
-// Containers have no networks and no volumes here: what asks for one finds nothing.
+// Containers have no networks, volumes, published ports and swarm here: what asks for one finds
+// nothing.
 bool asks_for_what_none_has(const Filters& parsed) {
-    return parsed.contains("network") || parsed.contains("volume");
+    const auto tasks = values_of(parsed, "is-task");
+    return parsed.contains("network") || parsed.contains("volume") || parsed.contains("publish") ||
+           std::ranges::find(tasks, "true") != tasks.end();
 }
 
 Result<void> list(const Services& services, Request& request, Response& response) {

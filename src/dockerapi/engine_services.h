@@ -58,6 +58,12 @@ public:
     Result<engine::StatisticsSample> statistics(std::string_view container) const override {
         return engine_.statistics(container);
     }
+    Result<engine::MachineDetails> machine(std::string_view container) const override {
+        return engine_.machine(container);
+    }
+    Result<std::string> console(std::string_view container) const override {
+        return engine_.console(container);
+    }
     Result<engine::ProcessTable> top(std::string_view container,
                                      std::string_view ps_arguments) override {
         return engine_.top(container, ps_arguments);

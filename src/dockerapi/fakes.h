@@ -63,6 +63,8 @@ public:
     Result<void> resize(std::string_view container, engine::WindowSize size) override;
     Result<void> export_root(std::string_view container, Writer& tar, std::stop_token) override;
     Result<engine::StatisticsSample> statistics(std::string_view container) const override;
+    Result<engine::MachineDetails> machine(std::string_view container) const override;
+    Result<std::string> console(std::string_view container) const override;
     Result<engine::ProcessTable> top(std::string_view container, std::string_view) override;
     Result<std::unique_ptr<engine::OutputStream>> logs(
         std::string_view container, const engine::Engine::Logs& options) const override;

@@ -247,6 +247,17 @@ Result<engine::StatisticsSample> Containers::statistics(std::string_view contain
     return sample;
 }
 
+Result<engine::MachineDetails> Containers::machine(std::string_view container) const {
+    HAKO_TRY(const auto found, inspect(container));
+    return engine::MachineDetails{
+        .pid = 7, .command = {"qemu", "-name", found.name}, .spec_json = R"({"cpus":1})"};
+}
+
+Result<std::string> Containers::console(std::string_view container) const {
+    HAKO_TRY(const auto found, inspect(container));
+    return "Linux version of " + found.name;
+}
+
 Result<engine::ProcessTable> Containers::top(std::string_view container, std::string_view) {
     HAKO_CHECK(record(container, "top"));
     return engine::ProcessTable{{"PID", "CMD"}, {{"1", "sh"}}};

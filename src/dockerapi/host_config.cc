@@ -34,10 +34,8 @@ constexpr std::array kRefused{
     Field{"DeviceRequests", "giving GPUs and other devices to a container (--gpus)"},
     Field{"PortBindings", "publishing ports (-p)"},
     Field{"PublishAllPorts", "publishing ports (-P)"},
-    Field{"Init", "a built-in init process (--init)"},
     Field{"OomKillDisable", "disabling the OOM killer"},
     Field{"CgroupParent", "a parent cgroup: a container is a VM of its own"},
-    Field{"ContainerIDFile", "writing an id file"},
 };
 // Without effect here, but the container runs well without them.
 constexpr std::array kIgnored{"CpusetCpus",
@@ -55,8 +53,16 @@ constexpr std::array kIgnored{"CpusetCpus",
                               "Dns",
                               "DnsOptions",
                               "DnsSearch",
-                              "ExtraHosts",
                               "DeviceCgroupRules"};
+
+// What to do instead of sharing one of the host's namespaces.
+constexpr std::array kNamespaces{
+    Field{"PidMode", "run host tools on the host; hako top shows a container's processes"},
+    Field{"IpcMode", "use private or shareable, and --shm-size for more shared memory"},
+    Field{"UTSMode", "set names with --hostname and --domainname"},
+    Field{"UsernsMode", "leave it out: root in the container is root of its VM only"},
+    Field{"CgroupnsMode", "use private; --privileged makes the VM's cgroups writable"},
+};
 
 tl::unexpected<Error> not_offered(std::string_view what) {
     return fail(ErrorKind::unimplemented, "{} is not offered by this version of hako", what);
@@ -69,9 +75,14 @@ Result<void> refuse_what_must_not_be_ignored(const Json& host) {
         return not_offered(fmt::format("{}: {}", field.name, field.what));
     }
     // Sharing a namespace crosses the border of the VM.
-    for (const auto* name : {"PidMode", "IpcMode", "UTSMode", "UsernsMode", "CgroupnsMode"}) {
+    for (const auto& [name, instead] : kNamespaces) {
         HAKO_TRY(const auto mode, json_field_or<std::string>(host, name, ""));
-        if (mode == "host" || mode.starts_with("container:"))
+        if (mode == "host")
+            return fail(ErrorKind::invalid,
+                        "{}: a container is a virtual machine and cannot share the host's "
+                        "namespace: {}",
+                        name, instead);
+        if (mode.starts_with("container:"))
             return not_offered(fmt::format("{}: sharing the namespace of {}", name, mode));
     }
     return {};
@@ -131,6 +142,21 @@ Result<void> read_amount(const Json& host, std::string_view name, std::uint64_t&
     return {};
 }
 
+// A VM has no swap: what asks for none is granted, what asks for some is warned of.
+Result<void> check_swap(const Json& host, std::uint64_t memory) {
+    HAKO_TRY(const auto swap, json_field_or<std::int64_t>(host, "MemorySwap", 0));
+    if (swap < -1) return fail(ErrorKind::invalid, "field MemorySwap must be -1 or more");
+    if (swap > 0 && memory == 0)
+        return fail(ErrorKind::invalid,
+                    "MemorySwap: You should always set the Memory limit when using Memoryswap "
+                    "limit, see usage");
+    if (swap > 0 && static_cast<std::uint64_t>(swap) < memory)
+        return fail(ErrorKind::invalid,
+                    "MemorySwap: Minimum memoryswap limit should be larger than memory limit, see "
+                    "usage");
+    return {};
+}
+
 Result<void> read_limits(const Json& host, engine::HostConfig& config) {
     HAKO_CHECK(read_amount(host, "Memory", config.memory));
     HAKO_CHECK(read_amount(host, "NanoCpus", config.nano_cpus));
@@ -138,6 +164,7 @@ Result<void> read_limits(const Json& host, engine::HostConfig& config) {
     HAKO_CHECK(read_amount(host, "CpuPeriod", config.cpu_period));
     HAKO_CHECK(read_field(host, "CpuQuota", config.cpu_quota));
     HAKO_CHECK(read_field(host, "PidsLimit", config.pids_limit));
+    HAKO_CHECK(check_swap(host, config.memory));
     HAKO_CHECK(read_amount(host, "ShmSize", config.shm_size));
     HAKO_CHECK(read_field(host, "OomScoreAdj", config.oom_score_adj));
     HAKO_TRY(config.ulimits, ulimits(host));
@@ -155,6 +182,9 @@ void warn_of_what_has_no_effect(const Json& host, Strings& warnings) {
         if (found != host.end() && !is_unset(*found))
             warnings.push_back(fmt::format("{} has no effect in this version of hako.", name));
     }
+    const auto swap = host.find("MemorySwap");
+    if (swap != host.end() && *swap > host.value("Memory", 0))
+        warnings.push_back("MemorySwap has no effect: a container's VM has no swap.");
 }
 
 // -1 lifts a limit: in an update that is a change.
@@ -170,6 +200,7 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "CapDrop", config.cap_drop));
     HAKO_CHECK(read_field(host, "GroupAdd", config.group_add));
     HAKO_CHECK(read_field(host, "SecurityOpt", config.security_opt));
+    HAKO_CHECK(read_field(host, "ExtraHosts", config.extra_hosts));
     HAKO_CHECK(read_field(host, "Tmpfs", config.tmpfs));
     HAKO_CHECK(read_field(host, "Sysctls", config.sysctls));
     HAKO_CHECK(read_field(host, "Annotations", config.annotations));
@@ -179,8 +210,12 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "Privileged", config.privileged));
     HAKO_CHECK(read_field(host, "ReadonlyRootfs", config.readonly_rootfs));
     HAKO_CHECK(read_field(host, "AutoRemove", config.auto_remove));
+    HAKO_CHECK(read_field(host, "Init", config.init));
     HAKO_TRY(config.network_mode, network_mode(host));
     HAKO_CHECK(read_restart_policy(host, config));
+    HAKO_TRY(const auto log, json_field_or<Json>(host, "LogConfig", Json::object()));
+    HAKO_CHECK(with_context(read_field(log, "Type", config.log_driver), "field LogConfig"));
+    HAKO_CHECK(with_context(read_field(log, "Config", config.log_options), "field LogConfig"));
     HAKO_TRY(config.console_size, console_size(host));
     warn_of_what_has_no_effect(host, warnings);
     return config;

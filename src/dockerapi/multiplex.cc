@@ -32,6 +32,7 @@ Result<void> OutputWriter::write(const engine::OutputChunk& chunk) {
     if (!options_.raw) message.resize(8);
     bool& in_line = in_line_[static_cast<std::size_t>(chunk.stream)];
     if (options_.timestamps && !in_line) message += format_time(chunk.time) + ' ';
+    if (!in_line) message += options_.details;
     in_line = !chunk.data.ends_with('\n');
     message += chunk.data;
     if (!options_.raw) {

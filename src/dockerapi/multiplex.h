@@ -23,6 +23,7 @@ public:
         bool raw = false;
         bool out = true, err = true;  // the others are left out
         bool timestamps = false;      // each line begins with its time
+        std::string details = {};     // and then with this
     };
     OutputWriter(http::ResponseStream& client, const Options& options)
         : client_(client), options_(options) {}

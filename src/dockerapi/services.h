@@ -44,6 +44,8 @@ public:
     virtual Result<void> export_root(std::string_view container, Writer& tar,
                                      std::stop_token stop) = 0;
     virtual Result<engine::StatisticsSample> statistics(std::string_view container) const = 0;
+    virtual Result<engine::MachineDetails> machine(std::string_view container) const = 0;
+    virtual Result<std::string> console(std::string_view container) const = 0;
     virtual Result<engine::ProcessTable> top(std::string_view container,
                                              std::string_view ps_arguments) = 0;
     virtual Result<std::unique_ptr<engine::OutputStream>> logs(

@@ -4,6 +4,7 @@
 #include "dockerapi/parameters.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/session.h"
+#include "engine/log_options.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -38,7 +39,9 @@ Result<void> logs(const Services& services, Request& request, Response& response
     OutputWriter writer(*stream, {.raw = tty,
                                   .out = options.out,
                                   .err = options.err,
-                                  .timestamps = flag(query, "timestamps")});
+                                  .timestamps = flag(query, "timestamps"),
+                                  .details = flag(query, "details") ? engine::log_details(container)
+                                                                    : std::string()});
     return copy_output(*output, writer, request.gone);
 }
 

@@ -60,6 +60,9 @@ public:
     static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Context> context);
     // Leaves containers running.
     ~Engine();
+    // Stops all that run, side by side, each with its own signal and time-out. Their restart
+    // policies bring them back with the next daemon. For a daemon that is to take them with it.
+    void stop_all();
     // Ends what blocks in other threads, soon, with ErrorKind::cancelled: starts are undone, stops
     // are left half done. For a daemon that is to end.
     void close();
@@ -93,6 +96,10 @@ public:
     Result<StatisticsSample> statistics(std::string_view container) const;
     // ps_arguments as `docker top` sends them: "-ef" or empty give the full table, "aux" is known.
     Result<ProcessTable> top(std::string_view container, std::string_view ps_arguments);
+
+    // ErrorKind::conflict when it does not run; likewise the text of its VM's serial console.
+    Result<MachineDetails> machine(std::string_view container) const;
+    Result<std::string> console(std::string_view container) const;
 
     struct Logs {
         bool follow = false;  // also what comes until the container ends

@@ -176,6 +176,25 @@ TEST_F(LifecycleTest, ManyAtOnce) {
     EXPECT_TRUE(engine_->list({.all = true})->empty());
 }
 
+TEST_F(LifecycleTest, OfManyWhoRemoveOneDoes) {
+    const std::string id = run("box");
+    std::atomic<int> removed = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 8; ++i)
+            threads.emplace_back([&] {
+                const auto done = engine_->remove(id, {.force = true});
+                if (done) ++removed;
+                else
+                    EXPECT_TRUE(done.error().kind() == ErrorKind::not_found ||
+                                done.error().kind() == ErrorKind::conflict)
+                        << done.error().message();
+            });
+    }
+    EXPECT_EQ(removed, 1);
+    EXPECT_FALSE(std::filesystem::exists(layout_.container(id)));
+}
+
 TEST_F(LifecycleTest, OneContainersVerbsTakeTurns) {
     const std::string id = create();
     std::atomic<int> started = 0;

@@ -2,6 +2,7 @@
 
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/log_options.h"
 #include "engine/output.h"
 
 namespace hako::engine {
@@ -50,6 +51,7 @@ Result<std::unique_ptr<OutputStream>> Engine::logs(std::string_view container,
     RunEnd end;
     {
         auto live = entry->live.lock();
+        HAKO_CHECK(check_logs_readable(live->container.host_config));
         const bool follow = options.follow && live->running();
         const std::uint64_t ends = live->ends;
         end.over = [follow, ends](const Entry::Live& later) {

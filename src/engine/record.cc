@@ -41,6 +41,7 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("cap_drop", config.cap_drop);
     visit("group_add", config.group_add);
     visit("security_opt", config.security_opt);
+    visit("extra_hosts", config.extra_hosts);
     visit("tmpfs", config.tmpfs);
     visit("sysctls", config.sysctls);
     visit("annotations", config.annotations);
@@ -52,8 +53,11 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("privileged", config.privileged);
     visit("readonly_rootfs", config.readonly_rootfs);
     visit("auto_remove", config.auto_remove);
+    visit("init", config.init);
     visit("restart_policy", config.restart_policy);
     visit("restart_retries", config.restart_retries);
+    visit("log_driver", config.log_driver);
+    visit("log_options", config.log_options);
     visit("network_mode", config.network_mode);
     visit("console_size", config.console_size);
 }

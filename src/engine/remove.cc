@@ -41,6 +41,9 @@ Result<void> remove_container(Context& context, const EntryPtr& entry) {
 
 Result<void> Engine::remove(std::string_view container, const RemoveOptions& options) {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    if (entry->live.lock()->has_status(Status::removing))
+        return fail(ErrorKind::conflict, "removal of container {} is already in progress",
+                    container);
     if (options.force)
         // Before the lock: a stop that holds it ends at once. That it does not run is fine.
         if (auto killed = kill(entry->id, "SIGKILL");

@@ -1,10 +1,13 @@
 #include "engine/settings.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "base/units.h"
 #include "engine/health.h"
+#include "engine/log_options.h"
 #include "engine/names.h"
 #include "engine/restart.h"
 #include "oci/capabilities.h"
@@ -60,6 +63,23 @@ Result<void> check_cpus(const HostConfig& config, unsigned host_cpus) {
         return fail(ErrorKind::invalid,
                     "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. "
                     "1000000)");
+    return {};
+}
+
+// "name:address", both without what would end a line of /etc/hosts.
+Result<void> check_extra_hosts(const std::vector<std::string>& hosts) {
+    for (const std::string& host : hosts) {
+        const auto colon = host.find(':');
+        in6_addr address{};
+        const std::string text = colon == std::string::npos ? "" : host.substr(colon + 1);
+        const bool is_address = ::inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+                                ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+        if (colon == 0 || !is_address || host.find_first_of(" \t\r\n") != std::string::npos ||
+            host.find('\0') != std::string::npos)
+            return fail(ErrorKind::invalid,
+                        "ExtraHosts: invalid IP address in add-host: \"{}\": use name:address",
+                        host.substr(0, 64));
+    }
     return {};
 }
 
@@ -145,17 +165,23 @@ Result<Json> make_spec(const Container& container) {
     settings.shm_size = host.shm_size;
     settings.readonly_rootfs = host.readonly_rootfs;
     settings.privileged = host.privileged;
+    settings.init = host.init;
     return oci::make_runtime_spec(settings);
 }
 
 std::string hosts_file(const Container& container) {
     const std::string name = hostname_of(container);
     const std::string& domain = container.config.domainname;
-    return fmt::format(
+    std::string text = fmt::format(
         "127.0.0.1\tlocalhost\n"
         "::1\tlocalhost ip6-localhost ip6-loopback\n"
         "127.0.0.1\t{}{}\n",
         domain.empty() ? "" : fmt::format("{}.{} ", name, domain), name);
+    for (const std::string& host : container.host_config.extra_hosts) {
+        const auto colon = host.find(':');
+        text += fmt::format("{}\t{}\n", host.substr(colon + 1), host.substr(0, colon));
+    }
+    return text;
 }
 
 }  // namespace
@@ -170,6 +196,8 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
         return fail(ErrorKind::unimplemented,
                     "bind mounts and volumes are not offered by this version of hako: start "
                     "the container without -v and --mount");
+    HAKO_CHECK(log_limits(config));
+    HAKO_CHECK(check_extra_hosts(config.extra_hosts));
     return check_restart_policy(config);
 }
 
@@ -282,6 +310,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.seccomp = security.seccomp;
     sandbox.folder = layout.sandbox(container.id);
     sandbox.log = layout.container_log(container.id);
+    HAKO_TRY(sandbox.log_limits, log_limits(container.host_config));
     sandbox.exit_record = layout.container_exit(container.id);
     return sandbox;
 }

@@ -71,6 +71,7 @@ struct HostConfig {
     std::vector<std::string> cap_add, cap_drop;  // with or without "CAP_", any case; "ALL"
     std::vector<std::string> group_add;          // numbers
     std::vector<std::string> security_opt;       // no-new-privileges, seccomp=unconfined ...
+    std::vector<std::string> extra_hosts;        // "name:address" for /etc/hosts
     std::vector<std::string> binds;              // not offered yet: create refuses them
     StringMap tmpfs;                             // path -> mount options
     StringMap sysctls;
@@ -82,8 +83,11 @@ struct HostConfig {
     bool privileged = false;
     bool readonly_rootfs = false;
     bool auto_remove = false;
+    bool init = false;           // an init process of ours is PID 1
     std::string restart_policy;  // "", "no", "always", "on-failure", "unless-stopped"
     int restart_retries = 0;     // on-failure gives up after so many; 0: never
+    std::string log_driver;      // "json-file", "local", "none"; empty: json-file
+    StringMap log_options;       // Docker's: max-size, max-file, labels, env ...
     std::string network_mode;
     std::optional<WindowSize> console_size;
 };
@@ -231,6 +235,14 @@ struct ExecStart {
 struct ProcessTable {
     std::vector<std::string> titles;
     std::vector<std::vector<std::string>> rows;
+};
+
+// The virtual machine of a container that runs.
+struct MachineDetails {
+    int pid = 0;                       // of QEMU
+    std::vector<std::string> command;  // QEMU's, as it was started
+    std::string spec_json;             // vmm::MachineSpec
+    std::string folder;                // on the host, of its sockets and logs
 };
 
 struct Kernel {

@@ -92,6 +92,12 @@ constexpr auto kRegistries = &Configuration::registries;
 constexpr auto kLayers = &Configuration::layers;
 constexpr std::array kKeys{
     Key{"insecure-registries", read_insecure},
+    Key{"live-restore",
+        [](const Json& value, Configuration& config) -> Result<void> {
+            if (!value.is_boolean()) return fail(ErrorKind::invalid, "it must be true or false");
+            config.live_restore = value.get<bool>();
+            return {};
+        }},
     Key{"max-concurrent-downloads",
         read_count<kRegistries, &RegistryOptions::parallel_downloads, kMostParallel>},
     Key{"max-concurrent-uploads",

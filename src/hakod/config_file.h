@@ -11,6 +11,7 @@ namespace hako::hakod {
 struct Configuration {
     oci::RegistryOptions registries = {};
     images::LayerLimits layers = {};
+    bool live_restore = true;  // containers go on when the daemon ends
 };
 
 // ErrorKind::invalid names the key that is unknown or holds what it must not.

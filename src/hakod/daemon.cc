@@ -115,7 +115,10 @@ Result<void> run_daemon(const Options& options) {
                                                     dockerapi::make_api(services.services())));
     log_info("hakod {} is ready, state in {}", HAKO_VERSION, layout.root().string());
     const int signal = wait_for_stop_signal();
-    log_info("{}: stopping; containers go on running", ::strsignal(signal));
+    const bool leaves_containers = options.configuration.live_restore;
+    log_info("{}: stopping; containers {}", ::strsignal(signal),
+             leaves_containers ? "go on running" : "are stopped first");
+    if (!leaves_containers) engine->stop_all();
     engine->close();  // so that no request holds the server up
     server->stop();
     return {};

@@ -202,6 +202,7 @@ Result<Json> make_runtime_spec(const RuntimeSettings& settings) {
                  {"hostname", settings.hostname},
                  {"mounts", std::move(mounts)},
                  {"linux", make_linux(settings)}};
+    if (settings.init) spec["annotations"]["io.hako.init"] = "true";
     if (!settings.domainname.empty()) spec["domainname"] = settings.domainname;
     return spec;
 }

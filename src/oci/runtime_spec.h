@@ -65,6 +65,7 @@ struct RuntimeSettings {
     std::uint64_t shm_size = 0;  // bytes; 0: 64 MiB
     bool readonly_rootfs = false;
     bool privileged = false;
+    bool init = false;  // an init process of ours is PID 1 (annotation io.hako.init)
 };
 
 // ErrorKind::invalid for an unknown limit's name, a relative path, a NUL in a string.

@@ -28,6 +28,7 @@ public:
     struct Setup {
         guest::ProcessSpec spec;
         std::filesystem::path log;
+        LogLimits log_limits;
         ExplainLoss explain_loss;
         OnExit on_exit;
     };

@@ -94,7 +94,7 @@ bool is_finished(int fd, std::uint64_t end) {
 
 // --- LogWriter -----------------------------------------------------------------------------------
 
-Result<LogWriter> LogWriter::open(const std::filesystem::path& path) {
+Result<LogWriter> LogWriter::open(const std::filesystem::path& path, const LogLimits& limits) {
     HAKO_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT, 0600));
     HAKO_TRY(auto size, size_of(fd.get()));
     if (size < kMagic.size()) {
@@ -108,7 +108,7 @@ Result<LogWriter> LogWriter::open(const std::filesystem::path& path) {
     if (end < size && ::ftruncate(fd.get(), static_cast<off_t>(end)) != 0)
         return fail_errno(errno, "cannot cut the torn end of {}", path.native());
     const bool is_open = !is_finished(fd.get(), end);
-    return LogWriter(std::move(fd), end, is_open);
+    return LogWriter(path, limits, std::move(fd), end, is_open);
 }
 
 Result<void> LogWriter::append(LogStream stream, std::span<const std::byte> data) {
@@ -134,6 +134,7 @@ Result<void> LogWriter::write_record(LogStream stream, std::uint8_t flags,
                                 {&trailer, sizeof trailer}}};
     const std::lock_guard lock(*mutex_);
     const auto wanted = static_cast<ssize_t>(kOverhead + data.size());
+    HAKO_CHECK(make_room(kOverhead + data.size()));
     ssize_t written = -1;
     do written = ::pwritev(fd_.get(), parts.data(), parts.size(), static_cast<off_t>(size_));
     while (written < 0 && errno == EINTR);
@@ -149,14 +150,42 @@ Result<void> LogWriter::write_record(LogStream stream, std::uint8_t flags,
     return fail_errno(error, "cannot write the log");
 }
 
+Result<void> LogWriter::make_room(std::uint64_t bytes) {
+    if (limits_.max_bytes == 0 || size_ + bytes <= limits_.max_bytes || size_ == kMagic.size())
+        return {};
+    HAKO_CHECK(rotate_log(path_, limits_.max_files));
+    HAKO_TRY(Fd next, open_file(path_, O_RDWR | O_CREAT | O_EXCL, 0600));
+    HAKO_CHECK(write_all(next.get(), kMagic));
+    fd_ = std::move(next);
+    size_ = kMagic.size();
+    return {};
+}
+
 // --- LogReader -----------------------------------------------------------------------------------
 
 Result<LogReader> LogReader::open(const std::filesystem::path& path) {
-    HAKO_TRY(Fd fd, open_file(path, O_RDONLY));
-    HAKO_CHECK(with_context(check_magic(fd.get()), path.native()));
-    LogReader reader(std::move(fd), path);
-    reader.offset_ = kMagic.size();
+    LogReader reader(Fd(), path);
+    HAKO_CHECK(reader.enter(oldest_log(path)));
     return reader;
+}
+
+Result<void> LogReader::enter(const std::filesystem::path& file) {
+    HAKO_TRY(Fd fd, open_file(file, O_RDONLY));
+    HAKO_CHECK(with_context(check_magic(fd.get()), file.native()));
+    fd_ = std::move(fd);
+    offset_ = kMagic.size();
+    skip_ = 0;
+    watch_.reset();
+    (void)stale();
+    return {};
+}
+
+// A file is missing for the moment that its rotation takes.
+Result<void> LogReader::enter_newest() {
+    auto entered = enter(path_);
+    if (!entered && entered.error().kind() == ErrorKind::not_found)
+        return enter(rotated_log(path_, 1));
+    return entered;
 }
 
 // Makes at least `bytes` unread bytes available; false when the file does not hold them yet.
@@ -174,6 +203,22 @@ Result<bool> LogReader::fill(std::size_t bytes) {
 }
 
 Result<std::optional<LogRecord>> LogReader::next() {
+    while (true) {
+        HAKO_TRY(auto record, next_here());
+        if (record) return record;
+        const auto newer = newer_log(path_, fd_.get());
+        if (!newer) return record;
+        // Nothing more is written to a file that has a newer one.
+        HAKO_TRY(record, next_here());
+        if (record) return record;
+        // Rotated once more meanwhile: looked for anew.
+        if (auto entered = enter(*newer);
+            !entered && entered.error().kind() != ErrorKind::not_found)
+            return fail(entered.error());
+    }
+}
+
+Result<std::optional<LogRecord>> LogReader::next_here() {
     HAKO_TRY(const bool has_header, fill(sizeof(Header)));
     if (!has_header) return stale();
     Header header;
@@ -206,7 +251,8 @@ Result<bool> LogReader::wait(std::stop_token stop, std::chrono::milliseconds tim
     if (!watch_) {
         watch_ = Fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
         if (!watch_) return fail_errno(errno, "cannot watch files");
-        if (::inotify_add_watch(watch_.get(), path_.c_str(), IN_MODIFY) < 0)
+        if (::inotify_add_watch(watch_.get(), path_.c_str(), IN_MODIFY | IN_MOVE_SELF | IN_ATTRIB) <
+            0)
             return fail_errno(errno, "cannot watch {}", path_.native());
         return true;  // what came before the watch
     }
@@ -225,20 +271,29 @@ Result<bool> LogReader::wait(std::stop_token stop, std::chrono::milliseconds tim
 }
 
 Result<void> LogReader::seek_end() {
+    HAKO_CHECK(enter_newest());
     HAKO_TRY(const auto size, size_of(fd_.get()));
-    offset_ = std::max(offset_, end_of_records(fd_.get(), size));
-    (void)stale();
+    offset_ = end_of_records(fd_.get(), size);
     return {};
 }
 
 Result<void> LogReader::seek_last_lines(std::size_t lines) {
-    HAKO_TRY(const auto size, size_of(fd_.get()));
-    offset_ = end_of_records(fd_.get(), size);
-    skip_ = 0;
-    (void)stale();
-    // Backwards by the trailers: the lines begin behind the lines-th newline from the end, where a
-    // newline that ends all output does not count.
+    HAKO_CHECK(seek_end());
     bool is_last = true;
+    while (true) {
+        HAKO_TRY(lines, skip_back(lines, is_last));
+        if (lines == 0) return {};
+        const auto older = older_log(path_, fd_.get());
+        if (!older) return {};
+        if (!enter(*older)) return enter(oldest_log(path_));
+        HAKO_TRY(const auto size, size_of(fd_.get()));
+        offset_ = end_of_records(fd_.get(), size);
+    }
+}
+
+// Backwards by the trailers: the lines begin behind the lines-th newline from the end, where a
+// newline that ends all output does not count. How many are still missing at the file's beginning.
+Result<std::size_t> LogReader::skip_back(std::size_t lines, bool& is_last) {
     std::string data;
     while (lines > 0 && offset_ > kMagic.size()) {
         Trailer length = 0;
@@ -256,7 +311,7 @@ Result<void> LogReader::seek_last_lines(std::size_t lines) {
             is_last = false;
         }
     }
-    return {};
+    return lines;
 }
 
 // --- LineSplitter --------------------------------------------------------------------------------

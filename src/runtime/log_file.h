@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "runtime/log_rotation.h"
 
 namespace hako::runtime {
 
@@ -36,7 +37,8 @@ constexpr std::size_t kMaxLogData = 64 * kKiB;  // of one record
 class LogWriter {
 public:
     // Creates the file, or opens it to go on behind its last whole record.
-    static Result<LogWriter> open(const std::filesystem::path& path);
+    // Begins a new file when a record would make it larger than the limit.
+    static Result<LogWriter> open(const std::filesystem::path& path, const LogLimits& limits = {});
 
     // data longer than kMaxLogData becomes several records. ErrorKind::exhausted when the disk is
     // full: then nothing of the record that failed stays in the file.
@@ -47,24 +49,33 @@ public:
     bool is_open() const { return is_open_; }
 
 private:
-    LogWriter(Fd fd, std::uint64_t size, bool is_open)
+    LogWriter(std::filesystem::path path, const LogLimits& limits, Fd fd, std::uint64_t size,
+              bool is_open)
         : mutex_(std::make_unique<std::mutex>()),
+          path_(std::move(path)),
+          limits_(limits),
           fd_(std::move(fd)),
           size_(size),
           is_open_(is_open) {}
     Result<void> write_record(LogStream stream, std::uint8_t flags,
                               std::span<const std::byte> data);
 
+    Result<void> make_room(std::uint64_t bytes);
+
     std::unique_ptr<std::mutex> mutex_;
+    std::filesystem::path path_;
+    LogLimits limits_;
     Fd fd_;
     std::uint64_t size_;
     bool is_open_;
 };
 
-// Reads from its own position, buffered. One thread at a time.
+// Reads from its own position, buffered, through all files of a log that rotates. One thread at a
+// time.
 class LogReader {
 public:
-    // At the first record. ErrorKind::not_found without the file, corrupt when it is no log.
+    // At the first record of the oldest file. ErrorKind::not_found without the file, corrupt when
+    // it is no log.
     static Result<LogReader> open(const std::filesystem::path& path);
 
     // The next whole record, nullopt when there is none yet. A torn one is no record.
@@ -80,6 +91,10 @@ public:
 private:
     LogReader(Fd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
     Result<bool> fill(std::size_t bytes);
+    Result<void> enter(const std::filesystem::path& file);
+    Result<void> enter_newest();
+    Result<std::optional<LogRecord>> next_here();
+    Result<std::size_t> skip_back(std::size_t lines, bool& is_last);
     std::optional<LogRecord> stale();
 
     Fd fd_;

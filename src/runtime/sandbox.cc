@@ -186,6 +186,7 @@ Result<Sandbox::ProcessRef> Sandbox::create_process(const std::string& id, std::
                  .seccomp_bpf = std::move(filter),
                  .open_stdin = open_stdin},
         .log = is_first ? spec_.log : spec_.exec_log(id),
+        .log_limits = is_first ? spec_.log_limits : LogLimits(),
         .explain_loss = [this] { return explain_loss(); },
     };
     if (is_first)

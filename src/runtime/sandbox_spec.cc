@@ -19,6 +19,8 @@ Json to_json(const SandboxSpec& spec) {
             {"seccomp", spec.seccomp},
             {"folder", spec.folder.native()},
             {"log", spec.log.native()},
+            {"log_max_bytes", spec.log_limits.max_bytes},
+            {"log_max_files", spec.log_limits.max_files},
             {"exit_record", spec.exit_record.native()},
             {"boot_deadline_ms", spec.boot_deadline.count()}};
 }
@@ -41,6 +43,8 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(spec.seccomp, json_field_or(json, "seccomp", true));
     HAKO_CHECK(path("folder", spec.folder));
     HAKO_CHECK(path("log", spec.log));
+    HAKO_TRY(spec.log_limits.max_bytes, json_field_or<std::uint64_t>(json, "log_max_bytes", 0));
+    HAKO_TRY(spec.log_limits.max_files, json_field_or(json, "log_max_files", 1U));
     HAKO_CHECK(path("exit_record", spec.exit_record));
     HAKO_TRY(const auto deadline, json_field_or<std::int64_t>(json, "boot_deadline_ms", 0));
     spec.boot_deadline = std::chrono::milliseconds(deadline);

@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "base/process.h"
 #include "base/result.h"
+#include "runtime/log_rotation.h"
 #include "vmm/machine_spec.h"
 
 namespace hako::runtime {
@@ -32,9 +33,10 @@ struct SandboxSpec {
     std::map<std::string, std::string> files;
     bool tty = false;
     bool open_stdin = false;
-    bool seccomp = true;                // the default profile; false: none
-    std::filesystem::path folder;       // layout.sandbox(id); the shim's own files lie here
-    std::filesystem::path log;          // the container's log (docs/formats/log.md)
+    bool seccomp = true;           // the default profile; false: none
+    std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here
+    std::filesystem::path log;     // the container's log (docs/formats/log.md)
+    LogLimits log_limits;
     std::filesystem::path exit_record;  // runtime/exit_record.h
     // From power-on to the agent's first answer; 0: by the accelerator.
     std::chrono::milliseconds boot_deadline{0};

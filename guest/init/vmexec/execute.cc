@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "init/vmexec/capabilities.h"
+#include "init/vmexec/init_process.h"
 
 namespace hako::init {
 namespace {
@@ -250,10 +251,11 @@ Result<std::string> look_up(const std::string& name, const std::vector<std::stri
                 name);
 }
 
-Error execute(const Json& process, Program program, const std::string& filter) {
+Error execute(const Json& process, Program program, const std::string& filter, bool below_init) {
     const auto file = prepare(process, program, filter);
     if (!file) return file.error();
     const auto args = to_pointers(program.args), env = to_pointers(program.env);
+    if (below_init) return exec_error(*file, execute_below_init(*file, args.data(), env.data()));
     ::execve(file->c_str(), args.data(), env.data());
     return exec_error(*file, errno);
 }

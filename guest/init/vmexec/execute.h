@@ -27,6 +27,6 @@ Result<std::string> look_up(const std::string& name, const std::vector<std::stri
 
 // Becomes the user, with the capabilities and filters of `process`, and executes. Returns only
 // when that fails. filter: struct sock_filter[]; empty for none.
-Error execute(const Json& process, Program program, const std::string& filter);
+Error execute(const Json& process, Program program, const std::string& filter, bool below_init);
 
 }  // namespace hako::init

@@ -20,6 +20,7 @@
 #include "init/vmexec/archive.h"
 #include "init/vmexec/control.h"
 #include "init/vmexec/execute.h"
+#include "init/vmexec/init_process.h"
 #include "init/vmexec/rootfs.h"
 #include "init/vmexec/terminal.h"
 
@@ -55,16 +56,18 @@ Result<void> run_program(const Json& request, const Json& process, bool first) {
     if (terminal) {
         HAKO_TRY(master, open_terminal(process, first));
     }
+    bool below_init = false;
     if (first) {
         HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
         HAKO_CHECK(finish_root(container));
+        HAKO_TRY(below_init, wants_init(container));
     }
     HAKO_TRY(auto program, read_program(process));
     HAKO_CHECK(apply_limits(process));
     HAKO_CHECK(send_report({{"ready", true}}, master ? std::optional(master.get()) : std::nullopt));
     master.reset();
     HAKO_CHECK(wait_for_go());
-    return fail(execute(process, std::move(program), filter));
+    return fail(execute(process, std::move(program), filter, below_init));
 }
 
 Result<void> run_first(const Json& request) {

@@ -7,6 +7,7 @@ namespace hako::cli {
 
 Command attach_command();
 Command container_prune_command();
+Command console_command();
 Command create_command();
 Command events_command();
 Command exec_command();
@@ -43,6 +44,8 @@ Command tag_command();
 Command login_command();
 Command logout_command();
 
+Command doctor_command();
+Command man_command();
 Command info_command();
 Command version_command();
 Command kernel_command();  // a group

@@ -9,7 +9,7 @@ namespace {
 
 struct Options {
     std::string format, type;
-    bool size = false;
+    bool size = false, machine = false;
 };
 
 constexpr int kIndent = 4;
@@ -17,6 +17,7 @@ constexpr std::size_t kTopColumn = 20;
 
 // The object with the name: a container, or else an image.
 Result<Json> look_up(const Api& api, const Options& options, const std::string& name) {
+    if (options.machine) return api.hako_get(fmt::format("/containers/{}/vm", name));
     if (options.type.empty() || options.type == "container") {
         http::Query query;
         if (options.size) query.add("size", "1");
@@ -97,8 +98,11 @@ Command inspect_command(std::string_view type) {
                            return {};
                        });
     }
-    if (type != "image")
+    if (type != "image") {
         command.flag("-s,--size", options->size, "Display total file sizes of a container");
+        command.flag("--vm", options->machine,
+                     "Display a running container's virtual machine: QEMU's command line, disks");
+    }
     command.arguments(type == "image" ? "IMAGE [IMAGE...]" : "NAME|ID [NAME|ID...]", 1, kUnlimited,
                       type == "image" ? Completes::images : Completes::containers);
     command.action([options](Session& session, const auto& names) {

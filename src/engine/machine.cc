@@ -1,0 +1,49 @@
+// What a container's virtual machine is made of, and what it says.
+#include "base/fd.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr std::size_t kMaxConsole = 2 * kMiB;
+
+// A running container's sandbox, as its shim was told.
+Result<runtime::SandboxSpec> sandbox_of(const Context& context, const EntryPtr& entry) {
+    if (!entry->live.lock()->running())
+        return fail(ErrorKind::conflict,
+                    "container {} is not running: only running containers have a virtual machine",
+                    entry->id);
+    return runtime::read_sandbox_spec(context.layout.sandbox(entry->id));
+}
+
+Result<std::vector<std::string>> command_line(int pid) {
+    HAKO_TRY(std::string text, read_file(fmt::format("/proc/{}/cmdline", pid)));
+    std::vector<std::string> words;
+    while (!text.empty()) {
+        const auto end = text.find('\0');
+        words.push_back(text.substr(0, end));
+        text.erase(0, end == std::string::npos ? end : end + 1);
+    }
+    return words;
+}
+
+}  // namespace
+
+Result<MachineDetails> Engine::machine(std::string_view container) const {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    HAKO_TRY(const auto sandbox, sandbox_of(*context_, entry));
+    MachineDetails details{.pid = entry->live.lock()->container.state.pid,
+                           .spec_json = dump_json(vmm::to_json(sandbox.machine)),
+                           .folder = sandbox.folder};
+    HAKO_TRY(details.command, command_line(details.pid));
+    return details;
+}
+
+Result<std::string> Engine::console(std::string_view container) const {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    HAKO_TRY(const auto sandbox, sandbox_of(*context_, entry));
+    return read_file(sandbox.console_log(), kMaxConsole);
+}
+
+}  // namespace hako::engine
