@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
 
+#include "guest/chunks.h"
 #include "guest/messages.h"
 #include "guest/status.h"
 #include "guest/stdio_impl.h"
@@ -238,21 +239,8 @@ Result<void> AgentClient::copy_in(const CopyIn& where, Reader& tar, std::stop_to
     message.set_container(where.container);
     message.set_path(where.path);
     message.set_no_overwrite_dir_non_dir(where.no_overwrite_dir_non_dir);
-    std::vector<std::byte> buffer(kMaxData);
-    // A failed write means that the guest has ended the call: Finish tells why.
-    for (bool open = writer->Write(message); open; open = writer->Write(message)) {
-        const auto got = tar.read(buffer);
-        if (!got) {
-            context.TryCancel();
-            (void)writer->Finish();
-            return fail(got.error());
-        }
-        if (*got == 0) break;
-        message.Clear();
-        message.set_data(buffer.data(), *got);
-    }
-    writer->WritesDone();
-    return to_result(writer->Finish());
+    HAKO_TRY(const auto status, send_chunks(context, *writer, std::move(message), tar));
+    return to_result(status);
 }
 
 Result<void> AgentClient::copy_out(const std::string& container, const std::string& path,
@@ -264,20 +252,31 @@ Result<void> AgentClient::copy_out(const std::string& container, const std::stri
     request.set_container(container);
     request.set_path(path);
     const auto reader = impl_->stub->CopyOut(&context, request);
-    agent::v1::DataChunk chunk;
-    bool first = true;
-    while (reader->Read(&chunk)) {
-        const auto taken =
-            first ? on_stat(from_message(chunk.stat())) : tar.write(as_bytes(chunk.data()));
-        first = false;
-        if (taken) continue;
+    agent::v1::DataChunk described;
+    if (!reader->Read(&described)) {
+        HAKO_CHECK(to_result(reader->Finish()));
+        return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
+    }
+    if (auto wanted = on_stat(from_message(described.stat())); !wanted) {
         context.TryCancel();
         (void)reader->Finish();
-        return taken;
+        return wanted;
     }
-    HAKO_CHECK(to_result(reader->Finish()));
-    if (first) return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
-    return {};
+    HAKO_TRY(const auto status, take_chunks(context, *reader, tar));
+    return to_result(status);
+}
+
+Result<void> AgentClient::changes(const Changes& what, Writer& out, std::stop_token stop) {
+    grpc::ClientContext context;
+    const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+    agent::v1::ChangesRequest request;
+    request.set_container(what.container);
+    request.set_upper(what.upper);
+    request.set_lower(what.lower);
+    request.set_list(what.list);
+    const auto reader = impl_->stub->Changes(&context, request);
+    HAKO_TRY(const auto status, take_chunks(context, *reader, out));
+    return to_result(status);
 }
 
 Result<PathStat> AgentClient::stat_path(const std::string& container, const std::string& path) {

@@ -142,6 +142,23 @@ struct CopyIn {
     bool no_overwrite_dir_non_dir = false;  // neither replaces the other
 };
 
+// What an overlay's upper directory has that its lower one has not; both are paths in the VM.
+struct Changes {
+    std::string container;
+    std::string upper;
+    std::string lower;
+    bool list = false;  // text for parse_changes() instead of a layer's tar
+};
+
+struct Change {
+    enum class Kind : std::uint8_t { changed = 0, added = 1, deleted = 2 };  // as Docker's API
+    Kind kind = Kind::changed;
+    std::string path;  // absolute
+    bool operator==(const Change&) const = default;
+};
+// ErrorKind::corrupt where the guest wrote something else.
+Result<std::vector<Change>> parse_changes(std::string_view list);
+
 // The shim hands these two answers on as they are (proto/shim.proto), so they come serialised.
 Result<Statistics> parse_statistics(std::string_view serialised);
 Result<std::vector<ProcessRow>> parse_processes(std::string_view serialised);
@@ -221,6 +238,7 @@ public:
                           const std::function<Result<void>(const PathStat&)>& on_stat, Writer& tar,
                           std::stop_token stop = {});
     Result<PathStat> stat_path(const std::string& container, const std::string& path);
+    Result<void> changes(const Changes& what, Writer& out, std::stop_token stop = {});
 
     // Calls on_event for every event, in order, until stopped (no error) or until the guest goes.
     Result<void> events(const std::function<void(const Event&)>& on_event, std::stop_token stop);

@@ -145,6 +145,11 @@ TEST(AgentClient, GarbageOnTheChannelIsUnavailable) {
 TEST(Serialised, WhatCannotBeReadIsCorrupt) {
     EXPECT_EQ(parse_statistics("\xff").error().kind(), ErrorKind::corrupt);
     EXPECT_EQ(parse_processes("\xff").error().kind(), ErrorKind::corrupt);
+    using namespace std::string_literals;
+    for (const auto& list : {"A/x"s, "X/x\0"s, "A\0"s, "\0"s})
+        EXPECT_EQ(parse_changes(list).error().kind(), ErrorKind::corrupt);
+    EXPECT_EQ(*parse_changes("A/x\0D/y z\0"s),
+              (std::vector<Change>{{Change::Kind::added, "/x"}, {Change::Kind::deleted, "/y z"}}));
     EXPECT_TRUE(parse_statistics(""));
     EXPECT_TRUE(parse_processes("")->empty());
 }

@@ -85,4 +85,25 @@ Result<std::vector<ProcessRow>> parse_processes(std::string_view serialised) {
     return rows;
 }
 
+Result<std::vector<Change>> parse_changes(std::string_view list) {
+    const auto kind_of = [](char letter) -> std::optional<Change::Kind> {
+        switch (letter) {
+            case 'A': return Change::Kind::added;
+            case 'C': return Change::Kind::changed;
+            case 'D': return Change::Kind::deleted;
+            default: return std::nullopt;
+        }
+    };
+    std::vector<Change> changes;
+    while (!list.empty()) {
+        const auto end = list.find('\0');
+        const auto kind = kind_of(list.front());
+        if (end == std::string_view::npos || !kind || !list.substr(1).starts_with('/'))
+            return fail(ErrorKind::corrupt, "the guest's list of changes cannot be read");
+        changes.push_back({*kind, std::string(list.substr(1, end - 1))});
+        list.remove_prefix(end + 1);
+    }
+    return changes;
+}
+
 }  // namespace hako::guest

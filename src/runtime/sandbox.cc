@@ -33,10 +33,11 @@ constexpr std::size_t kEntropyBytes = 64;
 constexpr std::string_view kRootfsMount = "/run/hako/rootfs";
 constexpr std::string_view kScratchMount = "/run/hako/scratch";
 
+std::string scratch_path(std::string_view name) {
+    return fmt::format("{}/{}", kScratchMount, name);
+}
+
 std::vector<guest::Mount> container_mounts(const std::string& container) {
-    const auto scratch = [](std::string_view name) {
-        return fmt::format("{}/{}", kScratchMount, name);
-    };
     return {
         {.disk_serial = std::string(kRootfsSerial),
          .type = "erofs",
@@ -49,8 +50,8 @@ std::vector<guest::Mount> container_mounts(const std::string& container) {
         {.source = "overlay",
          .type = "overlay",
          .target = guest_rootfs(container),
-         .options = {fmt::format("lowerdir={}", kRootfsMount), "upperdir=" + scratch("upper"),
-                     "workdir=" + scratch("work")},
+         .options = {fmt::format("lowerdir={}", kRootfsMount), "upperdir=" + scratch_path("upper"),
+                     "workdir=" + scratch_path("work")},
          .create_directories = true},
     };
 }
@@ -339,6 +340,14 @@ Result<std::string> Sandbox::list_processes() {
     return agent->list_processes(spec_.id);
 }
 
+Result<void> Sandbox::copy_in(const std::string& path, bool no_overwrite_dir_non_dir, Reader& tar) {
+    HAKO_TRY(const auto agent, this->agent());
+    HAKO_CHECK(agent->copy_in({spec_.id, path, no_overwrite_dir_non_dir}, tar));
+    // A VM that runs nothing is killed when it is not needed any more.
+    HAKO_TRY(const auto first, process(""));
+    return first->started() ? Result<void>() : agent->sync();
+}
+
 Result<void> Sandbox::update(const std::string& resources) {
     HAKO_TRY(const auto agent, this->agent());
     return agent->update_container(spec_.id, resources);
@@ -371,6 +380,20 @@ Result<void> Sandbox::copy_out(const std::string& path, Writer& tar) {
     HAKO_TRY(const auto agent, this->agent());
     const auto ignore = [](const guest::PathStat&) { return Result<void>(); };
     return agent->copy_out(spec_.id, path, ignore, tar);
+}
+
+Result<guest::PathStat> Sandbox::stat_path(const std::string& path) {
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->stat_path(spec_.id, path);
+}
+
+Result<void> Sandbox::changes(bool list, Writer& out) {
+    HAKO_TRY(const auto agent, this->agent());
+    return agent->changes({.container = spec_.id,
+                           .upper = scratch_path("upper"),
+                           .lower = std::string(kRootfsMount),
+                           .list = list},
+                          out);
 }
 
 Result<void> Sandbox::shutdown(milliseconds grace) {

@@ -49,7 +49,11 @@ public:
     // The VM's CPUs.
     Result<void> pause();
     Result<void> resume();
+    // Files of the container: through its first process' mounts, which need not run yet.
+    Result<void> copy_in(const std::string& path, bool no_overwrite_dir_non_dir, Reader& tar);
     Result<void> copy_out(const std::string& path, Writer& tar);
+    Result<guest::PathStat> stat_path(const std::string& path);
+    Result<void> changes(bool list, Writer& out);
     // Powers the guest off within the grace time, or kills it: at once without a grace time.
     // Returns when QEMU is gone; ErrorKind::deadline where it does not go.
     Result<void> shutdown(std::chrono::milliseconds grace);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "guest/chunks.h"
 #include "guest/status.h"
 #include "proto/shim.grpc.pb.h"
 
@@ -315,15 +316,40 @@ public:
         shim::v1::CopyOutRequest request;
         request.set_path(path);
         const auto reader = connection_->stub().CopyOut(&context, request);
-        shim::v1::DataChunk chunk;
-        while (reader->Read(&chunk)) {
-            const auto taken = tar.write(as_bytes(chunk.data()));
-            if (taken) continue;
-            context.TryCancel();
-            (void)reader->Finish();
-            return taken;
-        }
-        return check(reader->Finish());
+        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, tar));
+        return check(status);
+    }
+
+    Result<guest::PathStat> stat_path(const std::string& path) override {
+        shim::v1::StatPathRequest request;
+        request.set_path(path);
+        shim::v1::StatPathResponse response;
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::StatPath, request, response));
+        return guest::PathStat{response.name(), response.size(), response.mode(),
+                               wall_time(response.mtime_unix_ns()), response.link_target()};
+    }
+
+    Result<void> changes(bool list, Writer& out, std::stop_token stop) override {
+        ClientContext context;
+        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+        shim::v1::ChangesRequest request;
+        request.set_list(list);
+        const auto reader = connection_->stub().Changes(&context, request);
+        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out));
+        return check(status);
+    }
+
+    Result<void> copy_in(const std::string& path, bool no_overwrite_dir_non_dir, Reader& tar,
+                         std::stop_token stop) override {
+        ClientContext context;
+        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
+        shim::v1::Empty response;
+        const auto writer = connection_->stub().CopyIn(&context, &response);
+        shim::v1::CopyInRequest request;
+        request.set_path(path);
+        request.set_no_overwrite_dir_non_dir(no_overwrite_dir_non_dir);
+        HAKO_TRY(const auto status, guest::send_chunks(context, *writer, request, tar));
+        return check(status);
     }
 
     Result<void> delete_exec(std::string_view exec) override {

@@ -77,8 +77,15 @@ public:
     virtual Result<SandboxState> state() = 0;
     virtual Result<guest::Statistics> statistics() = 0;
     virtual Result<std::vector<guest::ProcessRow>> list_processes() = 0;
-    // A tar of a path in the running container; of "/" without what is mounted in it.
+    // Files of the container, whether its first process runs or is only prepared.
+    // Into an existing directory; no_overwrite_dir_non_dir: neither replaces the other.
+    virtual Result<void> copy_in(const std::string& path, bool no_overwrite_dir_non_dir,
+                                 Reader& tar, std::stop_token stop) = 0;
+    // A tar of a path; of "/" without what is mounted in it.
     virtual Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token stop) = 0;
+    virtual Result<guest::PathStat> stat_path(const std::string& path) = 0;
+    // What differs from the image: a layer's tar, or text for guest::parse_changes().
+    virtual Result<void> changes(bool list, Writer& out, std::stop_token stop) = 0;
     // Forgets an exec that ended, or that never started, and removes its log.
     virtual Result<void> delete_exec(std::string_view exec) = 0;
     // Ends VM and shim; returns when both are gone, as far as the shim can tell.

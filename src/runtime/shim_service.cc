@@ -51,6 +51,27 @@ private:
     grpc::ServerWriter<shim::v1::DataChunk>& stream_;
 };
 
+// The data of the messages behind the first.
+class ChunkReader : public Reader {
+public:
+    explicit ChunkReader(grpc::ServerReader<shim::v1::CopyInRequest>& stream) : stream_(stream) {}
+    Result<std::size_t> read(std::span<std::byte> buffer) override {
+        while (rest_.empty()) {
+            if (!stream_.Read(&message_)) return std::size_t{0};
+            rest_ = as_bytes(message_.data());
+        }
+        const auto piece = rest_.first(std::min(rest_.size(), buffer.size()));
+        std::ranges::copy(piece, buffer.begin());
+        rest_ = rest_.subspan(piece.size());
+        return piece.size();
+    }
+
+private:
+    grpc::ServerReader<shim::v1::CopyInRequest>& stream_;
+    shim::v1::CopyInRequest message_;
+    std::span<const std::byte> rest_;
+};
+
 class Service final : public shim::v1::Shim::Service {
 public:
     explicit Service(Sandbox& sandbox) : sandbox_(sandbox) {}
@@ -203,6 +224,38 @@ public:
             auto result = sandbox_.list_processes();
             if (result) response->set_agent(*result);
             return to_status(result);
+        });
+    }
+
+    Status CopyIn(ServerContext*, grpc::ServerReader<shim::v1::CopyInRequest>* reader,
+                  shim::v1::Empty*) override {
+        return guarded([&] {
+            shim::v1::CopyInRequest first;
+            if (!reader->Read(&first)) return to_status(kCancelled);
+            ChunkReader tar(*reader);
+            return to_status(sandbox_.copy_in(first.path(), first.no_overwrite_dir_non_dir(), tar));
+        });
+    }
+
+    Status StatPath(ServerContext*, const shim::v1::StatPathRequest* request,
+                    shim::v1::StatPathResponse* response) override {
+        return guarded([&] {
+            const auto stat = sandbox_.stat_path(request->path());
+            if (!stat) return to_status(stat);
+            response->set_name(stat->name);
+            response->set_size(stat->size);
+            response->set_mode(stat->mode);
+            response->set_mtime_unix_ns(stat->modified_at.time_since_epoch().count());
+            response->set_link_target(stat->link_target);
+            return Status::OK;
+        });
+    }
+
+    Status Changes(ServerContext*, const shim::v1::ChangesRequest* request,
+                   grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
+        return guarded([&] {
+            ChunkWriter chunks(*writer);
+            return to_status(sandbox_.changes(request->list(), chunks));
         });
     }
 

@@ -35,6 +35,10 @@ constexpr std::string_view kJoin = "join";            // true: kContainerFd is s
 constexpr std::string_view kRoot = "root";            // a copy's root without a running container
 constexpr std::string_view kPath = "path";            // a copy's path
 constexpr std::string_view kStatOnly = "stat_only";
+constexpr std::string_view kUpper = "upper";    // an overlay's upper directory
+constexpr std::string_view kLower = "lower";    // and what lies below it
+constexpr std::string_view kHidden = "hidden";  // paths inside that are no changes of the user's
+constexpr std::string_view kList = "list";      // names only
 constexpr std::string_view kKeepKinds =
     "keep_kinds";  // no directory replaces a file, and vice versa
 }  // namespace request
@@ -44,6 +48,7 @@ constexpr std::string_view kFirst = "first";     // the first process: makes the
 constexpr std::string_view kExec = "exec";       // joins a running container
 constexpr std::string_view kCopyIn = "copy_in";  // a tar on standard input
 constexpr std::string_view kCopyOut = "copy_out";  // a tar on standard output
+constexpr std::string_view kChanges = "changes";   // a layer's tar, or a list, on standard output
 }  // namespace action
 
 constexpr std::size_t kMaxControlMessage = 16 * 1024;

@@ -2,6 +2,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -142,6 +143,61 @@ TEST_F(CopyTest, BadArchivesAndPlacesAreErrors) {
     EXPECT_EQ(copy_in("/nope", {}).error().kind(), ErrorKind::not_found);
     EXPECT_EQ(copy_in("/etc/passwd", {}).error().kind(), ErrorKind::invalid);
     EXPECT_EQ(copy_out("/nope").error().kind(), ErrorKind::not_found);
+}
+
+// As the kernel's overlay writes an upper directory.
+class ChangesTest : public CopyTest {
+protected:
+    void SetUp() override {
+        CopyTest::SetUp();
+        if (IsSkipped()) return;
+        for (const char* name : {"upper/etc", "upper/new/deep", "upper/proc", "upper/run/secrets",
+                                 "lower/etc", "lower/proc"})
+            fs::create_directories(folder() / name);
+        ASSERT_TRUE(write_file(folder() / "lower/etc/passwd", "old"));
+        ASSERT_TRUE(write_file(folder() / "upper/etc/passwd", "new"));
+        ASSERT_TRUE(write_file(folder() / "upper/new/deep/file", "hello"));
+        ASSERT_TRUE(write_file(folder() / "upper/run/secrets/token", ""));
+        ASSERT_EQ(::mknod((folder() / "upper/etc/gone").c_str(), S_IFCHR, 0), 0);
+        ASSERT_EQ(::setxattr((folder() / "upper/new").c_str(), "trusted.overlay.opaque", "y", 1, 0),
+                  0);
+        auto spec = container_spec();
+        spec["mounts"].push_back({{"destination", "/run/secrets/token"}, {"type", "tmpfs"}});
+        create_container(spec);
+    }
+    fs::path folder() const { return state() / "overlay"; }
+    std::string changes(bool list) {
+        TextWriter out;
+        const auto done = agent().changes({.container = kContainer,
+                                           .upper = folder() / "upper",
+                                           .lower = folder() / "lower",
+                                           .list = list},
+                                          out);
+        EXPECT_TRUE(done) << done.error().message();
+        return out.text;
+    }
+};
+
+TEST_F(ChangesTest, AreListed) {
+    using Kind = guest::Change::Kind;
+    EXPECT_EQ(*guest::parse_changes(changes(true)),
+              (std::vector<guest::Change>{{Kind::changed, "/etc"},
+                                          {Kind::deleted, "/etc/gone"},
+                                          {Kind::changed, "/etc/passwd"},
+                                          {Kind::added, "/new"},
+                                          {Kind::added, "/new/deep"},
+                                          {Kind::added, "/new/deep/file"}}));
+}
+
+TEST_F(ChangesTest, AreALayer) {
+    const std::map<std::string, std::string> layer{{"etc/", ""},
+                                                   {"etc/.wh.gone", ""},
+                                                   {"etc/passwd", "new"},
+                                                   {"new/", ""},
+                                                   {"new/.wh..wh..opq", ""},
+                                                   {"new/deep/", ""},
+                                                   {"new/deep/file", "hello"}};
+    EXPECT_EQ(read_tar(changes(false)), layer);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "init/common/namespaces.h"
 #include "init/common/vmexec_protocol.h"
 #include "init/vmexec/archive.h"
+#include "init/vmexec/changes.h"
 #include "init/vmexec/control.h"
 #include "init/vmexec/execute.h"
 #include "init/vmexec/init_process.h"
@@ -135,6 +136,17 @@ Result<void> run_copy_out(const Json& request) {
     return stat_only ? Result<void>() : create_tar(path, 1);
 }
 
+// Works outside of the container, on directories that only the VM's own mounts lead to.
+Result<void> run_changes(const Json& request) {
+    Overlay overlay;
+    HAKO_TRY(overlay.upper, json_field_or<std::string>(request, request::kUpper, ""));
+    HAKO_TRY(overlay.lower, json_field_or<std::string>(request, request::kLower, ""));
+    HAKO_TRY(overlay.hidden,
+             json_field_or<std::vector<std::string>>(request, request::kHidden, {}));
+    HAKO_TRY(const bool list, json_field_or<bool>(request, request::kList, false));
+    return list ? list_changes(overlay, 1) : create_layer(overlay, 1);
+}
+
 Result<void> run() {
     // Processes of the container must neither trace us nor look at our descriptors.
     if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
@@ -149,6 +161,7 @@ Result<void> run() {
     if (name == action::kExec) return run_exec(request);
     if (name == action::kCopyIn) return run_copy_in(request);
     if (name == action::kCopyOut) return run_copy_out(request);
+    if (name == action::kChanges) return run_changes(request);
     return fail(ErrorKind::invalid, "vmexec knows no action \"{}\"", name);
 }
 

@@ -152,6 +152,14 @@ std::uint64_t Container::oom_kills() const {
     return count_oom_kills(cgroup_.path() / "memory.events");
 }
 
+std::vector<std::string> Container::mount_targets() const {
+    std::vector<std::string> targets;
+    for (const auto& mount : spec_.value("mounts", Json::array()))
+        targets.push_back(mount.value("destination", ""));
+    for (const auto& [target, file] : files_) targets.push_back(target);
+    return targets;
+}
+
 Result<void> Container::remove() {
     HAKO_CHECK(cgroup_.remove());
     processes_.lock()->clear();

@@ -45,6 +45,9 @@ public:
     // Where its root is in vminitd's own mount namespace.
     const std::string& root() const { return root_; }
 
+    // What is mounted inside, by config.json and by us.
+    std::vector<std::string> mount_targets() const;
+
     Result<void> create_process(const ProcessRequest& request);
     Result<std::shared_ptr<ContainerProcess>> process(const std::string& id) const;
     // A running process is ErrorKind::conflict.

@@ -27,6 +27,18 @@ Result<void> verdict(Conversation& conversation) {
     return report ? fail(ErrorKind::internal, "vmexec says more than it should") : Result<void>();
 }
 
+// The helper's output, to its end.
+Result<void> send_all(const Fd& pipe, grpc::ServerWriter<agent::v1::DataChunk>& writer) {
+    agent::v1::DataChunk chunk;
+    std::vector<std::byte> buffer(64 * kKiB);
+    while (true) {
+        HAKO_TRY(const auto got, read_full(pipe.get(), buffer));
+        if (got == 0) return {};
+        chunk.set_data(buffer.data(), got);
+        if (!writer.Write(chunk)) return fail(ErrorKind::cancelled, "the caller went away");
+    }
+}
+
 agent::v1::PathStat to_message(const Json& json) {
     agent::v1::PathStat stat;
     stat.set_name(json.value("name", ""));
@@ -71,15 +83,24 @@ Result<void> copy_out(Guest& guest, const agent::v1::CopyOutRequest& request,
     agent::v1::DataChunk chunk;
     *chunk.mutable_stat() = to_message(report->json.value("stat", Json::object()));
     if (!writer.Write(chunk)) return fail(ErrorKind::cancelled, "the caller went away");
-    chunk.Clear();
+    HAKO_CHECK(send_all(pipe.first, writer));
+    return verdict(launched.conversation);
+}
 
-    std::vector<std::byte> buffer(64 * kKiB);
-    while (true) {
-        HAKO_TRY(const auto got, read_full(pipe.first.get(), buffer));
-        if (got == 0) break;
-        chunk.set_data(buffer.data(), got);
-        if (!writer.Write(chunk)) return fail(ErrorKind::cancelled, "the caller went away");
-    }
+Result<void> copy_changes(Guest& guest, const agent::v1::ChangesRequest& request,
+                          grpc::ServerWriter<agent::v1::DataChunk>& writer) {
+    HAKO_TRY(const auto container, guest.container(request.container()));
+    HAKO_TRY(auto pipe, make_pipe());
+    Launch launch;
+    launch.request = {{request::kAction, action::kChanges},
+                      {request::kUpper, request.upper()},
+                      {request::kLower, request.lower()},
+                      {request::kHidden, container->mount_targets()},
+                      {request::kList, request.list()}};
+    launch.out = pipe.second.get();
+    HAKO_TRY(auto launched, guest.launcher().start(launch, nullptr));
+    pipe.second.reset();
+    HAKO_CHECK(send_all(pipe.first, writer));
     return verdict(launched.conversation);
 }
 

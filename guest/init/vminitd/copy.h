@@ -1,4 +1,5 @@
-// Files in and out of containers, by vmexec within the container's root.
+// Files in and out of containers, by vmexec: within the container's root where the path comes from
+// a user.
 #pragma once
 
 #include "init/vminitd/guest.h"
@@ -7,6 +8,8 @@
 namespace hako::init {
 
 Result<void> copy_in(Guest& guest, grpc::ServerReader<agent::v1::CopyInRequest>& reader);
+Result<void> copy_changes(Guest& guest, const agent::v1::ChangesRequest& request,
+                          grpc::ServerWriter<agent::v1::DataChunk>& writer);
 Result<void> copy_out(Guest& guest, const agent::v1::CopyOutRequest& request,
                       grpc::ServerWriter<agent::v1::DataChunk>& writer);
 

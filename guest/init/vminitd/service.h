@@ -40,6 +40,8 @@ public:
                   agent::v1::Empty*) override;
     Status CopyOut(Context*, const agent::v1::CopyOutRequest*,
                    grpc::ServerWriter<agent::v1::DataChunk>*) override;
+    Status Changes(Context*, const agent::v1::ChangesRequest*,
+                   grpc::ServerWriter<agent::v1::DataChunk>*) override;
     Status Events(Context*, const agent::v1::Empty*,
                   grpc::ServerWriter<agent::v1::Event>*) override;
 

@@ -59,6 +59,11 @@ grpc::Status Service::CopyOut(Context*, const agent::v1::CopyOutRequest* request
     return to_status(copy_out(guest_, *request, *writer));
 }
 
+grpc::Status Service::Changes(Context*, const agent::v1::ChangesRequest* request,
+                              grpc::ServerWriter<agent::v1::DataChunk>* writer) {
+    return to_status(copy_changes(guest_, *request, *writer));
+}
+
 grpc::Status Service::Events(Context* context, const agent::v1::Empty*,
                              grpc::ServerWriter<agent::v1::Event>* writer) {
     const auto subscription = guest_.events().subscribe();
