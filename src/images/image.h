@@ -99,6 +99,16 @@ struct ImportOptions {
     std::string message = {};                    // of the history's one line
 };
 
+// A container's changes on top of its image.
+struct CommitOptions {
+    std::string base;                         // the image's id: "sha256:<hex>"
+    std::optional<oci::Reference> name = {};  // none: the image is known by its id
+    Json config = Json::object();             // of the new image (image-spec, config.md)
+    std::string author = {};
+    std::string comment = {};
+    std::string created_by = {};  // of the history's new line
+};
+
 struct CheckOptions {
     bool repair = false;
     std::stop_token stop = {};

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "images/check.h"
+#include "images/commit.h"
 #include "images/find.h"
 #include "images/import.h"
 #include "images/load.h"
@@ -187,6 +188,17 @@ Result<Image> ImageStore::import(Reader& tar, const ImportOptions& options) {
     if (!id) impl_->garbage.collect();
     if (!id) return fail(std::move(id).error());
     return read_image(*impl_, *id);
+}
+
+Result<std::string> ImageStore::commit(const CommitOptions& options,
+                                       const std::function<Result<void>(Writer&)>& write_layer) {
+    auto id = [&] {
+        const auto lease = impl_->garbage.lease();
+        return commit_image(*impl_, options, write_layer);
+    }();
+    if (!id) impl_->garbage.collect();
+    if (!id) return fail(std::move(id).error());
+    return id->text();
 }
 
 Result<void> ImageStore::push(const oci::Reference& reference, const PushOptions& options,

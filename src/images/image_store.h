@@ -57,6 +57,10 @@ public:
     // A tar of a root file system (plain, gzip or zstd) as an image of one layer.
     Result<Image> import(Reader& tar, const ImportOptions& options);
 
+    // An image and one more layer, a tar that write_layer writes, as a new image; its id.
+    Result<std::string> commit(const CommitOptions& options,
+                               const std::function<Result<void>(Writer&)>& write_layer);
+
     // Uploads what the registry has not. Reports Docker's lines, and as a result {"Tag", "Digest",
     // "Size"}. ErrorKind::not_found when no image has the name.
     Result<void> push(const oci::Reference& reference, const PushOptions& options,
