@@ -57,6 +57,12 @@ void emit(Context& context, const EntryPtr& entry, std::string action,
 
 // --- start.cc: the caller holds entry->operation, and the container does not run.
 Result<void> start_container(Context& context, const EntryPtr& entry);
+// What its VM shall be.
+Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container);
+// Sets the entry's shim and returns when the first process is prepared. What a failure leaves is
+// remove_sandbox()'s.
+Result<void> boot_sandbox(Context& context, const EntryPtr& entry,
+                          const runtime::SandboxSpec& spec);
 // The sentences that Docker's clients know a missing or unusable command by.
 Error explain_exec_failure(const Error& error, std::string_view prefix,
                            const std::vector<std::string>& command);
@@ -84,11 +90,18 @@ void watch_container(Context& context, const EntryPtr& entry);
 void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit);
 // Removes what is left of a VM that ended, or kills one that did not.
 void remove_sandbox(Context& context, const EntryPtr& entry);
-// Blocks until nothing of the last run is left.
+// Blocks until nothing of the last run is left, nor a VM for files. The caller holds
+// entry->operation.
 Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry);
 
 // --- remove.cc: the caller holds entry->operation, and the container does not run.
 Result<void> remove_container(Context& context, const EntryPtr& entry);
+
+// --- files.cc: the caller holds entry->operation.
+// Ends a VM that was booted for files only; nothing where there is none.
+void end_files_vm(Context& context, const EntryPtr& entry);
+// Makes it the container's where it is as planned (true); ends it where it is not.
+bool take_files_vm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec);
 
 // --- health_watch.cc: runs the health check of a container that has just begun to run.
 void watch_health(Context& context, const EntryPtr& entry);

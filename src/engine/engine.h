@@ -18,6 +18,7 @@
 #include "base/paths.h"
 #include "base/result.h"
 #include "engine/events.h"
+#include "engine/files.h"
 #include "engine/stats.h"
 #include "engine/streams.h"
 #include "engine/types.h"
@@ -89,9 +90,18 @@ public:
     Result<Pruned> prune(const PruneFilter& filter);
     Result<std::unique_ptr<ExitWait>> wait(std::string_view container, WaitCondition condition);
     Result<void> resize(std::string_view container, WindowSize size);
-    // A tar of its root file system, without what is mounted in it. ErrorKind::conflict when it
-    // does not run.
-    Result<void> export_root(std::string_view container, Writer& tar, std::stop_token stop);
+    // The files of a container, whether it runs or not. Links within a path are followed inside
+    // the container, the last component is not.
+    Result<PathStat> stat_path(std::string_view container, const std::string& path);
+    // A tar of the path; of "/" without what is mounted there.
+    Result<void> copy_out(std::string_view container, const std::string& path, Writer& tar,
+                          std::stop_token stop);
+    Result<void> copy_in(std::string_view container, const CopyTarget& target, Reader& tar,
+                         std::stop_token stop);
+    Result<std::vector<Change>> changes(std::string_view container);
+    // The container's image with its changes on top as a new image, whose id is returned.
+    Result<std::string> commit(std::string_view container, const CommitOptions& options,
+                               std::stop_token stop);
     // Of a container that does not run: no figures.
     Result<StatisticsSample> statistics(std::string_view container) const;
     // ps_arguments as `docker top` sends them: "-ef" or empty give the full table, "aux" is known.

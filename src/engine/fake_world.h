@@ -64,6 +64,7 @@ public:
     std::mutex mutex;
     std::condition_variable_any changed;
     std::map<std::string, FakeProcess> processes;
+    std::map<std::string, std::string> files;  // copied in, by path
     bool lost = false;
     bool paused = false;
     std::vector<std::string> updates;
@@ -78,6 +79,7 @@ struct FakeWorld {
     std::function<Result<void>(const std::string& process)> on_start;
     bool ignores_sigterm = false;
     int cleanups = 0;
+    int spawns = 0;
 
     std::shared_ptr<FakeSandbox> find(const std::string& id) {
         const std::lock_guard lock(mutex);
@@ -152,6 +154,7 @@ public:
     }
     Result<runtime::SandboxState> state() override {
         const std::lock_guard lock(sandbox_->mutex);
+        if (sandbox_->lost) return fail(ErrorKind::unavailable, "the shim is gone");
         runtime::SandboxState state{.qemu_pid = 4711, .paused = sandbox_->paused};
         for (const auto& [id, process] : sandbox_->processes)
             state.processes.push_back(
@@ -166,8 +169,21 @@ public:
         row.command = "/bin/sleep 5";
         return std::vector{row};
     }
+    Result<void> copy_in(const std::string& path, bool, Reader& tar, std::stop_token) override {
+        TextWriter text;
+        HAKO_CHECK(copy_all(tar, text));
+        sandbox_->files[path] = text.text;
+        return {};
+    }
     Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token) override {
         return tar.write(as_bytes("a tar of " + path));
+    }
+    Result<guest::PathStat> stat_path(const std::string& path) override {
+        return guest::PathStat{.name = path};
+    }
+    Result<void> changes(bool list, Writer& out, std::stop_token) override {
+        using namespace std::string_view_literals;
+        return out.write(as_bytes(list ? "C/etc\0A/etc/x\0"sv : "a layer"sv));
     }
     Result<void> delete_exec(std::string_view) override { return {}; }
     Result<void> shutdown(std::chrono::milliseconds) override {
@@ -195,6 +211,7 @@ public:
         HAKO_CHECK(replace_file(spec.spec_file(), dump_json(to_json(spec))));
         const std::lock_guard lock(world_.mutex);
         world_.sandboxes[spec.id] = std::make_shared<FakeSandbox>(spec);
+        ++world_.spawns;
         return ProcessIdentity{1, 1};
     }
     Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) override {

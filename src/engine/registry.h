@@ -33,6 +33,10 @@ struct Entry {
         Container container;
         // Set from the start of the VM until all of it is gone, also past the container's exit.
         std::shared_ptr<runtime::ShimClient> shim;
+        // The container does not run and its VM is there for its files: as it was planned, in
+        // JSON. Else empty.
+        std::string files_spec;
+        std::chrono::steady_clock::time_point files_used{};
         std::map<std::string, LiveExec> execs;
         // How often a run, or an attempt to start one, has come to its end; and the last one's.
         std::uint64_t ends = 0;

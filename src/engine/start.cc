@@ -31,41 +31,6 @@ Error as_start_error(const Error& error, std::string_view name) {
     }
 }
 
-Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container) {
-    HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
-    HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));
-    HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
-    std::filesystem::path emulator;
-    if (!container.emulated.empty()) {
-        HAKO_TRY(emulator, context.world.machines->emulator(container.emulated));
-    }
-    return make_sandbox(container,
-                        {.kernel = kernel.vmlinux,
-                         .initramfs = context.world.machines->initramfs(),
-                         .rootfs = std::move(rootfs),
-                         .emulator = std::move(emulator),
-                         .accelerator = probe.accelerator,
-                         .tsc_khz = probe.tsc_khz,
-                         .host_cpus = context.host_cpus},
-                        context.layout);
-}
-
-// The VM is up and the first process prepared.
-Result<void> boot(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec) {
-    context.boots.acquire();
-    struct Release {
-        std::counting_semaphore<>& boots;
-        ~Release() { boots.release(); }
-    } const release{context.boots};
-
-    HAKO_CHECK(context.world.sandboxes->spawn(spec));
-    HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id));
-    const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
-    entry->live.lock()->shim = shim;
-    HAKO_CHECK(shim->ready(context.closing.get_token()));
-    return {};
-}
-
 Result<void> record_running(Context& context, const EntryPtr& entry, WallTime started_at) {
     const auto shim = entry->live.lock()->shim;
     HAKO_TRY(const runtime::SandboxState sandbox, shim->state());
@@ -88,7 +53,10 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container));
     if (::unlink(spec.exit_record.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, "cannot remove {}", spec.exit_record.string());
-    HAKO_CHECK(boot(context, entry, spec));
+    if (!take_files_vm(context, entry, spec)) {
+        HAKO_CHECK(wait_for_sandbox_end(context, entry));
+        HAKO_CHECK(boot_sandbox(context, entry, spec));
+    }
     const WallTime started_at = now();
     const auto shim = entry->live.lock()->shim;
     if (auto started = shim->start(""); !started) {
@@ -133,6 +101,41 @@ void forget_restarts(Entry::Live& live) {
 
 }  // namespace
 
+Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container) {
+    HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
+    HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));
+    HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
+    std::filesystem::path emulator;
+    if (!container.emulated.empty()) {
+        HAKO_TRY(emulator, context.world.machines->emulator(container.emulated));
+    }
+    return make_sandbox(container,
+                        {.kernel = kernel.vmlinux,
+                         .initramfs = context.world.machines->initramfs(),
+                         .rootfs = std::move(rootfs),
+                         .emulator = std::move(emulator),
+                         .accelerator = probe.accelerator,
+                         .tsc_khz = probe.tsc_khz,
+                         .host_cpus = context.host_cpus},
+                        context.layout);
+}
+
+Result<void> boot_sandbox(Context& context, const EntryPtr& entry,
+                          const runtime::SandboxSpec& spec) {
+    context.boots.acquire();
+    struct Release {
+        std::counting_semaphore<>& boots;
+        ~Release() { boots.release(); }
+    } const release{context.boots};
+
+    HAKO_CHECK(context.world.sandboxes->spawn(spec));
+    HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id));
+    const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
+    entry->live.lock()->shim = shim;
+    HAKO_CHECK(shim->ready(context.closing.get_token()));
+    return {};
+}
+
 Error explain_exec_failure(const Error& error, std::string_view prefix,
                            const std::vector<std::string>& command) {
     const std::string program = command.empty() ? "" : command.front();
@@ -148,7 +151,6 @@ Error explain_exec_failure(const Error& error, std::string_view prefix,
 }
 
 Result<void> start_container(Context& context, const EntryPtr& entry) {
-    HAKO_CHECK(wait_for_sandbox_end(context, entry));
     const Container container = entry->live.lock()->container;
     const auto started = run_container(context, entry, container);
     if (started) {

@@ -90,6 +90,7 @@ void remove_sandbox(Context& context, const EntryPtr& entry) {
 }
 
 Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry) {
+    end_files_vm(context, entry);
     auto live = entry->live.lock();
     if (entry->changed.wait_for(live.lock(), context.closing.get_token(), kSandboxEndDeadline,
                                 [&] { return !live->shim; }))

@@ -1,0 +1,191 @@
+// Files in and out of containers. The guest does it, for it knows its disks: of a container that
+// does not run, the VM is booted up to where its first process would be started.
+#include "engine/files.h"
+
+#include <fmt/ranges.h>
+
+#include "base/log.h"
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "images/image_store.h"
+
+namespace hako::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How long a VM that was booted for files waits for more of them, or for the container's start.
+constexpr std::chrono::seconds kLinger{5};
+
+// Ends the VM once nobody has used it for a while, or the daemon ends.
+void linger(Context& context, const EntryPtr& entry) {
+    context.tasks.launch("files", [&context, entry](std::stop_token stop) {
+        for (;;) {
+            {
+                auto live = entry->live.lock();
+                const auto until = live->files_used + kLinger;
+                entry->changed.wait_until(live.lock(), stop, until,
+                                          [&] { return live->files_spec.empty(); });
+                if (live->files_spec.empty()) return;
+                if (!stop.stop_requested() && Clock::now() < live->files_used + kLinger) continue;
+            }
+            const std::lock_guard operation(entry->operation);
+            const bool unused = Clock::now() >= entry->live.lock()->files_used + kLinger;
+            if (unused || stop.stop_requested()) return end_files_vm(context, entry);
+        }
+    });
+}
+
+Result<std::shared_ptr<runtime::ShimClient>> boot_for_files(Context& context,
+                                                            const EntryPtr& entry) {
+    const auto booted = [&]() -> std::shared_ptr<runtime::ShimClient> {
+        auto live = entry->live.lock();
+        return live->files_spec.empty() ? nullptr : live->shim;
+    }();
+    if (booted && booted->state()) return booted;
+    end_files_vm(context, entry);  // of one that has died
+    HAKO_CHECK(wait_for_sandbox_end(context, entry));
+    const Container container = entry->live.lock()->container;
+    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container));
+    if (auto done = boot_sandbox(context, entry, spec); !done) {
+        remove_sandbox(context, entry);
+        return fail(std::move(done).error().context(
+            fmt::format("cannot reach the files of container {}", container.name)));
+    }
+    std::shared_ptr<runtime::ShimClient> shim;
+    {
+        auto live = entry->live.lock();
+        live->files_spec = dump_json(to_json(spec));
+        live->files_used = Clock::now();
+        shim = live->shim;
+    }
+    linger(context, entry);
+    return shim;
+}
+
+// Calls use(shim) while the VM is there.
+template <typename Use>
+auto with_files(Context& context, std::string_view container, Use use)
+    -> decltype(use(std::declval<runtime::ShimClient&>())) {
+    HAKO_TRY(const EntryPtr entry, context.registry.find(container));
+    HAKO_CHECK(check_not_paused(entry));
+    const auto running = [&]() -> std::shared_ptr<runtime::ShimClient> {
+        auto live = entry->live.lock();
+        return live->running() ? live->shim : nullptr;
+    };
+    if (const auto shim = running()) return use(*shim);
+    const std::lock_guard operation(entry->operation);
+    if (const auto shim = running()) return use(*shim);
+    {
+        auto live = entry->live.lock();
+        if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
+        if (live->container.state.status == Status::dead)
+            return fail(ErrorKind::conflict, "container {} is marked for removal",
+                        live->container.name);
+    }
+    HAKO_TRY(const auto shim, boot_for_files(context, entry));
+    auto result = use(*shim);
+    entry->live.lock()->files_used = Clock::now();
+    return result;
+}
+
+// Docker's word for each access, once it succeeded.
+template <typename Outcome>
+Outcome told(Context& context, std::string_view container, std::string action, Outcome outcome) {
+    const auto entry = context.registry.find(container);
+    if (outcome && entry) emit(context, *entry, std::move(action));
+    return outcome;
+}
+
+Result<void> check_path(std::string_view path) {
+    if (path.empty()) return fail(ErrorKind::invalid, "no path is named: give path");
+    if (path.find('\0') != std::string_view::npos)
+        return fail(ErrorKind::invalid, "a path holds no NUL");
+    return {};
+}
+
+}  // namespace
+
+void end_files_vm(Context& context, const EntryPtr& entry) {
+    std::shared_ptr<runtime::ShimClient> shim;
+    {
+        auto live = entry->live.lock();
+        if (live->files_spec.empty()) return;
+        live->files_spec.clear();
+        shim = live->shim;
+    }
+    // What was copied in is on the disk.
+    if (auto ended = shim->shutdown(std::chrono::milliseconds(0)); !ended)
+        log_warn("container {}: {}", entry->id, ended.error().message());
+    remove_sandbox(context, entry);
+}
+
+bool take_files_vm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec) {
+    {
+        auto live = entry->live.lock();
+        if (live->files_spec.empty()) return false;
+        if (live->files_spec == dump_json(to_json(spec)) && live->shim->state()) {
+            live->files_spec.clear();
+            entry->changed.notify_all();
+            return true;
+        }
+    }
+    end_files_vm(context, entry);
+    return false;
+}
+
+Result<PathStat> Engine::stat_path(std::string_view container, const std::string& path) {
+    HAKO_CHECK(check_path(path));
+    return with_files(*context_, container,
+                      [&](runtime::ShimClient& shim) { return shim.stat_path(path); });
+}
+
+Result<void> Engine::copy_out(std::string_view container, const std::string& path, Writer& tar,
+                              std::stop_token stop) {
+    HAKO_CHECK(check_path(path));
+    return told(*context_, container, path == "/" ? "export" : "archive-path",
+                with_files(*context_, container, [&](runtime::ShimClient& shim) {
+                    return shim.copy_out(path, tar, std::move(stop));
+                }));
+}
+
+Result<void> Engine::copy_in(std::string_view container, const CopyTarget& target, Reader& tar,
+                             std::stop_token stop) {
+    HAKO_CHECK(check_path(target.path));
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    if (entry->live.lock()->container.host_config.readonly_rootfs)
+        return fail(ErrorKind::forbidden, "container rootfs is marked read-only");
+    return told(*context_, container, "extract-to-dir",
+                with_files(*context_, container, [&](runtime::ShimClient& shim) {
+                    return shim.copy_in(target.path, target.no_overwrite_dir_non_dir, tar,
+                                        std::move(stop));
+                }));
+}
+
+Result<std::vector<Change>> Engine::changes(std::string_view container) {
+    TextWriter list;
+    HAKO_CHECK(with_files(*context_, container, [&](runtime::ShimClient& shim) {
+        return shim.changes(true, list, context_->closing.get_token());
+    }));
+    return guest::parse_changes(list.text);
+}
+
+Result<std::string> Engine::commit(std::string_view container, const CommitOptions& options,
+                                   std::stop_token stop) {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    const Container of = entry->live.lock()->container;
+    const images::CommitOptions commit{.base = of.image_id,
+                                       .name = options.name,
+                                       .config = options.config,
+                                       .author = options.author,
+                                       .comment = options.comment,
+                                       .created_by = fmt::format("{}", fmt::join(of.command, " "))};
+    const auto write_layer = [&](Writer& layer) {
+        return with_files(*context_, container, [&](runtime::ShimClient& shim) {
+            return shim.changes(false, layer, stop);
+        });
+    };
+    return told(*context_, container, "commit", context_->images->commit(commit, write_layer));
+}
+
+}  // namespace hako::engine
