@@ -23,6 +23,7 @@ http::Handler make_api(const Services& services) {
     add_stats_routes(*router, services);
     add_container_routes(*router, services);
     add_stream_routes(*router, services);
+    add_file_routes(*router, services);
     add_change_routes(*router, services);
     add_event_routes(*router, services);
     add_exec_routes(*router, services);

@@ -21,7 +21,7 @@ protected:
     ApiTest() {
         std::vector<Fd> listeners;
         listeners.push_back(http::listen(endpoint_).value());
-        const Services services{containers_, execs_, images_, system_, registries_};
+        const Services services{containers_, files_, execs_, images_, system_, registries_};
         server_ = http::Server::start(std::move(listeners), make_api(services)).value();
         images_.images = {fakes::busybox()};
     }
@@ -62,6 +62,7 @@ protected:
     TempDir folder_ = TempDir::create().value();
     http::Endpoint endpoint_ = http::Endpoint::unix_socket(folder_.path() / "s");
     fakes::Containers containers_;
+    fakes::Files files_;
     fakes::Execs execs_;
     fakes::Images images_;
     fakes::System system_;

@@ -130,6 +130,21 @@ std::string network_mode(const engine::Container& container) {
 
 }  // namespace
 
+bool is_image_config(std::string_view name) {
+    constexpr std::array<std::string_view, 12> kNames{
+        "User",   "ExposedPorts", "Env",         "Entrypoint", "Cmd",     "Volumes",
+        "Labels", "WorkingDir",   "Healthcheck", "StopSignal", "OnBuild", "Shell"};
+    return std::ranges::find(kNames, name) != kNames.end();
+}
+
+Json image_config(const engine::Container& container) {
+    const Json all = config_details(container);
+    Json config = Json::object();
+    for (const auto& [name, value] : all.items())
+        if (is_image_config(name) && !value.empty() && value != "") config[name] = value;
+    return config;
+}
+
 Json container_details(const engine::Container& container) {
     return {{"Id", container.id},
             {"Created", format_time(container.created)},

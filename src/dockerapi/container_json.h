@@ -17,6 +17,10 @@ std::string status_text(const engine::Container& container, WallTime moment);
 // HostConfig as inspect shows it: what the client sent over everything else's default.
 Json host_config_details(const engine::Container& container);
 
+// The part of Config that an image has, too (image-spec, config.md): what a commit keeps.
+Json image_config(const engine::Container& container);
+bool is_image_config(std::string_view name);
+
 // GET /exec/{id}/json.
 Json exec_details(const engine::Exec& exec);
 

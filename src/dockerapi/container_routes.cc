@@ -5,7 +5,6 @@
 
 #include "dockerapi/container_json.h"
 #include "dockerapi/container_request.h"
-#include "dockerapi/lazy_body.h"
 #include "dockerapi/parameters.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/usage.h"
@@ -83,11 +82,6 @@ Result<void> list(const Services& services, Request& request, Response& response
     return response.send_json(200, answer);
 }
 
-Result<void> export_root(const Services& services, Request& request, Response& response) {
-    LazyBody body(response);
-    return services.containers.export_root(request.parameter("id"), body, request.gone);
-}
-
 Result<void> top(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto table, services.containers.top(request.parameter("id"),
                                                        request.query.value_or("ps_args", "-ef")));
@@ -151,7 +145,6 @@ void add_container_routes(http::Router& router, const Services& services) {
                    return response.send_empty(204);
                });
     routes.add("POST", "/containers/{id}/rename", rename);
-    routes.add("GET", "/containers/{id}/export", export_root);
     routes.add("POST", "/containers/{id}/resize", resize);
     routes.add("GET", "/containers/{id}/top", top);
     routes.add("DELETE", "/containers/{id}",

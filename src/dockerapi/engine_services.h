@@ -51,9 +51,8 @@ public:
     Result<void> resize(std::string_view container, engine::WindowSize size) override {
         return engine_.resize(container, size);
     }
-    Result<void> export_root(std::string_view container, Writer& tar,
-                             std::stop_token stop) override {
-        return engine_.export_root(container, tar, std::move(stop));
+    Result<engine::StatisticsSample> statistics(std::string_view container) const override {
+        return engine_.statistics(container);
     }
     Result<engine::StatisticsSample> statistics(std::string_view container) const override {
         return engine_.statistics(container);
@@ -75,6 +74,33 @@ public:
     Result<engine::Session> attach(std::string_view container,
                                    const engine::Engine::Attach& options) override {
         return engine_.attach(container, options);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
+class EngineFiles : public FileService {
+public:
+    explicit EngineFiles(engine::Engine& engine) : engine_(engine) {}
+    Result<engine::PathStat> stat_path(std::string_view container,
+                                       const std::string& path) override {
+        return engine_.stat_path(container, path);
+    }
+    Result<void> copy_out(std::string_view container, const std::string& path, Writer& tar,
+                          std::stop_token stop) override {
+        return engine_.copy_out(container, path, tar, std::move(stop));
+    }
+    Result<void> copy_in(std::string_view container, const engine::CopyTarget& target, Reader& tar,
+                         std::stop_token stop) override {
+        return engine_.copy_in(container, target, tar, std::move(stop));
+    }
+    Result<std::vector<engine::Change>> changes(std::string_view container) override {
+        return engine_.changes(container);
+    }
+    Result<std::string> commit(std::string_view container, const engine::CommitOptions& options,
+                               std::stop_token stop) override {
+        return engine_.commit(container, options, std::move(stop));
     }
 
 private:
@@ -209,14 +235,16 @@ class EngineServices {
 public:
     EngineServices(engine::Engine& engine, const oci::RegistryOptions& registries)
         : containers_(engine),
+          files_(engine),
           execs_(engine),
           images_(engine),
           system_(engine),
           registries_(registries) {}
-    Services services() { return {containers_, execs_, images_, system_, registries_}; }
+    Services services() { return {containers_, files_, execs_, images_, system_, registries_}; }
 
 private:
     EngineContainers containers_;
+    EngineFiles files_;
     EngineExecs execs_;
     EngineImages images_;
     EngineSystem system_;

@@ -61,7 +61,6 @@ public:
     Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
                                                    engine::WaitCondition condition) override;
     Result<void> resize(std::string_view container, engine::WindowSize size) override;
-    Result<void> export_root(std::string_view container, Writer& tar, std::stop_token) override;
     Result<engine::StatisticsSample> statistics(std::string_view container) const override;
     Result<engine::MachineDetails> machine(std::string_view container) const override;
     Result<std::string> console(std::string_view container) const override;
@@ -100,6 +99,25 @@ private:
     mutable Guarded<Table> table_;
     mutable std::condition_variable_any changed_;
     mutable Guarded<std::vector<std::string>> calls_;
+};
+
+// There is one container, "app", with the file /etc/motd.
+class Files : public FileService {
+public:
+    Result<engine::PathStat> stat_path(std::string_view container,
+                                       const std::string& path) override;
+    Result<void> copy_out(std::string_view container, const std::string& path, Writer& tar,
+                          std::stop_token stop) override;
+    Result<void> copy_in(std::string_view container, const engine::CopyTarget& target, Reader& tar,
+                         std::stop_token stop) override;
+    Result<std::vector<engine::Change>> changes(std::string_view container) override;
+    Result<std::string> commit(std::string_view container, const engine::CommitOptions& options,
+                               std::stop_token stop) override;
+
+    engine::CopyTarget copied_to;
+    std::string copied;
+    engine::CommitOptions committed;
+    std::vector<engine::Change> changed;
 };
 
 class Execs : public ExecService {

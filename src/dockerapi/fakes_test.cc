@@ -233,9 +233,55 @@ Result<void> Containers::resize(std::string_view container, engine::WindowSize s
     return record(container, fmt::format("resize({}x{})", size.columns, size.rows));
 }
 
-Result<void> Containers::export_root(std::string_view container, Writer& tar, std::stop_token) {
-    HAKO_CHECK(record(container, "export"));
-    return tar.write(as_bytes("a tar"));
+namespace {
+
+Result<void> check_container(std::string_view container) {
+    if (container == "app") return {};
+    return fail(ErrorKind::not_found, "No such container: {}", container);
+}
+
+}  // namespace
+
+Result<engine::PathStat> Files::stat_path(std::string_view container, const std::string& path) {
+    HAKO_CHECK(check_container(container));
+    if (path != "/etc/motd") return fail(ErrorKind::not_found, "Could not find the file {}", path);
+    return engine::PathStat{.name = "motd", .size = 5, .mode = 0100644};
+}
+
+Result<void> Files::copy_out(std::string_view container, const std::string& path, Writer& tar,
+                             std::stop_token) {
+    HAKO_CHECK(check_container(container));
+    return tar.write(as_bytes("a tar of " + path));
+}
+
+Result<void> Files::copy_in(std::string_view container, const engine::CopyTarget& target,
+                            Reader& tar, std::stop_token) {
+    HAKO_CHECK(check_container(container));
+    copied_to = target;
+    TextWriter text;
+    HAKO_CHECK(copy_all(tar, text));
+    copied = text.text;
+    return {};
+}
+
+Result<std::vector<engine::Change>> Files::changes(std::string_view container) {
+    HAKO_CHECK(check_container(container));
+    return changed;
+}
+
+Result<std::string> Files::commit(std::string_view, const engine::CommitOptions& options,
+                                  std::stop_token) {
+    committed = options;
+    return "sha256:" + std::string(64, 'c');
+}
+
+Result<engine::StatisticsSample> Containers::statistics(std::string_view container) const {
+    HAKO_TRY(const auto found, inspect(container));
+    engine::StatisticsSample sample{.id = found.id, .name = found.name};
+    if (!found.state.running()) return sample;
+    sample.read = now();
+    sample.figures = figures;
+    return sample;
 }
 
 Result<engine::StatisticsSample> Containers::statistics(std::string_view container) const {

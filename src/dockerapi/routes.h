@@ -29,6 +29,7 @@ void add_stats_routes(http::Router& router, const Services& services);
 void add_system_routes(http::Router& router, const Services& services);
 void add_container_routes(http::Router& router, const Services& services);
 void add_stream_routes(http::Router& router, const Services& services);  // logs, attach, wait
+void add_file_routes(http::Router& router, const Services& services);    // archive, commit ...
 void add_exec_routes(http::Router& router, const Services& services);
 void add_change_routes(http::Router& router, const Services& services);  // pause, update, prune
 void add_event_routes(http::Router& router, const Services& services);

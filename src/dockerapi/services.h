@@ -41,8 +41,6 @@ public:
     virtual Result<std::unique_ptr<engine::ExitWait>> wait(std::string_view container,
                                                            engine::WaitCondition condition) = 0;
     virtual Result<void> resize(std::string_view container, engine::WindowSize size) = 0;
-    virtual Result<void> export_root(std::string_view container, Writer& tar,
-                                     std::stop_token stop) = 0;
     virtual Result<engine::StatisticsSample> statistics(std::string_view container) const = 0;
     virtual Result<engine::MachineDetails> machine(std::string_view container) const = 0;
     virtual Result<std::string> console(std::string_view container) const = 0;
@@ -52,6 +50,22 @@ public:
         std::string_view container, const engine::Engine::Logs& options) const = 0;
     virtual Result<engine::Session> attach(std::string_view container,
                                            const engine::Engine::Attach& options) = 0;
+};
+
+// Of containers, whether they run or not.
+class FileService {
+public:
+    virtual ~FileService() = default;
+    virtual Result<engine::PathStat> stat_path(std::string_view container,
+                                               const std::string& path) = 0;
+    virtual Result<void> copy_out(std::string_view container, const std::string& path, Writer& tar,
+                                  std::stop_token stop) = 0;
+    virtual Result<void> copy_in(std::string_view container, const engine::CopyTarget& target,
+                                 Reader& tar, std::stop_token stop) = 0;
+    virtual Result<std::vector<engine::Change>> changes(std::string_view container) = 0;
+    virtual Result<std::string> commit(std::string_view container,
+                                       const engine::CommitOptions& options,
+                                       std::stop_token stop) = 0;
 };
 
 class ExecService {
@@ -105,6 +119,7 @@ public:
 // Borrowed: they outlive the API's handler.
 struct Services {
     ContainerService& containers;
+    FileService& files;
     ExecService& execs;
     ImageService& images;
     SystemService& system;
