@@ -12,8 +12,11 @@ constexpr int kInternalError = 125;
 Command container_group() {
     Command group("container", "Manage containers");
     group.add(attach_command());
+    group.add(commit_command());
     group.add(console_command());
+    group.add(cp_command());
     group.add(create_command());
+    group.add(diff_command());
     group.add(exec_command());
     group.add(export_command());
     group.add(inspect_command("container"));
@@ -106,6 +109,9 @@ Command all_commands() {
     root.add(save_command());
     root.add(import_command());
     root.add(export_command());
+    root.add(cp_command());
+    root.add(diff_command());
+    root.add(commit_command());
     root.add(history_command());
     root.add(tag_command());
     root.add(rmi_command("rmi"));

@@ -11,6 +11,9 @@ Command console_command();
 Command create_command();
 Command events_command();
 Command exec_command();
+Command commit_command();
+Command cp_command();
+Command diff_command();
 Command export_command();
 Command inspect_command(std::string_view type);  // "container", "image", or "" for either
 Command kill_command();

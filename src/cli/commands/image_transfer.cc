@@ -43,10 +43,7 @@ struct LoadOptions {
 // A file, our standard input, or a folder that is an OCI layout.
 Result<std::unique_ptr<Reader>> open_input(const Stdio& io, const std::string& input, Fd& file) {
     std::error_code error;
-    if (std::filesystem::is_directory(input, error)) {
-        HAKO_TRY(auto layout, LayoutTar::open(input));
-        return std::unique_ptr<Reader>(std::move(layout));
-    }
+    if (std::filesystem::is_directory(input, error)) return open_layout(input);
     if (!input.empty()) {
         HAKO_TRY(file, open_file(input, O_RDONLY));
     } else if (io.in_is_terminal()) {
