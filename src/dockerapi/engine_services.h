@@ -54,9 +54,6 @@ public:
     Result<engine::StatisticsSample> statistics(std::string_view container) const override {
         return engine_.statistics(container);
     }
-    Result<engine::StatisticsSample> statistics(std::string_view container) const override {
-        return engine_.statistics(container);
-    }
     Result<engine::MachineDetails> machine(std::string_view container) const override {
         return engine_.machine(container);
     }

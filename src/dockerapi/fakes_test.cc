@@ -284,15 +284,6 @@ Result<engine::StatisticsSample> Containers::statistics(std::string_view contain
     return sample;
 }
 
-Result<engine::StatisticsSample> Containers::statistics(std::string_view container) const {
-    HAKO_TRY(const auto found, inspect(container));
-    engine::StatisticsSample sample{.id = found.id, .name = found.name};
-    if (!found.state.running()) return sample;
-    sample.read = now();
-    sample.figures = figures;
-    return sample;
-}
-
 Result<engine::MachineDetails> Containers::machine(std::string_view container) const {
     HAKO_TRY(const auto found, inspect(container));
     return engine::MachineDetails{
