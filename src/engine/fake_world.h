@@ -31,16 +31,20 @@ struct FakeProcess {
 class FakeSandbox {
 public:
     explicit FakeSandbox(runtime::SandboxSpec sandbox_spec) : spec(std::move(sandbox_spec)) {
-        add("", spec.log);
+        EXPECT_TRUE(add("", spec.log));
     }
 
-    void add(const std::string& process, const std::filesystem::path& log) {
+    // As everything that writes: nothing more once it is lost, for its folder goes.
+    Result<void> add(const std::string& process, const std::filesystem::path& log) {
         const std::lock_guard lock(mutex);
+        if (lost) return fail(ErrorKind::unavailable, "the shim is gone");
         processes[process].log = log;
-        EXPECT_TRUE(runtime::LogWriter::open(log));
+        HAKO_CHECK(runtime::LogWriter::open(log));
+        return {};
     }
     void say(const std::string& process, std::string_view text) {
         const std::lock_guard lock(mutex);
+        if (lost) return;
         auto writer = runtime::LogWriter::open(processes[process].log);
         EXPECT_TRUE(writer && writer->append(runtime::LogStream::out, as_bytes(text)));
     }
@@ -49,7 +53,8 @@ public:
         FakeProcess& ended = processes[process];
         if (ended.exit) return;
         ended.exit = runtime::ExitRecord{.code = code, .exited_at = now(), .reason = reason};
-        if (auto writer = runtime::LogWriter::open(ended.log)) (void)writer->finish();
+        if (!lost)
+            if (auto writer = runtime::LogWriter::open(ended.log)) (void)writer->finish();
         if (process.empty()) (void)runtime::write_exit_record(spec.exit_record, *ended.exit);
         changed.notify_all();
     }
@@ -125,8 +130,7 @@ public:
         return runtime::StartedProcess{.pid = 7, .started_at = now()};
     }
     Result<void> exec(const runtime::ExecSpec& exec) override {
-        sandbox_->add(exec.id, sandbox_->spec.exec_log(exec.id));
-        return {};
+        return sandbox_->add(exec.id, sandbox_->spec.exec_log(exec.id));
     }
     Result<void> signal(std::string_view process, int number, bool) override {
         if (number == SIGKILL || (number == SIGTERM && !world_.ignores_sigterm))
@@ -324,6 +328,15 @@ protected:
         auto container = engine_->inspect(id);
         EXPECT_TRUE(container) << container.error().message();
         return container ? container->state : ContainerState{};
+    }
+    // For what another thread brings about.
+    template <typename Condition>
+    void wait_for(Condition condition) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!condition()) {
+            ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
     }
     WaitResult wait(const std::string& id, WaitCondition condition = WaitCondition::not_running) {
         auto wait = engine_->wait(id, condition);

@@ -91,14 +91,6 @@ protected:
     std::optional<HealthState> health(const std::string& id) {
         return engine_->inspect(id)->health;
     }
-    template <typename Condition>
-    void wait_for(Condition condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        while (!condition()) {
-            ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-            std::this_thread::sleep_for(1ms);
-        }
-    }
 };
 
 TEST_F(HealthTest, ProbesTellHowItIs) {

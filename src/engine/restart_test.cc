@@ -56,14 +56,6 @@ protected:
         EXPECT_TRUE(engine_->start(id));
         return id;
     }
-    template <typename Condition>
-    void wait_for(Condition condition) {
-        const auto deadline = std::chrono::steady_clock::now() + 20s;
-        while (!condition()) {
-            ASSERT_LT(std::chrono::steady_clock::now(), deadline);
-            std::this_thread::sleep_for(1ms);
-        }
-    }
     void wait_for_restart(const std::string& id, int count) {
         wait_for([&] {
             return state(id).status == Status::running && state(id).restart_count == count;

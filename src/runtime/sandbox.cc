@@ -10,6 +10,7 @@
 #include <cctype>
 
 #include "base/log.h"
+#include "runtime/guest_mounts.h"
 #include "runtime/seccomp.h"
 #include "runtime/shim_record.h"
 #include "vmm/emulator.h"
@@ -29,32 +30,6 @@ constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond t
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr std::size_t kEntropyBytes = 64;
-
-constexpr std::string_view kRootfsMount = "/run/hako/rootfs";
-constexpr std::string_view kScratchMount = "/run/hako/scratch";
-
-std::string scratch_path(std::string_view name) {
-    return fmt::format("{}/{}", kScratchMount, name);
-}
-
-std::vector<guest::Mount> container_mounts(const std::string& container) {
-    return {
-        {.disk_serial = std::string(kRootfsSerial),
-         .type = "erofs",
-         .target = std::string(kRootfsMount),
-         .options = {"ro"}},
-        {.disk_serial = std::string(kScratchSerial),
-         .type = "ext4",
-         .target = std::string(kScratchMount),
-         .options = {"discard"}},  // what the container frees, the host has back
-        {.source = "overlay",
-         .type = "overlay",
-         .target = guest_rootfs(container),
-         .options = {fmt::format("lowerdir={}", kRootfsMount), "upperdir=" + scratch_path("upper"),
-                     "workdir=" + scratch_path("work")},
-         .create_directories = true},
-    };
-}
 
 // config.json's `process`, as a text of its own.
 Result<std::string> process_of(const std::string& oci_spec) {
@@ -330,29 +305,6 @@ Result<void> Sandbox::resize(std::string_view process, unsigned columns, unsigne
     return agent->resize(found->id(), columns, rows);
 }
 
-Result<std::string> Sandbox::statistics() {
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->statistics(spec_.id);
-}
-
-Result<std::string> Sandbox::list_processes() {
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->list_processes(spec_.id);
-}
-
-Result<void> Sandbox::copy_in(const std::string& path, bool no_overwrite_dir_non_dir, Reader& tar) {
-    HAKO_TRY(const auto agent, this->agent());
-    HAKO_CHECK(agent->copy_in({spec_.id, path, no_overwrite_dir_non_dir}, tar));
-    // A VM that runs nothing is killed when it is not needed any more.
-    HAKO_TRY(const auto first, process(""));
-    return first->started() ? Result<void>() : agent->sync();
-}
-
-Result<void> Sandbox::update(const std::string& resources) {
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->update_container(spec_.id, resources);
-}
-
 Result<void> Sandbox::pause() {
     auto state = state_.lock();
     if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
@@ -374,26 +326,6 @@ Result<void> Sandbox::resume() {
     if (const auto set = (*agent)->set_time(now()); !set)
         log_warn("the guest's clock is late: {}", set.error().message());
     return {};
-}
-
-Result<void> Sandbox::copy_out(const std::string& path, Writer& tar) {
-    HAKO_TRY(const auto agent, this->agent());
-    const auto ignore = [](const guest::PathStat&) { return Result<void>(); };
-    return agent->copy_out(spec_.id, path, ignore, tar);
-}
-
-Result<guest::PathStat> Sandbox::stat_path(const std::string& path) {
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->stat_path(spec_.id, path);
-}
-
-Result<void> Sandbox::changes(bool list, Writer& out) {
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->changes({.container = spec_.id,
-                           .upper = scratch_path("upper"),
-                           .lower = std::string(kRootfsMount),
-                           .list = list},
-                          out);
 }
 
 Result<void> Sandbox::shutdown(milliseconds grace) {
