@@ -34,6 +34,11 @@ def test_an_installed_hako_starts_its_daemon_and_runs_a_container(installed: Dae
     installed.hako("system", "stop")
 
 
+def test_the_manual_pages_are_installed(prefix: Path) -> None:
+    pages = {page.name for page in (prefix / "share" / "man" / "man1").iterdir()}
+    assert {"hako.1", "hako-run.1", "hako-cp.1"} <= pages
+
+
 def test_an_installed_hako_builds_the_kernel(prefix: Path) -> None:
     expected = subprocess.run([SOURCE / "kernel" / "build.sh", "--print"], check=True, capture_output=True, text=True)
     built = subprocess.run([prefix / "bin" / "hako", "kernel", "build"], check=True, capture_output=True, text=True,

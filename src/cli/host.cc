@@ -26,8 +26,7 @@ Result<HostChoice> choose_host(const std::vector<std::string>& flags, const Daem
     if (!named && !environment("HAKO_RUN")) named = environment("DOCKER_HOST");
     if (!named) return HostChoice{http::Endpoint::unix_socket(paths.socket()), true};
     HAKO_TRY(auto endpoint, http::Endpoint::parse(*named));
-    const bool own = endpoint.is_unix() && endpoint.path == paths.socket();
-    return HostChoice{std::move(endpoint), own};
+    return HostChoice{std::move(endpoint), false};
 }
 
 }  // namespace hako::cli

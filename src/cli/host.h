@@ -27,7 +27,7 @@ struct DaemonPaths {
 
 struct HostChoice {
     http::Endpoint endpoint;
-    bool own = false;  // the socket of DaemonPaths: that daemon is ours to start
+    bool own = false;  // nobody named one: the daemon of DaemonPaths is ours to start
 };
 
 // --host, HAKO_HOST, DOCKER_HOST, else the socket of our own daemon. unix:// and tcp:// only.
