@@ -34,6 +34,7 @@ def copier(daemon: Daemon, client: str):
 @pytest.mark.parametrize("client", ["hako", "docker"])
 def test_cp_of_a_running_container(clean: Daemon, source: Path, tmp_path: Path, client: str, docker_cli: str) -> None:
     clean.hako("run", "-d", "--name", "box", HELLO, "sh", "-c", "mkdir -p /there /links; ln -s /there /links/abs; sleep 1000")
+    clean.hako("exec", "box", "sh", "-c", "while ! test -L /links/abs; do sleep 0.1; done")
     cp = copier(clean, client)
     out = tmp_path / "out"
     # As the docs of `docker cp` have it: what the destination is decides.

@@ -290,7 +290,7 @@ def test_pulls_loads_and_removals_at_once(clean: Daemon, registry: Registry, arc
             for command in commands:
                 done = clean.hako(*command, check=False)
                 if done.returncode != 0 and "No such image" not in done.stderr:
-                    failures.append(f"{command}: {done.stderr}")
+                    failures.append(f"{command}: {done.stdout} {done.stderr}")
 
     clients = [threading.Thread(target=repeat, args=commands) for commands in (
         (("pull", reference), ("rmi", reference)),

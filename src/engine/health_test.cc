@@ -107,6 +107,17 @@ TEST_F(HealthTest, ProbesTellHowItIs) {
     ASSERT_TRUE(engine_->remove(id, {.force = true}));
 }
 
+TEST_F(HealthTest, AProbeThatTheEndCutOffIsNoVerdict) {
+    const std::string id =
+        run_checked({{"Test", {"CMD", "look"}}, {"Interval", 1'000'000}, {"Retries", 1}});
+    const auto sandbox = world_.find(id);
+    answer(id, 137);
+    sandbox->finish("", 0);
+    wait(id);
+    EXPECT_EQ(health(id)->status, Health::starting);
+    EXPECT_TRUE(health(id)->log.empty());
+}
+
 TEST_F(HealthTest, AProbeThatTakesTooLongFails) {
     const std::string id = run_checked({{"Test", {"CMD", "look"}},
                                         {"Interval", 1'000'000},

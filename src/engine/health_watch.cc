@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kKeptOutput = 4096;
 // From SIGKILL to the end of a probe that took too long.
 constexpr std::chrono::seconds kKillDeadline{10};
+// How long the end of a container may be heard of after that of its probe.
+constexpr std::chrono::seconds kEndGrace{1};
 
 // One run of the container.
 struct Run {
@@ -92,6 +94,12 @@ bool wait_for_next(const Run& run, const std::stop_token& stop) {
     return !over && !stop.stop_requested();
 }
 
+bool ends_soon(const Run& run, const std::stop_token& stop) {
+    auto live = run.entry->live.lock();
+    return run.entry->changed.wait_for(live.lock(), stop, kEndGrace,
+                                       [&] { return run.over(*live); });
+}
+
 void record_probe(Context& context, const Run& run, HealthState::Probe probe) {
     auto live = run.entry->live.lock();
     if (run.over(*live) || !live->container.health) return;
@@ -124,6 +132,9 @@ void watch_health(Context& context, const EntryPtr& entry) {
                                            .end = now(),
                                            .exit_code = -1,
                                            .output = probe.error().message()};
+            // The end of a container kills its probes first, and is heard of last.
+            const bool cut_off = probe->exit_code == -1 || probe->exit_code == 128 + SIGKILL;
+            if (cut_off && ends_soon(run, stop)) return;
             record_probe(context, run, *std::move(probe));
         }
     });

@@ -161,9 +161,12 @@ private:
             ++report_.views;
             HAKO_TRY(const auto folder, TempDir::create(stores_.views));
             const auto fresh = folder.path() / "view";
-            HAKO_TRY(const auto layers, stores_.layers_of(id));
+            const auto layers = stores_.layers_of(id);
+            if (!layers && !stores_.catalog.image(id)) continue;  // removed since
+            if (!layers) return fail(layers.error());
             // Where that fails, a layer is to blame, and was named.
-            if (!fsimage::write_view(layers, fresh) || same_content(view, fresh)) continue;
+            if (!fsimage::write_view(*layers, fresh) || same_content(view, fresh)) continue;
+            if (!stores_.catalog.image(id)) continue;
             add("view of image " + id.short_hex(), "it does not fit its layers",
                 "removed; it is made again when a container needs it");
             if (options_.repair) fs::remove(view, error);

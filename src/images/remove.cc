@@ -114,6 +114,8 @@ Result<Removed> remove_image(Stores& stores, std::string_view text, const Remove
     }
     Removed removed;
     for (const auto& image : match.images) {
+        // A check that runs beside takes nothing for a leftover that is just about to go.
+        const auto lease = stores.garbage.lease();
         Removal removal(stores, image.image, options.force,
                         users_of ? users_of(image.image.text()) : std::vector<ImageUser>());
         auto one = match.name ? removal.by_name(*match.name) : removal.by_id();
