@@ -67,7 +67,7 @@ compile() {
 unpack() {
     local skipped=(
         '*/Documentation/*.*' '*/tools/testing/*' '*/sound/*.[ch]' '*/arch/[!x]*/*.[chS]' '*.dts*'
-        '*/drivers/'{gpu,media,staging,infiniband,usb,scsi,iio,net/ethernet,net/wireless}'/*.[ch]'
+        '*/drivers/'{gpu,media,staging,infiniband,usb,iio,net/ethernet,net/wireless}'/*.[ch]'
     )
     tar -xf $tarball -C "$1" --strip-components=1 "${skipped[@]/#/--exclude=}"
 }
