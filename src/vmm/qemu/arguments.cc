@@ -22,7 +22,7 @@ constexpr std::uint64_t kSlotAddress = 0xfeb00000;
 constexpr std::uint64_t kSlotBytes = 512;
 constexpr unsigned kUsableSlots = kSlots - 1;
 
-// Hands the slots out in order, so that the kernel's command line can announce them.
+// Hands the slots out in order.
 class Slots {
 public:
     explicit Slots(Arguments& list) : list_(list) {}
@@ -38,16 +38,17 @@ private:
     unsigned next_ = 0;
 };
 
-// The agent channel, entropy and balloon; then the disks.
-std::size_t device_count(const MachineSpec& spec) { return 3 + spec.disks.size(); }
+// The agent channel and the balloon; then the disks.
+std::size_t device_count(const MachineSpec& spec) { return 2 + spec.disks.size(); }
 
-std::string slot_announcements(std::size_t count) {
+// All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
+// an empty slot costs nothing.
+std::string slot_announcements() {
     std::string text;
-    for (unsigned slot = 0; count > 0 && slot < kSlots; ++slot) {
+    for (unsigned slot = 0; slot < kSlots; ++slot) {
         if (slot == kSlotOfClock) continue;
         text += fmt::format(" virtio_mmio.device={}@{:#x}:{}", kSlotBytes,
                             kSlotAddress + slot * kSlotBytes, kFirstInterrupt + slot);
-        --count;
     }
     return text;
 }
@@ -142,7 +143,7 @@ std::string kernel_command_line(const MachineSpec& spec) {
     if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
         words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
     words.insert(words.end(), spec.kernel_arguments.begin(), spec.kernel_arguments.end());
-    return fmt::format("{}{}", fmt::join(words, " "), slot_announcements(device_count(spec)));
+    return fmt::format("{}{}", fmt::join(words, " "), slot_announcements());
 }
 
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu) {
@@ -164,8 +165,6 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     add_machine(list, spec);
     add_control(list);
     add_agent_channel(list, slots, spec);
-    add(list, {"-object", "rng-builtin,id=rng"});
-    slots.add_device("virtio-rng-device", "rng=rng");
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
     HAKO_CHECK(add_disks(launch, slots, spec));
     return launch;
