@@ -121,6 +121,7 @@ Command all_commands() {
     root.add(image_group());
     root.add(kernel_command());
     root.add(rootfs_command());
+    root.add(macos_command());
     root.add(system_command());
     root.add(doctor_command());
     root.add(info_command());
