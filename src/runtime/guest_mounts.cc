@@ -1,28 +1,30 @@
 #include "runtime/guest_mounts.h"
 
-#include "runtime/sandbox_spec.h"
-
 namespace hako::runtime {
 
-std::string scratch_path(std::string_view name) {
-    return fmt::format("{}/{}", kScratchMount, name);
+GuestPaths::GuestPaths(std::string_view container) : root(guest_rootfs(container)) {
+    const auto folder = root.substr(0, root.rfind('/'));
+    image = folder + "/image";
+    scratch = folder + "/scratch";
+    upper = scratch + "/upper";
+    work = scratch + "/work";
 }
 
-std::vector<guest::Mount> container_mounts(const std::string& container) {
+std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
+    const GuestPaths paths(container.id);
     return {
-        {.disk_serial = std::string(kRootfsSerial),
+        {.disk_serial = container.rootfs.serial,
          .type = "erofs",
-         .target = std::string(kRootfsMount),
+         .target = paths.image,
          .options = {"ro"}},
-        {.disk_serial = std::string(kScratchSerial),
+        {.disk_serial = container.scratch.serial,
          .type = "ext4",
-         .target = std::string(kScratchMount),
+         .target = paths.scratch,
          .options = {"discard"}},  // what the container frees, the host has back
         {.source = "overlay",
          .type = "overlay",
-         .target = guest_rootfs(container),
-         .options = {fmt::format("lowerdir={}", kRootfsMount), "upperdir=" + scratch_path("upper"),
-                     "workdir=" + scratch_path("work")},
+         .target = paths.root,
+         .options = {"lowerdir=" + paths.image, "upperdir=" + paths.upper, "workdir=" + paths.work},
          .create_directories = true},
     };
 }

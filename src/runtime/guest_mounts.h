@@ -2,20 +2,23 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "guest/agent_client.h"
+#include "runtime/sandbox_spec.h"
 
 namespace hako::runtime {
 
-constexpr std::string_view kRootfsMount = "/run/hako/rootfs";
-constexpr std::string_view kScratchMount = "/run/hako/scratch";
+struct GuestPaths {
+    explicit GuestPaths(std::string_view container);
 
-// Of "upper" and "work", the overlay's directories on the scratch disk.
-std::string scratch_path(std::string_view name);
+    std::string image;
+    std::string scratch;
+    std::string upper, work;  // the overlay's directories on the scratch disk
+    std::string root;         // guest_rootfs()
+};
 
 // The image, the scratch disk, and the overlay of both that is the container's root.
-std::vector<guest::Mount> container_mounts(const std::string& container);
+std::vector<guest::Mount> container_mounts(const ContainerSpec& container);
 
 }  // namespace hako::runtime

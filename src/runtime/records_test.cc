@@ -20,13 +20,16 @@ protected:
     SandboxSpec sample() {
         return {.id = id_,
                 .machine = {.id = id_, .kernel = "/k", .initramfs = "/i"},
-                .oci_spec = R"({"process":{}})",
-                .files = {{"/etc/hostname", "box\n"}},
-                .tty = true,
-                .seccomp = false,
+                .container = {.id = id_,
+                              .rootfs = {std::string(kRootfsSerial), {"/view"}, true},
+                              .scratch = {std::string(kScratchSerial), {"/scratch"}, false},
+                              .oci_spec = R"({"process":{}})",
+                              .files = {{"/etc/hostname", "box\n"}},
+                              .tty = true,
+                              .seccomp = std::string(kNoSeccomp),
+                              .log = folder_.path() / "log",
+                              .exit_record = folder_.path() / "exit.json"},
                 .folder = layout_.sandbox(id_),
-                .log = folder_.path() / "log",
-                .exit_record = folder_.path() / "exit.json",
                 .boot_deadline = std::chrono::milliseconds(1234)};
     }
 
@@ -41,7 +44,7 @@ TEST_F(RecordsTest, SpecGoesThroughJsonUnchanged) {
     ASSERT_TRUE(spec) << spec.error().message();
     EXPECT_EQ(to_json(*spec), json);
     auto without = json;
-    without.erase("log");
+    without["container"].erase("log");
     EXPECT_EQ(sandbox_spec_from_json(without).error().kind(), ErrorKind::invalid);
 }
 

@@ -7,11 +7,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "base/log.h"
-#include "runtime/guest_mounts.h"
-#include "runtime/seccomp.h"
 #include "runtime/shim_record.h"
 #include "vmm/emulator.h"
 
@@ -30,14 +27,6 @@ constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond t
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr std::size_t kEntropyBytes = 64;
-
-// config.json's `process`, as a text of its own.
-Result<std::string> process_of(const std::string& oci_spec) {
-    HAKO_TRY(const auto json, with_context(parse_json(oci_spec), "config.json"));
-    HAKO_TRY(const auto process, json_field<Json>(json, "process"));
-    if (!process) return fail(ErrorKind::invalid, "config.json has no process");
-    return dump_json(*process);
-}
 
 }  // namespace
 
@@ -61,8 +50,6 @@ void Sandbox::run() {
 }
 
 Result<void> Sandbox::boot() {
-    std::error_code ignored;
-    std::filesystem::remove(spec_.exit_record, ignored);  // of the run before
     for (int attempt = 1;; ++attempt) {
         auto booted = boot_once();
         if (booted) return booted;
@@ -75,7 +62,8 @@ Result<void> Sandbox::boot() {
         if (attempt == kBootAttempts || state->stop_grace || !ended || !*ended) return booted;
         log_warn("boot {} of {} failed, trying again: {}", attempt, kBootAttempts,
                  booted.error().message());
-        state->processes.clear();
+        state->containers.clear();
+        state->emulators.clear();
         state->agent.reset();
         state->machine.reset();
     }
@@ -96,10 +84,8 @@ Result<void> Sandbox::boot_once() {
     HAKO_CHECK(write_shim_record(spec_.shim_record(), {.shim = self, .qemu = qemu}));
 
     // While the guest boots, there is time.
-    HAKO_TRY(auto process, process_of(spec_.oci_spec));
-    if (spec_.seccomp) {
-        HAKO_TRY([[maybe_unused]] const auto filter, seccomp_filter(process));
-    }
+    HAKO_TRY(const auto process, first_process(spec_.container));
+    HAKO_CHECK(filters_.find(spec_.container.seccomp, process));
     const auto deadline = spec_.boot_deadline.count() > 0
                               ? spec_.boot_deadline
                               : vmm::agent_deadline(spec_.machine.accelerator);
@@ -122,7 +108,7 @@ Result<void> Sandbox::boot_once() {
     }
     state_.lock()->agent = *agent;
     HAKO_CHECK(prepare_guest(**agent));
-    return prepare_container(**agent, std::move(process));
+    return prepare_container({machine, *agent}, spec_.container);
 }
 
 Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
@@ -130,85 +116,154 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
     std::array<std::byte, kEntropyBytes> entropy{};
     if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
         return fail_errno(errno, "cannot read random bytes");
-    HAKO_CHECK(agent.add_entropy(entropy));
-    if (spec_.emulated.empty()) return {};
-    HAKO_TRY(auto format, vmm::binary_format(spec_.emulated));
-    return agent.install_emulator({.name = spec_.emulated,
-                                   .disk_serial = std::string(kEmulatorSerial),
-                                   .magic = std::move(format.magic),
-                                   .mask = std::move(format.mask)});
+    return agent.add_entropy(entropy);
 }
 
-Result<void> Sandbox::prepare_container(guest::AgentClient& agent, std::string process) {
-    HAKO_CHECK(agent.mount(container_mounts(spec_.id)));
-    HAKO_CHECK(
-        agent.create_container({.id = spec_.id, .config = spec_.oci_spec, .files = spec_.files}));
-    HAKO_TRY([[maybe_unused]] const auto first,
-             create_process(spec_.id, std::move(process), spec_.open_stdin, spec_.seccomp));
+bool Sandbox::is_own_disk(const vmm::Disk& disk) const {
+    return std::ranges::any_of(spec_.machine.disks, [&](const vmm::Disk& own) {
+        return own.serial == disk.serial;
+    });
+}
+
+Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
+    std::error_code ignored;
+    std::filesystem::remove(spec.exit_record, ignored);  // of the run before
+    const std::string id = spec.id;
+    const ContainerSpec disks = spec;
+    HAKO_CHECK(attach_disks(*vm.first, disks));
+    const auto prepare = [&]() -> Result<ContainerRef> {
+        HAKO_CHECK(install_emulator(vm, spec));
+        return Container::create(std::move(spec), {.agent = vm.second,
+                                                   .filters = filters_,
+                                                   .folder = spec_.folder,
+                                                   .explain_loss = [this] { return explain_loss(); },
+                                                   .on_end = [this] { ring(); }});
+    };
+    auto container = prepare();
+    if (!container) {
+        detach_disks(*vm.first, disks);
+        return fail(container.error());
+    }
+    state_.lock()->containers[id] = *std::move(container);
     return {};
 }
 
-Result<Sandbox::ProcessRef> Sandbox::create_process(const std::string& id, std::string process,
-                                                    bool open_stdin, bool seccomp) {
-    HAKO_TRY(const auto agent, this->agent());
-    const bool is_first = id == spec_.id;
-    std::string filter;
-    if (seccomp) {
-        HAKO_TRY(filter, seccomp_filter(process));
+Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spec) {
+    if (!spec.emulator) return {};
+    const std::string& architecture = spec.emulator->architecture;
+    if (state_.lock()->emulators.contains(architecture)) return {};
+    HAKO_TRY(auto format, vmm::binary_format(architecture));
+    const vmm::Disk disk{std::string(kEmulatorSerial), {spec.emulator->program}, true};
+    HAKO_CHECK(vm.first->attach_disk(disk));
+    auto installed = vm.second->install_emulator({.name = architecture,
+                                                  .disk_serial = disk.serial,
+                                                  .magic = std::move(format.magic),
+                                                  .mask = std::move(format.mask)});
+    // The guest has a copy.
+    HAKO_CHECK(vm.first->detach_disk(disk.serial));
+    if (installed) state_.lock()->emulators.insert(architecture);
+    return installed;
+}
+
+Result<void> Sandbox::attach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
+    for (const auto* disk : {&spec.rootfs, &spec.scratch}) {
+        if (is_own_disk(*disk)) continue;
+        if (auto attached = machine.attach_disk(*disk); !attached) {
+            detach_disks(machine, spec);
+            return attached;
+        }
     }
-    ContainerProcess::Setup setup{
-        .spec = {.id = {.container = spec_.id, .process = id},
-                 .process = std::move(process),
-                 .seccomp_bpf = std::move(filter),
-                 .open_stdin = open_stdin},
-        .log = is_first ? spec_.log : spec_.exec_log(id),
-        .log_limits = is_first ? spec_.log_limits : LogLimits(),
-        .explain_loss = [this] { return explain_loss(); },
-    };
-    if (is_first)
-        setup.on_exit = [this](const ExitRecord& record) {
-            if (const auto kept = write_exit_record(spec_.exit_record, record); !kept)
-                log_error("the exit record is lost: {}", kept.error().message());
-            ::eventfd_write(bell_.get(), 1);
-        };
-    HAKO_TRY(ProcessRef made, ContainerProcess::create(*agent, std::move(setup)));
-    state_.lock()->processes[id] = made;
-    return made;
+    return {};
 }
 
-Result<std::string> Sandbox::seccomp_filter(const std::string& process) {
-    HAKO_TRY(const auto capabilities, capabilities_of(process));
-    auto filters = filters_.lock();
-    const auto known = filters->find(capabilities);
-    if (known != filters->end()) return known->second;
-    HAKO_TRY(auto filter, default_seccomp_filter(capabilities));
-    return filters->emplace(capabilities, std::move(filter)).first->second;
+void Sandbox::detach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
+    for (const auto* disk : {&spec.rootfs, &spec.scratch})
+        if (!is_own_disk(*disk))
+            if (const auto detached = machine.detach_disk(disk->serial); !detached)
+                log_warn("{}", detached.error().message());
 }
 
-// Until the first process ended, QEMU is gone or somebody asked for the end.
+Result<Sandbox::ContainerRef> Sandbox::container(std::string_view id) const {
+    auto state = state_.lock();
+    const auto found = state->containers.find(id);
+    if (found != state->containers.end()) return found->second;
+    if (state->phase == Phase::booting) return fail(ErrorKind::conflict, "the VM is not ready");
+    return fail(ErrorKind::not_found, "No such container in the VM: {}", id);
+}
+
+Result<void> Sandbox::add_container(ContainerSpec spec) {
+    const std::string id = spec.id;
+    Parts vm;
+    {
+        auto state = state_.lock();
+        if (state->phase != Phase::ready || state->stop_grace)
+            return fail(ErrorKind::conflict, "the VM is not ready, or it ends");
+        if (state->paused)
+            return fail(ErrorKind::conflict, "the VM is paused: unpause its container first");
+        if (state->containers.contains(id) || !state->coming.insert(id).second)
+            return fail(ErrorKind::conflict, "the VM runs container {} already", id);
+        vm = {state->machine, state->agent};
+    }
+    auto prepared = prepare_container(vm, std::move(spec));
+    state_.lock()->coming.erase(id);
+    ring();
+    return prepared;
+}
+
+Result<void> Sandbox::remove_container(const std::string& id) {
+    HAKO_TRY(const auto container, this->container(id));
+    const auto machine = state_.lock()->machine;
+    auto removed = container->remove();
+    detach_disks(*machine, container->spec());
+    state_.lock()->containers.erase(id);
+    ring();
+    return removed;
+}
+
+void Sandbox::ring() { ::eventfd_write(bell_.get(), 1); }
+
+// From here on no container is added any more.
+bool Sandbox::is_over() {
+    auto state = state_.lock();
+    if (state->stop_grace) return true;
+    if (!state->coming.empty()) return false;
+    for (const auto& [id, container] : state->containers)
+        if (!container->ended()) return false;
+    state->phase = Phase::ending;
+    return true;
+}
+
+// Until the last container has ended, QEMU is gone or somebody asked for the end.
 void Sandbox::wait_for_end() {
     const auto machine = state_.lock()->machine;
     std::array<pollfd, 2> entries{{{.fd = machine->end_fd(), .events = POLLIN, .revents = 0},
                                    {.fd = bell_.get(), .events = POLLIN, .revents = 0}}};
-    while (::poll(entries.data(), entries.size(), -1) < 0 && errno == EINTR) {
+    while (!is_over()) {
+        if (::poll(entries.data(), entries.size(), -1) < 0) continue;
+        if (entries[0].revents != 0) return;
+        eventfd_t rings = 0;
+        ::eventfd_read(bell_.get(), &rings);
     }
 }
 
 // Only here is a VM powered off: a second party that ended it while the guest still writes its disk
 // back would lose what the container wrote.
 void Sandbox::tear_down() {
-    const auto [processes, machine, agent, grace] = [&] {
+    const auto [containers, machine, agent, grace] = [&] {
         auto state = state_.lock();
-        return std::tuple(state->processes, state->machine, state->agent,
+        return std::tuple(state->containers, state->machine, state->agent,
                           state->stop_grace.value_or(kPowerOffGrace));
     }();
+    const auto wait_for_processes = [&containers = containers] {
+        for (const auto& [id, container] : containers)
+            for (const auto& [name, process] : container->processes())
+                if (process->started()) (void)process->wait(kExecsEnd);
+    };
     if (!machine) return;
     // Asked to end while it stands still: it cannot power itself off.
     if (state_.lock()->paused) (void)machine->resume();
     if (agent && grace.count() > 0) {
-        if (!stop_asked())
-            for (const auto& [id, process] : processes)
-                if (process->started()) (void)process->wait(kExecsEnd);
+        if (!stop_asked()) wait_for_processes();
         const auto deadline = std::chrono::steady_clock::now() + grace;
         (void)agent->power_off(grace);
         const auto left = deadline - std::chrono::steady_clock::now();
@@ -218,8 +273,7 @@ void Sandbox::tear_down() {
     if (const auto stopped = machine->stop(kQuitGrace); !stopped)
         log_error("QEMU does not stop: {}", stopped.error().message());
     // Those that the VM took with it learn it from the broken channel; their logs get an end.
-    for (const auto& [id, process] : processes)
-        if (process->started()) (void)process->wait(kExecsEnd);
+    wait_for_processes();
 }
 
 void Sandbox::enter(Phase phase, std::optional<Error> failure) {
@@ -237,10 +291,6 @@ std::string Sandbox::explain_loss() const {
     return machine->explain(ErrorKind::unavailable, "the guest agent does not answer").message();
 }
 
-std::string Sandbox::process_id(std::string_view process) const {
-    return process.empty() ? spec_.id : std::string(process);
-}
-
 std::optional<Result<void>> Sandbox::wait_ready(milliseconds timeout) {
     auto state = state_.lock();
     changed_.wait_for(state.lock(), timeout, [&] { return state->phase != Phase::booting; });
@@ -249,79 +299,32 @@ std::optional<Result<void>> Sandbox::wait_ready(milliseconds timeout) {
     return Result<void>();
 }
 
-Result<std::shared_ptr<guest::AgentClient>> Sandbox::agent() const {
-    auto state = state_.lock();
-    if (!state->agent) return fail(ErrorKind::conflict, "the VM is not ready");
-    return state->agent;
-}
-
-Result<Sandbox::ProcessRef> Sandbox::process(std::string_view id) const {
-    auto state = state_.lock();
-    const auto found = state->processes.find(process_id(id));
-    if (found == state->processes.end())
-        return fail(ErrorKind::not_found, "No such process in the VM: {}", process_id(id));
-    return found->second;
-}
-
-Result<void> Sandbox::exec(const std::string& id, std::string process, bool open_stdin,
-                           bool privileged) {
-    // The id names a file.
-    if (id.empty() || !std::ranges::all_of(id, [](unsigned char c) { return std::isalnum(c); }))
-        return fail(ErrorKind::invalid, "'{}' cannot name an exec", id);
+Result<void> Sandbox::pause(std::string_view id) {
+    HAKO_TRY(const auto container, this->container(id));
     {
         auto state = state_.lock();
-        if (state->phase != Phase::ready)
-            return fail(ErrorKind::conflict, "the container is not running");
-        if (state->processes.contains(id))
-            return fail(ErrorKind::conflict, "the exec '{}' exists already", id);
+        if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
+        if (state->containers.size() == 1 && state->coming.empty()) {
+            HAKO_CHECK(state->machine->pause());
+            state->paused = true;
+            return {};
+        }
     }
-    HAKO_TRY([[maybe_unused]] const auto made,
-             create_process(id, std::move(process), open_stdin, spec_.seccomp && !privileged));
-    return {};
+    return container->freeze(true);
 }
 
-Result<void> Sandbox::delete_exec(const std::string& id) {
-    HAKO_TRY(const auto found, process(id));
-    if (found->id().process == spec_.id)
-        return fail(ErrorKind::invalid, "the container's first process is no exec");
-    if (found->started() && !found->exit())
-        return fail(ErrorKind::conflict, "the exec {} is running", id);
-    state_.lock()->processes.erase(id);
-    std::error_code ignored;
-    std::filesystem::remove(found->log_path(), ignored);
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->delete_process(found->id());
-}
-
-Result<void> Sandbox::signal(std::string_view process, int number, bool all) {
-    HAKO_TRY(const auto found, this->process(process));
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->signal(found->id(), number, all);
-}
-
-Result<void> Sandbox::resize(std::string_view process, unsigned columns, unsigned rows) {
-    HAKO_TRY(const auto found, this->process(process));
-    HAKO_TRY(const auto agent, this->agent());
-    return agent->resize(found->id(), columns, rows);
-}
-
-Result<void> Sandbox::pause() {
-    auto state = state_.lock();
-    if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
-    HAKO_CHECK(state->machine->pause());
-    state->paused = true;
-    return {};
-}
-
-Result<void> Sandbox::resume() {
+Result<void> Sandbox::resume(std::string_view id) {
+    HAKO_TRY(const auto container, this->container(id));
     const auto agent = [&]() -> Result<std::shared_ptr<guest::AgentClient>> {
         auto state = state_.lock();
         if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
+        if (!state->paused) return std::shared_ptr<guest::AgentClient>();
         HAKO_CHECK(state->machine->resume());
         state->paused = false;
         return state->agent;
     }();
     if (!agent) return fail(agent.error());
+    if (!*agent) return container->freeze(false);
     // The guest's clock stood still as well. It runs in any case.
     if (const auto set = (*agent)->set_time(now()); !set)
         log_warn("the guest's clock is late: {}", set.error().message());
@@ -337,7 +340,7 @@ Result<void> Sandbox::shutdown(milliseconds grace) {
         return kills ? state->machine : nullptr;
     }();
     if (machine) HAKO_CHECK(machine->stop(milliseconds(0)));
-    ::eventfd_write(bell_.get(), 1);
+    ring();
     auto state = state_.lock();
     if (!changed_.wait_for(state.lock(), grace + kTearDown,
                            [&] { return state->phase == Phase::gone; }))
@@ -345,11 +348,18 @@ Result<void> Sandbox::shutdown(milliseconds grace) {
     return {};
 }
 
-Sandbox::Snapshot Sandbox::snapshot() const {
+Result<Sandbox::Snapshot> Sandbox::snapshot(std::string_view id) const {
     auto state = state_.lock();
-    return {.qemu = state->machine ? state->machine->pid() : 0,
-            .paused = state->paused,
-            .processes = state->processes};
+    Snapshot snapshot{.qemu = state->machine ? state->machine->pid() : 0,
+                      .paused = state->paused,
+                      .processes = {}};
+    if (const auto found = state->containers.find(id); found != state->containers.end()) {
+        snapshot.paused |= found->second->frozen();
+        snapshot.processes = found->second->processes();
+    } else if (id != spec_.container.id || state->phase != Phase::booting) {
+        return fail(ErrorKind::not_found, "No such container in the VM: {}", id);
+    }
+    return snapshot;
 }
 
 }  // namespace hako::runtime

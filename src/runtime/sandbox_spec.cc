@@ -1,51 +1,95 @@
 #include "runtime/sandbox_spec.h"
 
 namespace hako::runtime {
+namespace {
 
 namespace fs = std::filesystem;
+
+Result<void> read_path(const Json& json, std::string_view name, fs::path& into) {
+    HAKO_TRY(into, json_field_or<std::string>(json, name, {}));
+    if (into.empty()) return fail(ErrorKind::invalid, "field {} is missing", name);
+    return {};
+}
+
+Result<void> read_disk(const Json& json, std::string_view name, vmm::Disk& into) {
+    HAKO_TRY(const auto disk, json_field_or(json, name, Json::object()));
+    HAKO_TRY(into, with_context(vmm::disk_from_json(disk), fmt::format("field {}", name)));
+    return {};
+}
+
+}  // namespace
 
 std::string guest_rootfs(std::string_view container) {
     return fmt::format("/run/hako/containers/{}/rootfs", container);
 }
 
+Result<std::string> first_process(const ContainerSpec& spec) {
+    HAKO_TRY(const auto json, with_context(parse_json(spec.oci_spec), "config.json"));
+    HAKO_TRY(const auto process, json_field<Json>(json, "process"));
+    if (!process) return fail(ErrorKind::invalid, "config.json has no process");
+    return dump_json(*process);
+}
+
+Json to_json(const ContainerSpec& spec) {
+    Json json{{"id", spec.id},
+              {"rootfs", vmm::to_json(spec.rootfs)},
+              {"scratch", vmm::to_json(spec.scratch)},
+              {"oci_spec", spec.oci_spec},
+              {"files", spec.files},
+              {"tty", spec.tty},
+              {"open_stdin", spec.open_stdin},
+              {"seccomp", spec.seccomp},
+              {"log", spec.log.native()},
+              {"log_max_bytes", spec.log_limits.max_bytes},
+              {"log_max_files", spec.log_limits.max_files},
+              {"exit_record", spec.exit_record.native()}};
+    if (spec.emulator)
+        json["emulator"] = {{"architecture", spec.emulator->architecture},
+                            {"program", spec.emulator->program.native()}};
+    return json;
+}
+
+Result<ContainerSpec> container_spec_from_json(const Json& json) {
+    ContainerSpec spec;
+    HAKO_TRY(spec.id, json_field_or<std::string>(json, "id", {}));
+    HAKO_CHECK(read_disk(json, "rootfs", spec.rootfs));
+    HAKO_CHECK(read_disk(json, "scratch", spec.scratch));
+    HAKO_TRY(spec.oci_spec, json_field_or<std::string>(json, "oci_spec", {}));
+    HAKO_TRY(spec.files, (json_field_or<std::map<std::string, std::string>>(json, "files", {})));
+    HAKO_TRY(spec.tty, json_field_or(json, "tty", false));
+    HAKO_TRY(spec.open_stdin, json_field_or(json, "open_stdin", false));
+    HAKO_TRY(spec.seccomp, json_field_or<std::string>(json, "seccomp", std::move(spec.seccomp)));
+    HAKO_CHECK(read_path(json, "log", spec.log));
+    HAKO_TRY(spec.log_limits.max_bytes, json_field_or<std::uint64_t>(json, "log_max_bytes", 0));
+    HAKO_TRY(spec.log_limits.max_files, json_field_or(json, "log_max_files", 1U));
+    HAKO_CHECK(read_path(json, "exit_record", spec.exit_record));
+    HAKO_TRY(const auto emulator, json_field<Json>(json, "emulator"));
+    if (emulator) {
+        spec.emulator.emplace();
+        HAKO_TRY(spec.emulator->architecture,
+                 json_field_or<std::string>(*emulator, "architecture", {}));
+        HAKO_CHECK(read_path(*emulator, "program", spec.emulator->program));
+    }
+    return spec;
+}
+
 Json to_json(const SandboxSpec& spec) {
     return {{"id", spec.id},
             {"machine", vmm::to_json(spec.machine)},
-            {"emulated", spec.emulated},
-            {"oci_spec", spec.oci_spec},
-            {"files", spec.files},
-            {"tty", spec.tty},
-            {"open_stdin", spec.open_stdin},
-            {"seccomp", spec.seccomp},
+            {"container", to_json(spec.container)},
             {"folder", spec.folder.native()},
-            {"log", spec.log.native()},
-            {"log_max_bytes", spec.log_limits.max_bytes},
-            {"log_max_files", spec.log_limits.max_files},
-            {"exit_record", spec.exit_record.native()},
             {"boot_deadline_ms", spec.boot_deadline.count()}};
 }
 
 Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     SandboxSpec spec;
-    const auto path = [&](std::string_view name, fs::path& into) -> Result<void> {
-        HAKO_TRY(into, json_field_or<std::string>(json, name, {}));
-        if (into.empty()) return fail(ErrorKind::invalid, "field {} is missing", name);
-        return {};
-    };
     HAKO_TRY(spec.id, json_field_or<std::string>(json, "id", {}));
     HAKO_TRY(const auto machine, json_field_or(json, "machine", Json::object()));
     HAKO_TRY(spec.machine, with_context(vmm::machine_spec_from_json(machine), "field machine"));
-    HAKO_TRY(spec.emulated, json_field_or<std::string>(json, "emulated", {}));
-    HAKO_TRY(spec.oci_spec, json_field_or<std::string>(json, "oci_spec", {}));
-    HAKO_TRY(spec.files, (json_field_or<std::map<std::string, std::string>>(json, "files", {})));
-    HAKO_TRY(spec.tty, json_field_or(json, "tty", false));
-    HAKO_TRY(spec.open_stdin, json_field_or(json, "open_stdin", false));
-    HAKO_TRY(spec.seccomp, json_field_or(json, "seccomp", true));
-    HAKO_CHECK(path("folder", spec.folder));
-    HAKO_CHECK(path("log", spec.log));
-    HAKO_TRY(spec.log_limits.max_bytes, json_field_or<std::uint64_t>(json, "log_max_bytes", 0));
-    HAKO_TRY(spec.log_limits.max_files, json_field_or(json, "log_max_files", 1U));
-    HAKO_CHECK(path("exit_record", spec.exit_record));
+    HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
+    HAKO_TRY(spec.container,
+             with_context(container_spec_from_json(container), "field container"));
+    HAKO_CHECK(read_path(json, "folder", spec.folder));
     HAKO_TRY(const auto deadline, json_field_or<std::int64_t>(json, "boot_deadline_ms", 0));
     spec.boot_deadline = std::chrono::milliseconds(deadline);
     return spec;

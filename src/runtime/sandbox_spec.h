@@ -1,43 +1,61 @@
-// What one hako-shim runs: a VM and the container in it. hakod writes it as JSON to
-// <sandbox>/spec.json and starts `hako-shim --spec FILE`.
+// What one hako-shim runs: a VM and the container it is booted for; more containers may join it.
+// hakod writes it as JSON to <sandbox>/spec.json and starts `hako-shim --spec FILE`.
 #pragma once
 
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "base/paths.h"
 #include "base/process.h"
 #include "base/result.h"
 #include "runtime/log_rotation.h"
+#include "runtime/seccomp.h"
 #include "vmm/machine_spec.h"
 
 namespace hako::runtime {
 
-// The disks that a sandbox's MachineSpec has, by serial.
-constexpr std::string_view kRootfsSerial = "rootfs";      // EROFS, read-only
-constexpr std::string_view kScratchSerial = "scratch";    // ext4
-constexpr std::string_view kEmulatorSerial = "emulator";  // a program (vmm/emulator.h), read-only
+// The disks of the container that a VM is booted for, by serial: they are in its MachineSpec.
+constexpr std::string_view kRootfsSerial = "rootfs";    // EROFS, read-only
+constexpr std::string_view kScratchSerial = "scratch";  // ext4
 
 // Where the guest puts a container's root; config.json's root.path.
 std::string guest_rootfs(std::string_view container);
 
-struct SandboxSpec {
-    std::string id;            // the container's, 64 hexadecimal digits
-    vmm::MachineSpec machine;  // with disks "rootfs" and "scratch", and "emulator" where needed
-    // The processor (arm64) whose programs the emulator runs; empty where the disk is not there.
-    std::string emulated = {};
+// A program of the host that runs programs of another processor (vmm/emulator.h).
+struct EmulatorSpec {
+    std::string architecture;  // whose programs it runs: arm64
+    std::filesystem::path program;
+};
+
+// One container, as its sandbox runs it.
+struct ContainerSpec {
+    std::string id;  // 64 hexadecimal digits
+    // Disks that the VM has not, by their serials, are added to it.
+    vmm::Disk rootfs;   // EROFS, read-only
+    vmm::Disk scratch;  // ext4
+    std::optional<EmulatorSpec> emulator;
     std::string oci_spec;  // the OCI runtime specification's config.json, all of it
     // Files put into the container at create time: path inside -> content.
     std::map<std::string, std::string> files;
     bool tty = false;
     bool open_stdin = false;
-    bool seccomp = true;           // the default profile; false: none
-    std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here
-    std::filesystem::path log;     // the container's log (docs/formats/log.md)
+    std::string seccomp = std::string(kBuiltinSeccomp);  // runtime/seccomp.h
+    std::filesystem::path log;  // the container's log (docs/formats/log.md)
     LogLimits log_limits;
     std::filesystem::path exit_record;  // runtime/exit_record.h
+};
+
+// Its oci_spec's `process`, as a text of its own.
+Result<std::string> first_process(const ContainerSpec& spec);
+
+struct SandboxSpec {
+    std::string id;  // that of the container it is booted for
+    vmm::MachineSpec machine;
+    ContainerSpec container;
+    std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here
     // From power-on to the agent's first answer; 0: by the accelerator.
     std::chrono::milliseconds boot_deadline{0};
 
@@ -47,10 +65,12 @@ struct SandboxSpec {
     std::filesystem::path shim_record() const { return folder / "shim.json"; }
     std::filesystem::path shim_log() const { return folder / "shim.log"; }
     std::filesystem::path exec_log(std::string_view exec) const {
-        return folder / ("exec-" + std::string(exec) + ".log");
+        return folder / fmt::format("exec-{}.log", exec);
     }
 };
 
+Json to_json(const ContainerSpec& spec);
+Result<ContainerSpec> container_spec_from_json(const Json& json);
 Json to_json(const SandboxSpec& spec);
 Result<SandboxSpec> sandbox_spec_from_json(const Json& json);
 // That of a sandbox that was spawned, by its folder.

@@ -124,4 +124,15 @@ Result<std::set<std::string>> capabilities_of(const std::string& oci_process) {
     return std::set<std::string>(bounding.begin(), bounding.end());
 }
 
+Result<std::string> SeccompFilters::find(const std::string& profile,
+                                         const std::string& oci_process) {
+    if (profile == kNoSeccomp) return std::string();
+    HAKO_TRY(auto capabilities, capabilities_of(oci_process));
+    Key key(profile, std::move(capabilities));
+    auto filters = filters_.lock();
+    if (const auto known = filters->find(key); known != filters->end()) return known->second;
+    HAKO_TRY(auto filter, default_seccomp_filter(key.second));
+    return filters->emplace(std::move(key), std::move(filter)).first->second;
+}
+
 }  // namespace hako::runtime

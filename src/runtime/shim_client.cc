@@ -21,6 +21,7 @@ using grpc::ClientContext;
 using std::chrono::milliseconds;
 
 constexpr auto kCallDeadline = std::chrono::seconds(30);
+constexpr auto kAddDeadline = std::chrono::seconds(60);
 constexpr auto kConnectDeadline = std::chrono::seconds(5);
 constexpr std::size_t kInputPiece = 64 * kKiB;
 
@@ -40,12 +41,6 @@ ExitRecord exit_record(const shim::v1::ExitStatus& status) {
             .oom_killed = status.oom_killed(),
             .exited_at = wall_time(status.exited_at_unix_ns()),
             .reason = status.reason()};
-}
-
-shim::v1::ProcessRequest process_request(std::string_view process) {
-    shim::v1::ProcessRequest request;
-    request.set_process(std::string(process));
-    return request;
 }
 
 // One Input call. It ends when the process has read everything, which may be long after whoever
@@ -154,8 +149,10 @@ private:
 
 class GrpcInputStream final : public InputStream {
 public:
-    GrpcInputStream(std::shared_ptr<Connection> connection, std::string_view process)
+    GrpcInputStream(std::shared_ptr<Connection> connection, std::string container,
+                    std::string_view process)
         : connection_(std::move(connection)),
+          container_(std::move(container)),
           process_(process),
           call_(std::make_unique<InputCall>(connection_->stub())) {}
     ~GrpcInputStream() override {
@@ -188,6 +185,7 @@ public:
 private:
     shim::v1::InputRequest request() const {
         shim::v1::InputRequest request;
+        request.set_container(container_);
         request.set_process(process_);
         return request;
     }
@@ -204,14 +202,15 @@ private:
     }
 
     std::shared_ptr<Connection> connection_;
+    std::string container_;
     std::string process_;
     std::unique_ptr<InputCall> call_;
 };
 
 class GrpcShimClient final : public ShimClient {
 public:
-    explicit GrpcShimClient(const std::shared_ptr<grpc::Channel>& channel)
-        : connection_(std::make_shared<Connection>(channel)) {}
+    GrpcShimClient(const std::shared_ptr<grpc::Channel>& channel, std::string container)
+        : connection_(std::make_shared<Connection>(channel)), container_(std::move(container)) {}
 
     Result<vmm::Accelerator> ready(std::stop_token stop) override {
         ClientContext context;
@@ -222,6 +221,18 @@ public:
                                                                           : vmm::Accelerator::tcg;
     }
 
+    Result<void> add(const ContainerSpec& spec) override {
+        shim::v1::AddContainerRequest request;
+        request.set_spec(dump_json(to_json(spec)));
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::AddContainer, request, response, kAddDeadline);
+    }
+    Result<void> remove() override {
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::RemoveContainer, about<shim::v1::ContainerRequest>(),
+                    response);
+    }
+
     Result<StartedProcess> start(std::string_view process) override {
         shim::v1::StartResponse response;
         HAKO_CHECK(call(&shim::v1::Shim::Stub::Start, process_request(process), response));
@@ -230,7 +241,7 @@ public:
     }
 
     Result<void> exec(const ExecSpec& spec) override {
-        shim::v1::ExecRequest request;
+        auto request = about<shim::v1::ExecRequest>();
         request.set_process(spec.id);
         request.set_spec(spec.process);
         request.set_stdin(spec.open_stdin);
@@ -241,7 +252,7 @@ public:
     }
 
     Result<void> signal(std::string_view process, int number, bool all) override {
-        shim::v1::SignalRequest request;
+        auto request = about<shim::v1::SignalRequest>();
         request.set_process(std::string(process));
         request.set_signal(number);
         request.set_all(all);
@@ -251,7 +262,7 @@ public:
 
     Result<void> resize(std::string_view process, std::uint32_t columns,
                         std::uint32_t rows) override {
-        shim::v1::ResizeRequest request;
+        auto request = about<shim::v1::ResizeRequest>();
         request.set_process(std::string(process));
         request.set_columns(columns);
         request.set_rows(rows);
@@ -260,7 +271,7 @@ public:
     }
 
     Result<std::unique_ptr<InputStream>> open_input(std::string_view process) override {
-        return std::make_unique<GrpcInputStream>(connection_, process);
+        return std::make_unique<GrpcInputStream>(connection_, container_, process);
     }
 
     Result<ExitRecord> wait(std::string_view process, std::stop_token stop) override {
@@ -273,14 +284,14 @@ public:
 
     Result<void> pause() override {
         shim::v1::Empty response;
-        return call(&shim::v1::Shim::Stub::Pause, shim::v1::Empty(), response);
+        return call(&shim::v1::Shim::Stub::Pause, about<shim::v1::ContainerRequest>(), response);
     }
     Result<void> resume() override {
         shim::v1::Empty response;
-        return call(&shim::v1::Shim::Stub::Resume, shim::v1::Empty(), response);
+        return call(&shim::v1::Shim::Stub::Resume, about<shim::v1::ContainerRequest>(), response);
     }
     Result<void> update(const std::string& resources) override {
-        shim::v1::UpdateRequest request;
+        auto request = about<shim::v1::UpdateRequest>();
         request.set_resources(resources);
         shim::v1::Empty response;
         return call(&shim::v1::Shim::Stub::Update, request, response);
@@ -288,7 +299,7 @@ public:
 
     Result<SandboxState> state() override {
         shim::v1::StateResponse response;
-        HAKO_CHECK(call(&shim::v1::Shim::Stub::State, shim::v1::Empty(), response));
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::State, about<shim::v1::ContainerRequest>(), response));
         SandboxState state{.qemu_pid = response.qemu_pid(), .paused = response.paused()};
         for (const auto& row : response.processes()) {
             ProcessState process{.id = row.process(), .started = row.started(), .pid = row.pid()};
@@ -300,20 +311,20 @@ public:
 
     Result<guest::Statistics> statistics() override {
         shim::v1::StatisticsResponse response;
-        HAKO_CHECK(call(&shim::v1::Shim::Stub::Statistics, shim::v1::Empty(), response));
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::Statistics, about<shim::v1::ContainerRequest>(), response));
         return guest::parse_statistics(response.agent());
     }
 
     Result<std::vector<guest::ProcessRow>> list_processes() override {
         shim::v1::ListProcessesResponse response;
-        HAKO_CHECK(call(&shim::v1::Shim::Stub::ListProcesses, shim::v1::Empty(), response));
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::ListProcesses, about<shim::v1::ContainerRequest>(), response));
         return guest::parse_processes(response.agent());
     }
 
     Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token stop) override {
         ClientContext context;
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
-        shim::v1::CopyOutRequest request;
+        auto request = about<shim::v1::CopyOutRequest>();
         request.set_path(path);
         const auto reader = connection_->stub().CopyOut(&context, request);
         HAKO_TRY(const auto status, guest::take_chunks(context, *reader, tar));
@@ -321,7 +332,7 @@ public:
     }
 
     Result<guest::PathStat> stat_path(const std::string& path) override {
-        shim::v1::StatPathRequest request;
+        auto request = about<shim::v1::StatPathRequest>();
         request.set_path(path);
         shim::v1::StatPathResponse response;
         HAKO_CHECK(call(&shim::v1::Shim::Stub::StatPath, request, response));
@@ -332,7 +343,7 @@ public:
     Result<void> changes(bool list, Writer& out, std::stop_token stop) override {
         ClientContext context;
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
-        shim::v1::ChangesRequest request;
+        auto request = about<shim::v1::ChangesRequest>();
         request.set_list(list);
         const auto reader = connection_->stub().Changes(&context, request);
         HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out));
@@ -345,7 +356,7 @@ public:
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
         shim::v1::Empty response;
         const auto writer = connection_->stub().CopyIn(&context, &response);
-        shim::v1::CopyInRequest request;
+        auto request = about<shim::v1::CopyInRequest>();
         request.set_path(path);
         request.set_no_overwrite_dir_non_dir(no_overwrite_dir_non_dir);
         HAKO_TRY(const auto status, guest::send_chunks(context, *writer, request, tar));
@@ -365,6 +376,17 @@ public:
     }
 
 private:
+    template <typename Request>
+    Request about() const {
+        Request request;
+        request.set_container(container_);
+        return request;
+    }
+    shim::v1::ProcessRequest process_request(std::string_view process) const {
+        auto request = about<shim::v1::ProcessRequest>();
+        request.set_process(std::string(process));
+        return request;
+    }
     template <typename Method, typename Request, typename Response>
     Result<void> call(Method method, const Request& request, Response& response,
                       milliseconds deadline = kCallDeadline) {
@@ -374,11 +396,13 @@ private:
     }
 
     std::shared_ptr<Connection> connection_;
+    std::string container_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<ShimClient>> ShimClient::connect(const std::filesystem::path& socket) {
+Result<std::unique_ptr<ShimClient>> ShimClient::connect(const std::filesystem::path& socket,
+                                                        std::string container) {
     grpc::ChannelArguments arguments;
     // A channel of its own for each shim, not one shared by address: a new shim may have the name.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -386,7 +410,7 @@ Result<std::unique_ptr<ShimClient>> ShimClient::connect(const std::filesystem::p
                                                    grpc::InsecureChannelCredentials(), arguments);
     if (!channel->WaitForConnected(std::chrono::system_clock::now() + kConnectDeadline))
         return fail(ErrorKind::unavailable, "no shim answers on {}", socket.native());
-    return std::make_unique<GrpcShimClient>(channel);
+    return std::make_unique<GrpcShimClient>(channel, std::move(container));
 }
 
 }  // namespace hako::runtime

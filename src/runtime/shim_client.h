@@ -1,5 +1,5 @@
-// hakod's side of one shim (proto/shim.proto). Every call has a deadline of its own, except those
-// that wait for a process.
+// hakod's side of one container in one shim (proto/shim.proto). Every call has a deadline of its
+// own, except those that wait for a process.
 #pragma once
 
 #include <chrono>
@@ -17,6 +17,7 @@
 #include "guest/agent_client.h"
 #include "runtime/exit_record.h"
 #include "runtime/input_stream.h"
+#include "runtime/sandbox_spec.h"
 #include "vmm/machine_spec.h"
 
 namespace hako::runtime {
@@ -51,14 +52,20 @@ struct SandboxState {
 // exec's id. ErrorKind::unavailable: the shim is gone (then exit_record.h tells how it ended).
 class ShimClient {
 public:
-    static Result<std::unique_ptr<ShimClient>> connect(const std::filesystem::path& socket);
+    // container: the one that all calls are about.
+    static Result<std::unique_ptr<ShimClient>> connect(const std::filesystem::path& socket,
+                                                       std::string container);
     ShimClient() = default;
     ShimClient(const ShimClient&) = delete;
     ShimClient& operator=(const ShimClient&) = delete;
     virtual ~ShimClient() = default;
 
-    // Waits until the VM is up and the first process is prepared; the error says why it is not.
+    // Waits until the VM is up and the first process of the container that it was booted for is
+    // prepared; the error says why it is not.
     virtual Result<vmm::Accelerator> ready(std::stop_token stop) = 0;
+    // Into the VM, which runs, and out of it, with its disks. Without any container the VM ends.
+    virtual Result<void> add(const ContainerSpec& spec) = 0;
+    virtual Result<void> remove() = 0;
     // exec_not_found and exec_failed: the process cannot be executed (exit status 127, 126).
     virtual Result<StartedProcess> start(std::string_view process) = 0;
     virtual Result<void> exec(const ExecSpec& spec) = 0;
@@ -69,7 +76,8 @@ public:
     virtual Result<std::unique_ptr<InputStream>> open_input(std::string_view process) = 0;
     // Until the process has ended and its log has its END record. ErrorKind::cancelled on stop.
     virtual Result<ExitRecord> wait(std::string_view process, std::stop_token stop) = 0;
-    // The VM's CPUs. A guest that is paused answers nothing: only state, resume and shutdown work.
+    // The VM's CPUs, where the container has it to itself. Then the guest answers nothing: only
+    // state, resume and shutdown work.
     virtual Result<void> pause() = 0;
     virtual Result<void> resume() = 0;
     // New limits: linux.resources of the OCI runtime spec, as JSON; what it lacks stays.
@@ -88,7 +96,7 @@ public:
     virtual Result<void> changes(bool list, Writer& out, std::stop_token stop) = 0;
     // Forgets an exec that ended, or that never started, and removes its log.
     virtual Result<void> delete_exec(std::string_view exec) = 0;
-    // Ends VM and shim; returns when both are gone, as far as the shim can tell.
+    // Ends VM and shim, whatever else runs there; returns when both are gone, as far as the shim can tell.
     virtual Result<void> shutdown(std::chrono::milliseconds grace) = 0;
 };
 

@@ -58,8 +58,15 @@ public:
         response->set_reason("the guest kernel panicked: x");
         return Status::OK;
     }
-    Status State(ServerContext*, const shim::v1::Empty*,
+    Status AddContainer(ServerContext*, const shim::v1::AddContainerRequest* request,
+                        shim::v1::Empty*) override {
+        added = request->spec();
+        return Status::OK;
+    }
+    Status State(ServerContext*, const shim::v1::ContainerRequest* request,
                  shim::v1::StateResponse* response) override {
+        if (request->container() != "c1")
+            return guest::to_status(Error(ErrorKind::not_found, "another container"));
         response->set_qemu_pid(7);
         response->add_processes()->set_started(true);
         auto* exec = response->add_processes();
@@ -72,6 +79,7 @@ public:
     Result<void> ready;
     std::atomic<bool> hang = false;
     Guarded<std::string> input;
+    std::string added;
 };
 
 class ShimClientTest : public testing::Test {
@@ -83,7 +91,7 @@ protected:
         server_ = builder.BuildAndStart();
     }
     std::unique_ptr<ShimClient> connect() {
-        auto client = ShimClient::connect(socket_);
+        auto client = ShimClient::connect(socket_, "c1");
         EXPECT_TRUE(client);
         return *std::move(client);
     }
@@ -192,6 +200,22 @@ TEST_F(ShimClientTest, StateListsProcesses) {
     EXPECT_FALSE(state->processes[0].exit);
     EXPECT_EQ(state->processes[1].id, "e1");
     EXPECT_EQ(state->processes[1].exit->code, 3);
+}
+
+TEST_F(ShimClientTest, AddsAContainerWhole) {
+    ContainerSpec spec{.id = "c2",
+                       .rootfs = {"r1", {"/view", "/layer"}, true},
+                       .scratch = {"s1", {"/scratch"}, false},
+                       .emulator = EmulatorSpec{"arm64", "/usr/bin/emulator"},
+                       .oci_spec = R"({"process":{}})",
+                       .seccomp = std::string(kNoSeccomp),
+                       .log = "/log",
+                       .exit_record = "/exit"};
+    ASSERT_TRUE(connect()->add(spec));
+    EXPECT_EQ(parse_json(shim_.added).value(), to_json(spec));
+    const auto read = container_spec_from_json(to_json(spec));
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(to_json(*read), to_json(spec));
 }
 
 TEST_F(ShimClientTest, AShimThatWentIsUnavailable) {

@@ -96,7 +96,8 @@ public:
                  shim::v1::StartResponse* response) override {
         return guarded([&] {
             return to_status([&]() -> Result<void> {
-                HAKO_TRY(const auto process, sandbox_.process(request->process()));
+                HAKO_TRY(const auto container, sandbox_.container(request->container()));
+                HAKO_TRY(const auto process, container->process(request->process()));
                 HAKO_TRY(const auto started, process->start());
                 response->set_pid(started.pid);
                 response->set_started_at_unix_ns(started.at.time_since_epoch().count());
@@ -105,31 +106,47 @@ public:
         });
     }
 
-    Status Exec(ServerContext*, const shim::v1::ExecRequest* request, shim::v1::Empty*) override {
+    Status AddContainer(ServerContext*, const shim::v1::AddContainerRequest* request,
+                        shim::v1::Empty*) override {
         return guarded([&] {
-            return to_status(sandbox_.exec(request->process(), request->spec(), request->stdin(),
-                                           request->privileged()));
+            return to_status([&]() -> Result<void> {
+                HAKO_TRY(const auto json, parse_json(request->spec()));
+                HAKO_TRY(auto spec, container_spec_from_json(json));
+                return sandbox_.add_container(std::move(spec));
+            }());
+        });
+    }
+
+    Status RemoveContainer(ServerContext*, const shim::v1::ContainerRequest* request,
+                           shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.remove_container(request->container())); });
+    }
+
+    Status Exec(ServerContext*, const shim::v1::ExecRequest* request, shim::v1::Empty*) override {
+        return with_container(*request, [&](Container& container) {
+            return container.exec(request->process(), request->spec(), request->stdin(),
+                                  request->privileged());
         });
     }
 
     Status DeleteExec(ServerContext*, const shim::v1::ProcessRequest* request,
                       shim::v1::Empty*) override {
-        return guarded([&] { return to_status(sandbox_.delete_exec(request->process())); });
+        return with_container(*request, [&](Container& container) {
+            return container.delete_exec(request->process());
+        });
     }
 
     Status Signal(ServerContext*, const shim::v1::SignalRequest* request,
                   shim::v1::Empty*) override {
-        return guarded([&] {
-            return to_status(
-                sandbox_.signal(request->process(), request->signal(), request->all()));
+        return with_container(*request, [&](Container& container) {
+            return container.signal(request->process(), request->signal(), request->all());
         });
     }
 
     Status Resize(ServerContext*, const shim::v1::ResizeRequest* request,
                   shim::v1::Empty*) override {
-        return guarded([&] {
-            return to_status(
-                sandbox_.resize(request->process(), request->columns(), request->rows()));
+        return with_container(*request, [&](Container& container) {
+            return container.resize(request->process(), request->columns(), request->rows());
         });
     }
 
@@ -140,7 +157,8 @@ public:
             const auto status = to_status([&]() -> Result<void> {
                 shim::v1::InputRequest request;
                 if (!reader->Read(&request)) return {};
-                HAKO_TRY(const auto process, sandbox_.process(request.process()));
+                HAKO_TRY(const auto container, sandbox_.container(request.container()));
+                HAKO_TRY(const auto process, container->process(request.process()));
                 do {
                     if (!request.data().empty())
                         HAKO_CHECK(process->write(as_bytes(request.data())));
@@ -162,7 +180,9 @@ public:
     Status Wait(ServerContext* context, const shim::v1::ProcessRequest* request,
                 shim::v1::ExitStatus* response) override {
         return guarded([&] {
-            const auto process = sandbox_.process(request->process());
+            const auto container = sandbox_.container(request->container());
+            if (!container) return to_status(container.error());
+            const auto process = (*container)->process(request->process());
             if (!process) return to_status(process.error());
             for (;;) {
                 if (const auto record = (*process)->wait(kPoll)) {
@@ -174,28 +194,34 @@ public:
         });
     }
 
-    Status Pause(ServerContext*, const shim::v1::Empty*, shim::v1::Empty*) override {
-        return guarded([&] { return to_status(sandbox_.pause()); });
+    Status Pause(ServerContext*, const shim::v1::ContainerRequest* request,
+                 shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.pause(request->container())); });
     }
 
-    Status Resume(ServerContext*, const shim::v1::Empty*, shim::v1::Empty*) override {
-        return guarded([&] { return to_status(sandbox_.resume()); });
+    Status Resume(ServerContext*, const shim::v1::ContainerRequest* request,
+                  shim::v1::Empty*) override {
+        return guarded([&] { return to_status(sandbox_.resume(request->container())); });
     }
 
     Status Update(ServerContext*, const shim::v1::UpdateRequest* request,
                   shim::v1::Empty*) override {
-        return guarded([&] { return to_status(sandbox_.update(request->resources())); });
+        return with_container(*request, [&](Container& container) {
+            return container.update(request->resources());
+        });
     }
 
-    Status State(ServerContext*, const shim::v1::Empty*,
+    Status State(ServerContext*, const shim::v1::ContainerRequest* request,
                  shim::v1::StateResponse* response) override {
         return guarded([&] {
-            const auto snapshot = sandbox_.snapshot();
+            const auto found = sandbox_.snapshot(request->container());
+            if (!found) return to_status(found.error());
+            const auto& snapshot = *found;
             response->set_qemu_pid(snapshot.qemu);
             response->set_paused(snapshot.paused);
             for (const auto& [id, process] : snapshot.processes) {
                 auto* row = response->add_processes();
-                if (id != sandbox_.spec().id) row->set_process(id);
+                if (id != request->container()) row->set_process(id);
                 if (const auto started = process->started()) {
                     row->set_started(true);
                     row->set_pid(started->pid);
@@ -209,61 +235,58 @@ public:
         });
     }
 
-    Status Statistics(ServerContext*, const shim::v1::Empty*,
+    Status Statistics(ServerContext*, const shim::v1::ContainerRequest* request,
                       shim::v1::StatisticsResponse* response) override {
-        return guarded([&] {
-            auto result = sandbox_.statistics();
-            if (result) response->set_agent(*result);
-            return to_status(result);
+        return with_container(*request, [&](Container& container) -> Result<void> {
+            HAKO_TRY(*response->mutable_agent(), container.statistics());
+            return {};
         });
     }
 
-    Status ListProcesses(ServerContext*, const shim::v1::Empty*,
+    Status ListProcesses(ServerContext*, const shim::v1::ContainerRequest* request,
                          shim::v1::ListProcessesResponse* response) override {
-        return guarded([&] {
-            auto result = sandbox_.list_processes();
-            if (result) response->set_agent(*result);
-            return to_status(result);
+        return with_container(*request, [&](Container& container) -> Result<void> {
+            HAKO_TRY(*response->mutable_agent(), container.list_processes());
+            return {};
         });
     }
 
     Status CopyIn(ServerContext*, grpc::ServerReader<shim::v1::CopyInRequest>* reader,
                   shim::v1::Empty*) override {
-        return guarded([&] {
-            shim::v1::CopyInRequest first;
-            if (!reader->Read(&first)) return to_status(kCancelled);
+        shim::v1::CopyInRequest first;
+        if (!reader->Read(&first)) return to_status(kCancelled);
+        return with_container(first, [&](Container& container) {
             ChunkReader tar(*reader);
-            return to_status(sandbox_.copy_in(first.path(), first.no_overwrite_dir_non_dir(), tar));
+            return container.copy_in(first.path(), first.no_overwrite_dir_non_dir(), tar);
         });
     }
 
     Status StatPath(ServerContext*, const shim::v1::StatPathRequest* request,
                     shim::v1::StatPathResponse* response) override {
-        return guarded([&] {
-            const auto stat = sandbox_.stat_path(request->path());
-            if (!stat) return to_status(stat);
-            response->set_name(stat->name);
-            response->set_size(stat->size);
-            response->set_mode(stat->mode);
-            response->set_mtime_unix_ns(stat->modified_at.time_since_epoch().count());
-            response->set_link_target(stat->link_target);
-            return Status::OK;
+        return with_container(*request, [&](Container& container) -> Result<void> {
+            HAKO_TRY(const auto stat, container.stat_path(request->path()));
+            response->set_name(stat.name);
+            response->set_size(stat.size);
+            response->set_mode(stat.mode);
+            response->set_mtime_unix_ns(stat.modified_at.time_since_epoch().count());
+            response->set_link_target(stat.link_target);
+            return {};
         });
     }
 
     Status Changes(ServerContext*, const shim::v1::ChangesRequest* request,
                    grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
-        return guarded([&] {
+        return with_container(*request, [&](Container& container) {
             ChunkWriter chunks(*writer);
-            return to_status(sandbox_.changes(request->list(), chunks));
+            return container.changes(request->list(), chunks);
         });
     }
 
     Status CopyOut(ServerContext*, const shim::v1::CopyOutRequest* request,
                    grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
-        return guarded([&] {
+        return with_container(*request, [&](Container& container) {
             ChunkWriter chunks(*writer);
-            return to_status(sandbox_.copy_out(request->path(), chunks));
+            return container.copy_out(request->path(), chunks);
         });
     }
 
@@ -291,6 +314,14 @@ private:
         }
         if (--*running_.lock() == 0) returned_.notify_all();
         return status;
+    }
+
+    template <typename Request, typename Body>
+    Status with_container(const Request& request, Body body) {
+        return guarded([&] {
+            const auto container = sandbox_.container(request.container());
+            return to_status(container ? body(**container) : fail(container.error()));
+        });
     }
 
     Sandbox& sandbox_;

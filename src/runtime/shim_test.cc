@@ -30,7 +30,7 @@ protected:
 
     Result<std::unique_ptr<ShimClient>> start() {
         HAKO_TRY(shim_, spawn_shim(installation_, spec_));
-        return ShimClient::connect(spec_.socket());
+        return ShimClient::connect(spec_.socket(), id_);
     }
     std::string start_error() {
         const auto client = start();
@@ -56,10 +56,13 @@ protected:
     SandboxSpec spec_{
         .id = id_,
         .machine = {.id = id_, .kernel = folder_.kernel(), .initramfs = folder_.initramfs()},
-        .oci_spec = R"({"process":{}})",
+        .container = {.id = id_,
+                      .rootfs = {std::string(kRootfsSerial), {"/view"}, true},
+                      .scratch = {std::string(kScratchSerial), {"/scratch"}, false},
+                      .oci_spec = R"({"process":{}})",
+                      .log = folder_.path() / "log",
+                      .exit_record = folder_.path() / "exit.json"},
         .folder = layout_.sandbox(id_),
-        .log = folder_.path() / "log",
-        .exit_record = folder_.path() / "exit.json",
         .boot_deadline = milliseconds(1000)};
     ProcessIdentity shim_;
 };

@@ -29,21 +29,6 @@ Result<void> validate(const Disk& disk) {
     return {};
 }
 
-Json to_json(const Disk& disk) {
-    Json extents = Json::array();
-    for (const auto& extent : disk.extents) extents.push_back(extent.native());
-    return {{"serial", disk.serial}, {"extents", extents}, {"read_only", disk.read_only}};
-}
-
-Result<Disk> disk_from_json(const Json& json) {
-    Disk disk;
-    HAKO_TRY(disk.serial, json_field_or<std::string>(json, "serial", {}));
-    HAKO_TRY(disk.read_only, json_field_or(json, "read_only", false));
-    HAKO_TRY(const auto extents, json_field_or<std::vector<std::string>>(json, "extents", {}));
-    disk.extents.assign(extents.begin(), extents.end());
-    return disk;
-}
-
 template <typename Enum>
 Result<Enum> parse_name(std::string_view text, std::initializer_list<Enum> values) {
     for (const Enum value : values)
@@ -74,6 +59,21 @@ Result<void> validate(const MachineSpec& spec) {
         return fail(ErrorKind::invalid, "vsock CID {} is reserved", spec.vsock_cid);
     for (const auto& disk : spec.disks) HAKO_CHECK(validate(disk));
     return {};
+}
+
+Json to_json(const Disk& disk) {
+    Json extents = Json::array();
+    for (const auto& extent : disk.extents) extents.push_back(extent.native());
+    return {{"serial", disk.serial}, {"extents", extents}, {"read_only", disk.read_only}};
+}
+
+Result<Disk> disk_from_json(const Json& json) {
+    Disk disk;
+    HAKO_TRY(disk.serial, json_field_or<std::string>(json, "serial", {}));
+    HAKO_TRY(disk.read_only, json_field_or(json, "read_only", false));
+    HAKO_TRY(const auto extents, json_field_or<std::vector<std::string>>(json, "extents", {}));
+    disk.extents.assign(extents.begin(), extents.end());
+    return disk;
 }
 
 Json to_json(const MachineSpec& spec) {

@@ -32,6 +32,8 @@ struct Disk {
     std::vector<std::filesystem::path> extents;
     bool read_only = false;
 };
+Json to_json(const Disk& disk);
+Result<Disk> disk_from_json(const Json& json);
 
 // The least that the guest kernel, the agent and one small process run in.
 constexpr std::uint64_t kMinimumMemory = 64 * kMiB;
