@@ -98,8 +98,8 @@ TEST_F(CreateTest, ForeignProgramsNeedAnEmulator) {
     EXPECT_TRUE(asked->warnings.empty());
     ASSERT_TRUE(engine_->start("box"));
     const auto sandbox = world_.find(asked->id);
-    EXPECT_EQ(sandbox->spec.emulated, kEmulated);
-    EXPECT_EQ(sandbox->spec.machine.disks.back().serial, runtime::kEmulatorSerial);
+    ASSERT_TRUE(sandbox->spec.container.emulator);
+    EXPECT_EQ(sandbox->spec.container.emulator->architecture, kEmulated);
 
     wanted = request();
     wanted.config.image = fmt::format("foreign/{}", kEmulated);

@@ -31,7 +31,7 @@ struct FakeProcess {
 class FakeSandbox {
 public:
     explicit FakeSandbox(runtime::SandboxSpec sandbox_spec) : spec(std::move(sandbox_spec)) {
-        EXPECT_TRUE(add("", spec.log));
+        EXPECT_TRUE(add("", spec.container.log));
     }
 
     // As everything that writes: nothing more once it is lost, for its folder goes.
@@ -55,7 +55,8 @@ public:
         ended.exit = runtime::ExitRecord{.code = code, .exited_at = now(), .reason = reason};
         if (!lost)
             if (auto writer = runtime::LogWriter::open(ended.log)) (void)writer->finish();
-        if (process.empty()) (void)runtime::write_exit_record(spec.exit_record, *ended.exit);
+        if (process.empty())
+            (void)runtime::write_exit_record(spec.container.exit_record, *ended.exit);
         changed.notify_all();
     }
     // kill -9 of the shim and its machine.
@@ -122,6 +123,10 @@ public:
         if (world_.on_ready) HAKO_CHECK(world_.on_ready(sandbox_->spec));
         return vmm::Accelerator::tcg;
     }
+    Result<void> add(const runtime::ContainerSpec&) override {
+        return fail(ErrorKind::unimplemented, "a fake machine has one container");
+    }
+    Result<void> remove() override { return {}; }
     Result<runtime::StartedProcess> start(std::string_view process) override {
         const std::string id(process);
         if (world_.on_start) HAKO_CHECK(world_.on_start(id));
@@ -218,8 +223,9 @@ public:
         ++world_.spawns;
         return ProcessIdentity{1, 1};
     }
-    Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) override {
-        auto sandbox = world_.find(std::string(id));
+    Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view vm,
+                                                         std::string_view) override {
+        auto sandbox = world_.find(std::string(vm));
         if (!sandbox) return fail(ErrorKind::unavailable, "no shim");
         return std::make_unique<FakeShim>(world_, std::move(sandbox));
     }

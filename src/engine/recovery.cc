@@ -55,7 +55,7 @@ void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState&
 
 // Adopts the container's sandbox if it is alive and its first process was started.
 bool adopt_if_alive(Context& context, const EntryPtr& entry) {
-    auto connected = context.world.sandboxes->connect(entry->id);
+    auto connected = context.world.sandboxes->connect(entry->id, entry->id);
     if (!connected) return false;
     std::shared_ptr<runtime::ShimClient> shim = *std::move(connected);
     const auto sandbox = shim->state();

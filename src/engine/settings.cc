@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "base/units.h"
 #include "engine/health.h"
@@ -22,12 +23,12 @@ constexpr std::uint64_t kDefaultCpuPeriod = 100'000;  // microseconds, the kerne
 
 struct SecurityOptions {
     bool no_new_privileges = false;
-    bool seccomp = true;
+    std::string seccomp;  // runtime/seccomp.h
 };
 
 Result<SecurityOptions> parse_security(const HostConfig& config) {
     SecurityOptions options;
-    options.seccomp = !config.privileged;
+    options.seccomp = config.privileged ? runtime::kNoSeccomp : runtime::kBuiltinSeccomp;
     for (const std::string& option : config.security_opt) {
         const std::size_t separator = option.find_first_of("=:");
         const std::string key = option.substr(0, separator);
@@ -36,8 +37,8 @@ Result<SecurityOptions> parse_security(const HostConfig& config) {
         if (key == "no-new-privileges" && (value.empty() || value == "true"))
             options.no_new_privileges = true;
         else if (key == "no-new-privileges" && value == "false") options.no_new_privileges = false;
-        else if (key == "seccomp" && value == "unconfined") options.seccomp = false;
-        else if (key == "seccomp" && value == "builtin") options.seccomp = true;
+        else if (key == "seccomp" && value == "unconfined") options.seccomp = value;
+        else if (key == "seccomp" && value == "builtin") options.seccomp = value;
         else if (key == "seccomp")
             return fail(ErrorKind::unimplemented,
                         "own seccomp profiles are not offered: use builtin or unconfined");
@@ -277,41 +278,48 @@ Result<std::uint64_t> scratch_size(const HostConfig& config) {
     return size;
 }
 
+Result<runtime::ContainerSpec> make_sandbox_container(const Container& container,
+                                                      const MachineParts& parts,
+                                                      const Layout& layout) {
+    HAKO_TRY(const Json oci_spec, make_spec(container));
+    HAKO_TRY(const SecurityOptions security, parse_security(container.host_config));
+    runtime::ContainerSpec spec;
+    spec.id = container.id;
+    spec.rootfs = {std::string(runtime::kRootfsSerial), parts.rootfs.extents, true};
+    spec.scratch = {
+        std::string(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
+    if (!container.emulated.empty())
+        spec.emulator = runtime::EmulatorSpec{container.emulated, parts.emulator};
+    spec.oci_spec = dump_json(oci_spec);
+    spec.files = {{"/etc/hostname", hostname_of(container) + "\n"},
+                  {"/etc/hosts", hosts_file(container)}};
+    spec.tty = container.config.tty;
+    spec.open_stdin = container.config.open_stdin;
+    spec.seccomp = security.seccomp;
+    spec.log = layout.container_log(container.id);
+    HAKO_TRY(spec.log_limits, log_limits(container.host_config));
+    spec.exit_record = layout.container_exit(container.id);
+    return spec;
+}
+
 Result<runtime::SandboxSpec> make_sandbox(const Container& container, const MachineParts& parts,
                                           const Layout& layout) {
-    HAKO_TRY(const Json spec, make_spec(container));
-    HAKO_TRY(const SecurityOptions security, parse_security(container.host_config));
-
     runtime::SandboxSpec sandbox;
     sandbox.id = container.id;
+    sandbox.folder = layout.sandbox(container.id);
+    HAKO_TRY(sandbox.container, make_sandbox_container(container, parts, layout));
+    const auto& [rootfs, scratch] = std::tie(sandbox.container.rootfs, sandbox.container.scratch);
     sandbox.machine.id = container.id;
     sandbox.machine.kernel = parts.kernel;
     sandbox.machine.initramfs = parts.initramfs;
     sandbox.machine.memory_bytes = machine_memory(memory_limit(container.host_config));
+    if (!container.emulated.empty()) sandbox.machine.memory_bytes += kEmulatorMemory;
     sandbox.machine.cpus = machine_cpus(container.host_config, parts.accelerator, parts.host_cpus);
     sandbox.machine.accelerator = parts.accelerator;
     sandbox.machine.tsc_khz = parts.tsc_khz;
-    sandbox.machine.disks = {
-        {std::string(runtime::kRootfsSerial), parts.rootfs.extents, true},
-        {std::string(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false}};
-    if (!container.emulated.empty()) {
-        sandbox.emulated = container.emulated;
-        sandbox.machine.disks.push_back(
-            {std::string(runtime::kEmulatorSerial), {parts.emulator}, true});
-        sandbox.machine.memory_bytes += kEmulatorMemory;
-    }
+    sandbox.machine.disks = {rootfs, scratch};
     vmm::choose_agent_channel(sandbox.machine);
     HAKO_CHECK(vmm::validate(sandbox.machine));
-    sandbox.oci_spec = dump_json(spec);
-    sandbox.files = {{"/etc/hostname", hostname_of(container) + "\n"},
-                     {"/etc/hosts", hosts_file(container)}};
-    sandbox.tty = container.config.tty;
-    sandbox.open_stdin = container.config.open_stdin;
-    sandbox.seccomp = security.seccomp;
-    sandbox.folder = layout.sandbox(container.id);
-    sandbox.log = layout.container_log(container.id);
-    HAKO_TRY(sandbox.log_limits, log_limits(container.host_config));
-    sandbox.exit_record = layout.container_exit(container.id);
     return sandbox;
 }
 

@@ -50,6 +50,9 @@ struct MachineParts {
 // linux.resources of a container with these limits.
 oci::Resources make_resources(const HostConfig& config);
 Result<void> check_host_config(const HostConfig& config, unsigned host_cpus);
+Result<runtime::ContainerSpec> make_sandbox_container(const Container& container,
+                                                      const MachineParts& parts,
+                                                      const Layout& layout);
 Result<runtime::SandboxSpec> make_sandbox(const Container& container, const MachineParts& parts,
                                           const Layout& layout);
 

@@ -20,7 +20,7 @@ const MachineParts kParts = {
     .kernel = "/k", .initramfs = "/i", .rootfs = {{"/view", "/layer"}}, .host_cpus = 4};
 
 Json process_of(const runtime::SandboxSpec& sandbox) {
-    return parse_json(sandbox.oci_spec).value().at("process");
+    return parse_json(sandbox.container.oci_spec).value().at("process");
 }
 
 TEST(Settings, AMachineHasRoomForItsContainersLimit) {
@@ -43,7 +43,8 @@ TEST(Settings, CpusAreWholeInTheMachineAndExactInItsCgroup) {
     const auto sandbox =
         make_sandbox(container({.nano_cpus = 1'500'000'000}), kParts, {"/r", "/s"});
     ASSERT_TRUE(sandbox) << sandbox.error().message();
-    const Json cpu = parse_json(sandbox->oci_spec).value().at("linux").at("resources").at("cpu");
+    const Json cpu =
+        parse_json(sandbox->container.oci_spec).value().at("linux").at("resources").at("cpu");
     EXPECT_EQ(cpu.at("quota"), 150'000);
     EXPECT_EQ(cpu.at("period"), 100'000);
 }
@@ -67,9 +68,10 @@ TEST(Settings, ASandboxHasItsDisksAndFiles) {
     EXPECT_TRUE(sandbox->machine.disks[0].read_only);
     EXPECT_EQ(sandbox->machine.disks[0].extents.size(), 2U);
     EXPECT_EQ(sandbox->machine.disks[1].extents[0], layout.container_scratch(box.id));
-    EXPECT_EQ(sandbox->files.at("/etc/hostname"), "boxy\n");
-    EXPECT_THAT(sandbox->files.at("/etc/hosts"), HasSubstr("127.0.0.1\tboxy.example.org boxy\n"));
-    EXPECT_TRUE(sandbox->seccomp);
+    EXPECT_EQ(sandbox->container.files.at("/etc/hostname"), "boxy\n");
+    EXPECT_THAT(sandbox->container.files.at("/etc/hosts"),
+                HasSubstr("127.0.0.1\tboxy.example.org boxy\n"));
+    EXPECT_EQ(sandbox->container.seccomp, runtime::kBuiltinSeccomp);
     EXPECT_EQ(sandbox->folder, layout.sandbox(box.id));
 }
 
@@ -77,7 +79,7 @@ TEST(Settings, SecurityOptions) {
     const auto sandbox_of = [](std::vector<std::string> options) {
         return make_sandbox(container({.security_opt = std::move(options)}), kParts, {"/r", "/s"});
     };
-    EXPECT_FALSE(sandbox_of({"seccomp=unconfined"})->seccomp);
+    EXPECT_EQ(sandbox_of({"seccomp=unconfined"})->container.seccomp, runtime::kNoSeccomp);
     EXPECT_EQ(process_of(*sandbox_of({"no-new-privileges"})).at("noNewPrivileges"), true);
     EXPECT_EQ(process_of(*sandbox_of({"no-new-privileges:false"})).at("noNewPrivileges"), false);
     CreateRequest request;

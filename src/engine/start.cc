@@ -51,8 +51,8 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
 
 Result<void> run_container(Context& context, const EntryPtr& entry, const Container& container) {
     HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container));
-    if (::unlink(spec.exit_record.c_str()) != 0 && errno != ENOENT)
-        return fail_errno(errno, "cannot remove {}", spec.exit_record.string());
+    if (::unlink(spec.container.exit_record.c_str()) != 0 && errno != ENOENT)
+        return fail_errno(errno, "cannot remove {}", spec.container.exit_record.string());
     if (!take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
         HAKO_CHECK(boot_sandbox(context, entry, spec));
@@ -129,7 +129,7 @@ Result<void> boot_sandbox(Context& context, const EntryPtr& entry,
     } const release{context.boots};
 
     HAKO_CHECK(context.world.sandboxes->spawn(spec));
-    HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id));
+    HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id, entry->id));
     const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
     entry->live.lock()->shim = shim;
     HAKO_CHECK(shim->ready(context.closing.get_token()));

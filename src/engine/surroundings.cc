@@ -18,17 +18,18 @@ public:
     Result<ProcessIdentity> spawn(const runtime::SandboxSpec& spec) override {
         return runtime::spawn_shim(installation_, spec);
     }
-    Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) override {
+    Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view vm,
+                                                         std::string_view container) override {
         runtime::SandboxSpec spec;
-        spec.folder = layout_.sandbox(id);
+        spec.folder = layout_.sandbox(vm);
         // Known to be dead there is nobody to wait for.
         HAKO_TRY(const auto record, runtime::read_shim_record(spec.shim_record()));
         if (!is_alive(record.shim))
-            return fail(ErrorKind::unavailable, "the shim of container {} is dead", id);
-        return runtime::ShimClient::connect(spec.socket());
+            return fail(ErrorKind::unavailable, "the shim of VM {} is dead", vm);
+        return runtime::ShimClient::connect(spec.socket(), std::string(container));
     }
-    Result<void> cleanup(std::string_view id, const std::filesystem::path& log) override {
-        return runtime::cleanup_sandbox(layout_, id, log);
+    Result<void> cleanup(std::string_view vm, const std::filesystem::path& log) override {
+        return runtime::cleanup_sandbox(layout_, vm, log);
     }
 
 private:

@@ -30,10 +30,11 @@ public:
     SandboxDriver& operator=(const SandboxDriver&) = delete;
     virtual ~SandboxDriver() = default;
     virtual Result<ProcessIdentity> spawn(const runtime::SandboxSpec& spec) = 0;
-    // id: the container's.
-    virtual Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view id) = 0;
-    // Nothing of the sandbox is left afterwards; the log gets its END record if that is missing.
-    virtual Result<void> cleanup(std::string_view id, const std::filesystem::path& log) = 0;
+    // To a container in a VM; a VM has the id of the container that it was booted for.
+    virtual Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view vm,
+                                                                 std::string_view container) = 0;
+    // Nothing of the VM is left afterwards; the log gets its END record if that is missing.
+    virtual Result<void> cleanup(std::string_view vm, const std::filesystem::path& log) = 0;
 };
 
 class ImageSource {

@@ -27,6 +27,7 @@ constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond t
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr std::size_t kEntropyBytes = 64;
+constexpr std::string_view kEmulatorSerial = "emulator";
 
 }  // namespace
 
@@ -120,9 +121,8 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
 }
 
 bool Sandbox::is_own_disk(const vmm::Disk& disk) const {
-    return std::ranges::any_of(spec_.machine.disks, [&](const vmm::Disk& own) {
-        return own.serial == disk.serial;
-    });
+    return std::ranges::any_of(spec_.machine.disks,
+                               [&](const vmm::Disk& own) { return own.serial == disk.serial; });
 }
 
 Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
@@ -133,11 +133,12 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
     HAKO_CHECK(attach_disks(*vm.first, disks));
     const auto prepare = [&]() -> Result<ContainerRef> {
         HAKO_CHECK(install_emulator(vm, spec));
-        return Container::create(std::move(spec), {.agent = vm.second,
-                                                   .filters = filters_,
-                                                   .folder = spec_.folder,
-                                                   .explain_loss = [this] { return explain_loss(); },
-                                                   .on_end = [this] { ring(); }});
+        return Container::create(std::move(spec),
+                                 {.agent = vm.second,
+                                  .filters = filters_,
+                                  .folder = spec_.folder,
+                                  .explain_loss = [this] { return explain_loss(); },
+                                  .on_end = [this] { ring(); }});
     };
     auto container = prepare();
     if (!container) {

@@ -87,8 +87,7 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(const auto machine, json_field_or(json, "machine", Json::object()));
     HAKO_TRY(spec.machine, with_context(vmm::machine_spec_from_json(machine), "field machine"));
     HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
-    HAKO_TRY(spec.container,
-             with_context(container_spec_from_json(container), "field container"));
+    HAKO_TRY(spec.container, with_context(container_spec_from_json(container), "field container"));
     HAKO_CHECK(read_path(json, "folder", spec.folder));
     HAKO_TRY(const auto deadline, json_field_or<std::int64_t>(json, "boot_deadline_ms", 0));
     spec.boot_deadline = std::chrono::milliseconds(deadline);

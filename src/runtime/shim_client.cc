@@ -299,7 +299,8 @@ public:
 
     Result<SandboxState> state() override {
         shim::v1::StateResponse response;
-        HAKO_CHECK(call(&shim::v1::Shim::Stub::State, about<shim::v1::ContainerRequest>(), response));
+        HAKO_CHECK(
+            call(&shim::v1::Shim::Stub::State, about<shim::v1::ContainerRequest>(), response));
         SandboxState state{.qemu_pid = response.qemu_pid(), .paused = response.paused()};
         for (const auto& row : response.processes()) {
             ProcessState process{.id = row.process(), .started = row.started(), .pid = row.pid()};
@@ -311,13 +312,15 @@ public:
 
     Result<guest::Statistics> statistics() override {
         shim::v1::StatisticsResponse response;
-        HAKO_CHECK(call(&shim::v1::Shim::Stub::Statistics, about<shim::v1::ContainerRequest>(), response));
+        HAKO_CHECK(
+            call(&shim::v1::Shim::Stub::Statistics, about<shim::v1::ContainerRequest>(), response));
         return guest::parse_statistics(response.agent());
     }
 
     Result<std::vector<guest::ProcessRow>> list_processes() override {
         shim::v1::ListProcessesResponse response;
-        HAKO_CHECK(call(&shim::v1::Shim::Stub::ListProcesses, about<shim::v1::ContainerRequest>(), response));
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::ListProcesses, about<shim::v1::ContainerRequest>(),
+                        response));
         return guest::parse_processes(response.agent());
     }
 

@@ -96,7 +96,8 @@ public:
     virtual Result<void> changes(bool list, Writer& out, std::stop_token stop) = 0;
     // Forgets an exec that ended, or that never started, and removes its log.
     virtual Result<void> delete_exec(std::string_view exec) = 0;
-    // Ends VM and shim, whatever else runs there; returns when both are gone, as far as the shim can tell.
+    // Ends VM and shim, whatever else runs there; returns when both are gone, as far as the shim
+    // can tell.
     virtual Result<void> shutdown(std::chrono::milliseconds grace) = 0;
 };
 

@@ -206,9 +206,8 @@ public:
 
     Status Update(ServerContext*, const shim::v1::UpdateRequest* request,
                   shim::v1::Empty*) override {
-        return with_container(*request, [&](Container& container) {
-            return container.update(request->resources());
-        });
+        return with_container(
+            *request, [&](Container& container) { return container.update(request->resources()); });
     }
 
     Status State(ServerContext*, const shim::v1::ContainerRequest* request,

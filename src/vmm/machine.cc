@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "vmm/cgroup.h"
 #include "vmm/console.h"
+#include "vmm/hotplug.h"
 #include "vmm/jail.h"
 #include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
@@ -28,19 +29,6 @@ constexpr auto kLastWords = milliseconds(500);
 // What QEMU needs besides the guest's memory: its own heap, threads, and TCG's translated code.
 constexpr std::uint64_t kQemuMemory = 384 * kMiB;
 constexpr unsigned kQemuThreads = 128;
-
-// A read-only descriptor of an anonymous file with this text.
-Result<Fd> text_file(std::string_view text) {
-    Fd file(::memfd_create("hako", MFD_CLOEXEC));
-    if (!file) return fail_errno(errno, "cannot make an anonymous file");
-    HAKO_CHECK(write_all(file.get(), text));
-    return open_file(fmt::format("/proc/self/fd/{}", file.get()), O_RDONLY);
-}
-
-Result<Fd> open_disk_file(const DiskFile& file) {
-    if (file.path.empty()) return text_file(file.text);
-    return open_file(file.path, file.read_only ? O_RDONLY : O_RDWR);
-}
 
 // Our ends of the sockets, and what the child inherits.
 struct Wiring {
@@ -155,6 +143,7 @@ public:
         auto qmp = QmpClient::connect(std::move(wiring.qmp), options.start_deadline);
         if (!qmp) return fail(explain_start(qmp.error()));
         qmp_ = *std::move(qmp);
+        hotplug_.emplace(*qmp_);
         return {};
     }
 
@@ -194,6 +183,7 @@ public:
     Fd agent_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<QmpClient> qmp_;
+    std::optional<Hotplug> hotplug_;
     Guarded<std::optional<Process>> process_;
 
 private:
@@ -246,6 +236,14 @@ Result<void> Machine::stop(milliseconds grace) { return impl_->stop(grace); }
 
 Result<void> Machine::pause() { return impl_->qmp_->stop(); }
 Result<void> Machine::resume() { return impl_->qmp_->cont(); }
+
+Result<void> Machine::attach_disk(const Disk& disk) {
+    HAKO_CHECK(validate(disk));
+    return impl_->hotplug_->attach(disk);
+}
+Result<void> Machine::detach_disk(const std::string& serial) {
+    return impl_->hotplug_->detach(serial);
+}
 
 std::string Machine::console_tail() const { return impl_->console_->tail(); }
 

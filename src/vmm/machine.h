@@ -66,6 +66,11 @@ public:
     Result<void> pause();
     Result<void> resume();
 
+    // A disk for the running machine, and its removal once the guest has unmounted it
+    // (vmm/hotplug.h).
+    Result<void> attach_disk(const Disk& disk);
+    Result<void> detach_disk(const std::string& serial);
+
     std::string console_tail() const;
     // What went wrong, with the panic or the console's and QEMU's last lines behind it.
     Error explain(ErrorKind kind, std::string_view sentence) const;

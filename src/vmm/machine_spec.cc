@@ -16,19 +16,6 @@ constexpr std::size_t kMaxSerial = 20;  // VIRTIO_BLK_ID_BYTES
 constexpr unsigned kMaxCpus = 255;
 constexpr std::uint32_t kFirstCid = 3;  // below are the hypervisor, loopback and the host
 
-Result<void> validate(const Disk& disk) {
-    if (disk.serial.empty() || disk.serial.size() > kMaxSerial ||
-        !std::ranges::all_of(disk.serial, [](unsigned char c) { return std::isalnum(c) != 0; }))
-        return fail(ErrorKind::invalid,
-                    "the disk serial '{}' is not made of 1 to {} letters and digits", disk.serial,
-                    kMaxSerial);
-    if (disk.extents.empty()) return fail(ErrorKind::invalid, "disk {} has no file", disk.serial);
-    if (disk.extents.size() > 1 && !disk.read_only)
-        return fail(ErrorKind::invalid, "disk {} is joined from {} files and must be read-only",
-                    disk.serial, disk.extents.size());
-    return {};
-}
-
 template <typename Enum>
 Result<Enum> parse_name(std::string_view text, std::initializer_list<Enum> values) {
     for (const Enum value : values)
@@ -44,6 +31,19 @@ std::string_view to_string(Accelerator accelerator) {
 
 std::string_view to_string(AgentChannel channel) {
     return channel == AgentChannel::vsock ? "vsock" : "serial";
+}
+
+Result<void> validate(const Disk& disk) {
+    if (disk.serial.empty() || disk.serial.size() > kMaxSerial ||
+        !std::ranges::all_of(disk.serial, [](unsigned char c) { return std::isalnum(c) != 0; }))
+        return fail(ErrorKind::invalid,
+                    "the disk serial '{}' is not made of 1 to {} letters and digits", disk.serial,
+                    kMaxSerial);
+    if (disk.extents.empty()) return fail(ErrorKind::invalid, "disk {} has no file", disk.serial);
+    if (disk.extents.size() > 1 && !disk.read_only)
+        return fail(ErrorKind::invalid, "disk {} is joined from {} files and must be read-only",
+                    disk.serial, disk.extents.size());
+    return {};
 }
 
 Result<void> validate(const MachineSpec& spec) {

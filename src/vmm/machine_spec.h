@@ -32,6 +32,7 @@ struct Disk {
     std::vector<std::filesystem::path> extents;
     bool read_only = false;
 };
+Result<void> validate(const Disk& disk);
 Json to_json(const Disk& disk);
 Result<Disk> disk_from_json(const Json& json);
 

@@ -27,21 +27,25 @@ constexpr std::array kRows{
 
 }  // namespace
 
-Result<unsigned> namespace_flags(const Json& container) {
+Result<Namespaces> namespaces_of(const Json& container) {
     HAKO_TRY(const auto json, json_field_or<Json>(container, "linux", Json::object()));
     HAKO_TRY(const auto list, json_field_or<std::vector<Json>>(json, "namespaces", {}));
-    unsigned flags = CLONE_NEWNS;
+    Namespaces namespaces{.own = CLONE_NEWNS};
     for (const auto& entry : list) {
         HAKO_TRY(const auto type, json_field_or<std::string>(entry, "type", ""));
         HAKO_TRY(const auto path, json_field_or<std::string>(entry, "path", ""));
         const auto row = std::ranges::find(kRows, type, &Row::type);
-        if (row == kRows.end() || !path.empty())
+        const auto other = path.starts_with(kNamespaceOf) ? path.substr(kNamespaceOf.size()) : "";
+        const bool joins = !other.empty() && type != "mount" && type != "cgroup";
+        const bool fits = namespaces.container.empty() || namespaces.container == other;
+        if (row == kRows.end() || (!path.empty() && !(joins && fits)))
             return fail(ErrorKind::unimplemented,
                         "the namespace of type \"{}\" with path \"{}\" is not offered in the guest",
                         type, path);
-        flags |= row->flag;
+        (joins ? namespaces.joined : namespaces.own) |= row->flag;
+        if (joins) namespaces.container = other;
     }
-    return flags;
+    return namespaces;
 }
 
 Result<void> bring_loopback_up() {

@@ -21,7 +21,7 @@ enum VmexecFd : int {
     kRequestFd = 3,
     kControlFd = 4,
     kSeccompFd = 5,    // struct sock_filter[]; only with "seccomp"
-    kContainerFd = 6,  // pidfd of the container's first process; only with "join"
+    kContainerFd = 6,  // pidfd of a process whose namespaces are joined
 };
 
 // The request's fields.

@@ -45,6 +45,7 @@ void AgentTest::SetUp() {
     folder_.emplace(std::move(*folder));
     fs::create_directories(state());
     make_rootfs(rootfs());
+    make_rootfs(second_rootfs());
 
     auto sockets = make_socket_pair();
     ASSERT_TRUE(sockets);

@@ -29,6 +29,7 @@ protected:
 
     guest::AgentClient& agent() { return *agent_; }
     std::filesystem::path rootfs() const { return folder_->path() / "rootfs"; }
+    std::filesystem::path second_rootfs() const { return folder_->path() / "second"; }
     std::filesystem::path state() const { return folder_->path() / "state"; }
     // vminitd's pid as the host sees it.
     pid_t agent_pid() const;

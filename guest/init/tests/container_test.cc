@@ -38,6 +38,61 @@ TEST_F(ContainerTest, AnExecIsInTheSameNamespaces) {
               std::string::npos);
 }
 
+TEST_F(ContainerTest, AContainerSharesTheNamespacesThatItJoins) {
+    run_sleeper();
+    ASSERT_EQ(output_of(script("echo text > /dev/shm/file"), "p1"), "");
+    auto spec = container_spec();
+    spec.erase("hostname");
+    spec["linux"].erase("sysctl");
+    spec["root"]["path"] = second_rootfs().string();
+    const auto path = fmt::format("container:{}", kContainer);
+    spec["linux"]["namespaces"] = {{{"type", "pid"}, {"path", path}},
+                                   {{"type", "ipc"}, {"path", path}},
+                                   {{"type", "uts"}, {"path", path}},
+                                   {{"type", "network"}},
+                                   {{"type", "mount"}},
+                                   {{"type", "cgroup"}}};
+    ASSERT_TRUE(agent().create_container({"second", dump_json(spec), {}}));
+    const auto in_second = [&](const Json& process, const std::string& id) {
+        const guest::ProcessId name{"second", id};
+        EXPECT_TRUE(agent().create_process({name, dump_json(process)}));
+        auto stdio = agent().stdio(name);
+        EXPECT_TRUE(agent().start_process(name));
+        const auto finished = collect(*stdio);
+        return finished->out + finished->err;
+    };
+    const auto look =
+        "hostname; cat /proc/1/cmdline | tr '\\0' ' '; echo; cat /dev/shm/file; cat /proc/net/dev "
+        "| "
+        "wc -l; for kind in pid mnt ipc uts net; do readlink /proc/self/ns/$kind; done; ";
+    const auto first = in_second(script(std::string(look) + ""), "second");
+    const auto theirs = output_of(script(look), "p2");
+    const auto lines = [](const std::string& text) {
+        std::istringstream stream(text);
+        std::vector<std::string> all;
+        for (std::string line; std::getline(stream, line);) all.push_back(line);
+        return all;
+    };
+    const auto mine = lines(first), other = lines(theirs);
+    ASSERT_EQ(mine.size(), 9U) << first;
+    ASSERT_EQ(other.size(), 9U) << theirs;
+    EXPECT_EQ(mine[0], "box");
+    EXPECT_EQ(mine[1], "sleep 1000 ");
+    EXPECT_EQ(mine[2], "text");
+    EXPECT_EQ(mine[3], "3") << "lo only";
+    for (const int shared : {4, 6, 7}) EXPECT_EQ(mine[shared], other[shared]);
+    for (const int own : {5, 8}) EXPECT_NE(mine[own], other[own]);
+    ASSERT_TRUE(agent().delete_container("second"));
+    EXPECT_EQ(output_of(process_spec({"cat", "/dev/shm/file"}), "p3"), "text\n");
+
+    spec["linux"]["namespaces"] = {{{"type", "pid"}, {"path", "container:nobody"}}};
+    ASSERT_TRUE(agent().create_container({"third", dump_json(spec), {}}));
+    const auto lonely =
+        agent().create_process({{"third", "third"}, dump_json(process_spec({"true"}))});
+    ASSERT_FALSE(lonely);
+    EXPECT_EQ(lonely.error().kind(), ErrorKind::not_found);
+}
+
 TEST_F(ContainerTest, UsersAreLookedUpInTheContainer) {
     run_sleeper();
     const auto id_of = [&](const std::string& user, const std::string& name) {

@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "init/common/namespaces.h"
+#include "init/common/path_in_root.h"
 #include "init/common/vmexec_protocol.h"
 #include "init/vmexec/archive.h"
 #include "init/vmexec/changes.h"
@@ -27,6 +29,8 @@
 
 namespace hako::init {
 namespace {
+
+constexpr const char* kSharedMemory = "/dev/shm";
 
 Result<std::string> read_fd(int fd) {
     struct stat state {};
@@ -71,40 +75,79 @@ Result<void> run_program(const Json& request, const Json& process, bool first) {
     return fail(execute(process, std::move(program), filter, below_init));
 }
 
-Result<void> run_first(const Json& request) {
-    HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
-    HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
-    using Files = std::map<std::string, std::string>;
-    HAKO_TRY(const auto files, json_field_or<Files>(request, request::kFiles, {}));
-    HAKO_TRY(const auto flags, namespace_flags(container));
-    // Not with clone3: the new namespace's root would be vminitd's cgroup, not the container's.
-    if ((flags & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
-        return fail_errno(errno, "cannot make a cgroup namespace");
-    if ((flags & CLONE_NEWNET) != 0) HAKO_CHECK(bring_loopback_up());
-    HAKO_TRY(const auto root, build_root(container, files));
-    HAKO_CHECK(enter_root(root, container));
-    return run_program(request, process, true);
-}
-
 Result<void> join(unsigned flags) {
     if (::setns(kContainerFd, static_cast<int>(flags)) != 0)
         return fail_errno(errno == ESRCH ? ENOENT : errno, "cannot join the container");
     return {};
 }
 
-Result<void> run_exec(const Json& request) {
-    HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
-    HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
-    HAKO_TRY(const auto flags, namespace_flags(container));
-    HAKO_CHECK(join(flags));
-    // Only a child is in the joined pid namespace; it becomes vminitd's child, as we are. It says
-    // nothing before we told its pid: the pipe ends with us.
+// Only a child is in a pid namespace that was joined; it becomes vminitd's child, as we are. It
+// says nothing before we told its pid: the pipe ends with us. True in the child.
+Result<bool> go_on_as_child() {
     HAKO_TRY(auto pipe, make_pipe());
     const auto pid = ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     if (pid < 0) return fail_errno(errno, "cannot start a process in the container");
-    if (pid != 0) return send_report({{"pid", pid}});
+    if (pid != 0) {
+        HAKO_CHECK(send_report({{"pid", pid}}));
+        return false;
+    }
     pipe.second.reset();
     HAKO_CHECK(wait_readable(pipe.first.get(), {}));
+    return true;
+}
+
+// The other container's shared memory, as a mount that is nowhere yet. Some have none.
+Result<Fd> shared_memory_of_joined() {
+    HAKO_TRY(const Fd ours, open_file("/proc/self/ns/mnt", O_RDONLY));
+    HAKO_CHECK(join(CLONE_NEWNS));
+    Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, kSharedMemory,
+                                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW)));
+    if (::setns(ours.get(), CLONE_NEWNS) != 0)
+        return fail_errno(errno, "cannot come back from the other container");
+    return tree;
+}
+
+Result<void> mount_shared_memory(const Fd& root, const Fd& tree) {
+    if (!tree) return {};
+    HAKO_TRY(const auto target, make_folder_in_root(root.get(), kSharedMemory));
+    if (::syscall(SYS_move_mount, tree.get(), "", target.get(), "",
+                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) != 0)
+        return fail_errno(errno, "cannot mount the other container's {}", kSharedMemory);
+    return {};
+}
+
+Result<void> run_first(const Json& request) {
+    HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
+    HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
+    using Files = std::map<std::string, std::string>;
+    HAKO_TRY(const auto files, json_field_or<Files>(request, request::kFiles, {}));
+    HAKO_TRY(const auto namespaces, namespaces_of(container));
+    Fd shared_memory;
+    if ((namespaces.joined & CLONE_NEWIPC) != 0) {
+        HAKO_TRY(shared_memory, shared_memory_of_joined());
+    }
+    if (namespaces.joined != 0) HAKO_CHECK(join(namespaces.joined));
+    if ((namespaces.joined & CLONE_NEWPID) != 0) {
+        HAKO_TRY(const bool in_child, go_on_as_child());
+        if (!in_child) return {};
+    }
+    // Not with clone3: the new namespace's root would be vminitd's cgroup, not the container's.
+    if ((namespaces.own & CLONE_NEWCGROUP) != 0 && ::unshare(CLONE_NEWCGROUP) != 0)
+        return fail_errno(errno, "cannot make a cgroup namespace");
+    if ((namespaces.own & CLONE_NEWNET) != 0) HAKO_CHECK(bring_loopback_up());
+    HAKO_TRY(const auto root, build_root(container, files));
+    HAKO_CHECK(mount_shared_memory(root, shared_memory));
+    HAKO_CHECK(enter_root(root, container));
+    return run_program(request, process, true);
+}
+
+Result<void> run_exec(const Json& request) {
+    HAKO_TRY(const auto container, json_field_or<Json>(request, request::kContainer, {}));
+    HAKO_TRY(const auto process, json_field_or<Json>(request, request::kProcess, {}));
+    HAKO_TRY(const auto namespaces, namespaces_of(container));
+    HAKO_CHECK(join(namespaces.all()));
+    HAKO_TRY(const bool in_child, go_on_as_child());
+    if (!in_child) return {};
     if (::chdir("/") != 0) return fail_errno(errno, "cannot enter the container's root");
     return run_program(request, process, false);
 }

@@ -43,7 +43,7 @@ Result<std::shared_ptr<Container>> Container::create(
     const Surroundings& surroundings, std::string id, Json spec,
     const std::map<std::string, std::string>& files) {
     HAKO_CHECK(check_id(id));
-    HAKO_TRY(const auto namespaces, namespace_flags(spec));
+    HAKO_TRY(auto namespaces, namespaces_of(spec));
     HAKO_TRY(const auto root, json_field_or<Json>(spec, "root", Json::object()));
     HAKO_TRY(auto path, json_field_or<std::string>(root, "path", ""));
     HAKO_TRY(const auto linux_json, json_field_or<Json>(spec, "linux", Json::object()));
@@ -52,9 +52,9 @@ Result<std::shared_ptr<Container>> Container::create(
 
     HAKO_TRY(auto cgroup, Cgroup::create(surroundings.cgroups, id));
     // From here on the destructor cleans up.
-    const std::shared_ptr<Container> container(new Container(surroundings, std::move(id),
-                                                             std::move(spec), std::move(path),
-                                                             namespaces, std::move(cgroup)));
+    const std::shared_ptr<Container> container(
+        new Container(surroundings, std::move(id), std::move(spec), std::move(path),
+                      std::move(namespaces), std::move(cgroup)));
     HAKO_CHECK(container->cgroup_.apply(settings));
     HAKO_CHECK(container->write_files(files));
     return container;
@@ -76,29 +76,31 @@ Result<void> Container::write_files(const std::map<std::string, std::string>& fi
     return {};
 }
 
-Launch Container::describe(const ProcessRequest& request, const ContainerProcess* running) const {
+Launch Container::describe(const ProcessRequest& request, bool first,
+                           const ContainerProcess* joined) const {
     Launch launch;
-    launch.request = {{request::kAction, running == nullptr ? action::kFirst : action::kExec},
+    launch.request = {{request::kAction, first ? action::kFirst : action::kExec},
                       {request::kContainer, spec_},
                       {request::kProcess, request.process},
                       {request::kFiles, files_},
                       {request::kSeccomp, !request.seccomp.empty()}};
     launch.seccomp = request.seccomp;
     launch.cgroup = cgroup_.fd();
-    if (running == nullptr) {
-        launch.namespaces = namespaces_ & ~static_cast<unsigned>(CLONE_NEWCGROUP);
-    } else {
-        launch.container = running->pidfd();
-        launch.forks = true;
-    }
+    if (first) launch.namespaces = namespaces_.own & ~static_cast<unsigned>(CLONE_NEWCGROUP);
+    if (joined != nullptr) launch.container = joined->pidfd();
+    // Only a child is in a pid namespace that is joined.
+    launch.forks = !first || (namespaces_.joined & CLONE_NEWPID) != 0;
     return launch;
 }
 
 Result<std::shared_ptr<ContainerProcess>> Container::launch_process(const ProcessRequest& request) {
-    std::shared_ptr<ContainerProcess> running;
-    if (request.id != id_) {
-        running = first_process();
-        if (!running) return fail(ErrorKind::conflict, "container {} is not running", id_);
+    const bool first = request.id == id_;
+    std::shared_ptr<ContainerProcess> joined;
+    if (!first) {
+        joined = first_process();
+        if (!joined) return fail(ErrorKind::conflict, "container {} is not running", id_);
+    } else if (namespaces_.joined != 0) {
+        HAKO_TRY(joined, surroundings_.first_process_of(namespaces_.container));
     }
     ContainerProcess::Options options;
     options.id = request.id;
@@ -111,7 +113,7 @@ Result<std::shared_ptr<ContainerProcess>> Container::launch_process(const Proces
         end.oom_killed = self->oom_kills() > before;
         self->surroundings_.events.publish(exit_event(self->id_, id, end));
     };
-    return ContainerProcess::create(surroundings_.launcher, describe(request, running.get()),
+    return ContainerProcess::create(surroundings_.launcher, describe(request, first, joined.get()),
                                     std::move(options));
 }
 

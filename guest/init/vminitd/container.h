@@ -2,12 +2,14 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "base/guarded.h"
 #include "base/json.h"
+#include "init/common/namespaces.h"
 #include "init/vminitd/cgroup.h"
 #include "init/vminitd/events.h"
 #include "init/vminitd/launcher.h"
@@ -21,6 +23,8 @@ struct Surroundings {
     std::filesystem::path cgroups;  // containers' cgroups are made below
     Launcher& launcher;
     Events& events;
+    // The first process of another container, while it runs.
+    std::function<Result<std::shared_ptr<ContainerProcess>>(const std::string&)> first_process_of;
 };
 
 struct ProcessRequest {
@@ -60,17 +64,19 @@ public:
 
 private:
     Container(const Surroundings& surroundings, std::string id, Json spec, std::string root,
-              unsigned namespaces, Cgroup cgroup)
+              Namespaces namespaces, Cgroup cgroup)
         : surroundings_(surroundings),
           id_(std::move(id)),
           spec_(std::move(spec)),
           root_(std::move(root)),
-          namespaces_(namespaces),
+          namespaces_(std::move(namespaces)),
           cgroup_(std::move(cgroup)) {}
     std::filesystem::path files_folder() const { return surroundings_.state / "files" / id_; }
     Result<void> write_files(const std::map<std::string, std::string>& files);
-    // running: the first process, for one that joins it; null for the first itself.
-    Launch describe(const ProcessRequest& request, const ContainerProcess* running) const;
+    // joined: the process whose namespaces it joins: the container's first one's, for an exec; for
+    // the first itself that of another container, or null.
+    Launch describe(const ProcessRequest& request, bool first,
+                    const ContainerProcess* joined) const;
     Result<std::shared_ptr<ContainerProcess>> launch_process(const ProcessRequest& request);
     std::uint64_t oom_kills() const;
 
@@ -78,7 +84,7 @@ private:
     std::string id_;
     Json spec_;
     std::string root_;
-    unsigned namespaces_;
+    Namespaces namespaces_;
     std::map<std::string, std::string> files_;  // path inside -> our file
     Cgroup cgroup_;
     // A null process is one that is just being created.

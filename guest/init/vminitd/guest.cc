@@ -31,6 +31,12 @@ Result<std::shared_ptr<ContainerProcess>> Guest::process(const std::string& cont
     return found->process(process);
 }
 
+Result<std::shared_ptr<ContainerProcess>> Guest::first_process_of(const std::string& id) const {
+    HAKO_TRY(const auto found, container(id));
+    if (auto process = found->first_process()) return process;
+    return fail(ErrorKind::conflict, "container {} is not running", id);
+}
+
 Result<void> Guest::delete_container(const std::string& id) {
     HAKO_TRY(const auto container, this->container(id));
     HAKO_CHECK(container->remove());

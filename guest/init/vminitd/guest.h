@@ -26,7 +26,8 @@ class Guest {
 public:
     explicit Guest(const GuestPaths& paths)
         : launcher_(paths.vmexec, reaper_),
-          surroundings_{paths.state, paths.cgroups, launcher_, events_} {}
+          surroundings_{paths.state, paths.cgroups, launcher_, events_,
+                        [this](const std::string& id) { return first_process_of(id); }} {}
 
     Events& events() { return events_; }
     Launcher& launcher() { return launcher_; }
@@ -39,6 +40,8 @@ public:
     Result<void> delete_container(const std::string& id);
 
 private:
+    Result<std::shared_ptr<ContainerProcess>> first_process_of(const std::string& id) const;
+
     Events events_;
     OomWatch oom_watch_{events_};
     Reaper reaper_;

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "base/fd.h"
 #include "base/paths.h"
@@ -27,14 +29,30 @@ Result<void> make_target(const std::string& target, const std::string& source, b
     return fs::exists(target) ? Result<void>() : write_file(target, "");
 }
 
+constexpr auto kPlugDeadline = std::chrono::seconds(5);
+constexpr auto kPlugPoll = std::chrono::milliseconds(5);
+constexpr std::size_t kPageHeader = 4;  // of a SCSI vital product data page
+
+std::string serial_of(const fs::path& disk) {
+    if (const auto text = read_file(disk / "serial")) return std::string(trim(*text));
+    const auto page = read_file(disk / "device/vpd_pg80");
+    if (!page || page->size() <= kPageHeader) return {};
+    return std::string(trim(std::string_view(*page).substr(kPageHeader)));
+}
+
 }  // namespace
 
 Result<std::string> find_disk(const std::string& serial) {
+    // A SCSI disk is plugged in while the VM runs: the kernel finds it a moment later.
     std::error_code error;
-    for (const auto& entry : fs::directory_iterator("/sys/block", error)) {
-        const auto text = read_file(entry.path() / "serial");
-        if (text && trim(*text) == serial) return "/dev/" + entry.path().filename().string();
-    }
+    const bool may_come = !fs::is_empty("/sys/class/scsi_host", error) && !error;
+    const auto deadline = std::chrono::steady_clock::now() + kPlugDeadline;
+    do {
+        for (const auto& entry : fs::directory_iterator("/sys/block", error))
+            if (serial_of(entry.path()) == serial)
+                return "/dev/" + entry.path().filename().string();
+        std::this_thread::sleep_for(kPlugPoll);
+    } while (may_come && std::chrono::steady_clock::now() < deadline);
     return fail(ErrorKind::not_found, "the VM has no disk with the serial \"{}\"", serial);
 }
 

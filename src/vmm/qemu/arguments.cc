@@ -2,7 +2,8 @@
 
 #include <fmt/ranges.h>
 
-#include "vmm/qemu/vmdk.h"
+#include <algorithm>
+#include <iterator>
 
 namespace hako::vmm {
 namespace {
@@ -38,8 +39,8 @@ private:
     unsigned next_ = 0;
 };
 
-// The agent channel and the balloon; then the disks.
-std::size_t device_count(const MachineSpec& spec) { return 2 + spec.disks.size(); }
+// The agent channel, the balloon and the SCSI controller; then the disks.
+std::size_t device_count(const MachineSpec& spec) { return 3 + spec.disks.size(); }
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
 // an empty slot costs nothing.
@@ -88,46 +89,18 @@ void add_agent_channel(Arguments& list, Slots& slots, const MachineSpec& spec) {
     add(list, {"-device", "virtserialport,chardev=agent,name=hako.agent"});
 }
 
-Result<std::uint64_t> size_of(const std::filesystem::path& path) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(path, error);
-    if (error) return fail_errno(error.value(), "cannot read the disk file {}", path.native());
-    return size;
-}
-
-std::string fd_path(int fd) { return fmt::format("/dev/fdset/{}", fd); }
-
-// Appends the files that the disk consists of; returns the options of its block node.
-Result<std::string> add_disk_files(std::vector<DiskFile>& files, const Disk& disk) {
-    const auto next_fd = [&] { return kFirstDiskFd + static_cast<int>(files.size()); };
-    if (disk.extents.size() == 1) {
-        files.push_back({next_fd(), disk.extents.front(), disk.read_only});
-        return fmt::format("driver=raw,discard=unmap,file.discard=unmap,file.filename={}",
-                           fd_path(files.back().fd));
-    }
-    std::vector<VmdkExtent> extents;
-    for (const auto& path : disk.extents) {
-        HAKO_TRY(const auto bytes, size_of(path));
-        files.push_back({next_fd(), path, true});
-        extents.push_back({fd_path(files.back().fd), bytes});
-    }
-    HAKO_TRY(auto text, vmdk_descriptor(extents));
-    files.push_back({next_fd(), {}, true, std::move(text)});
-    return fmt::format("driver=vmdk,file.filename={}", fd_path(files.back().fd));
-}
-
 Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
     auto& list = launch.command.argv;
     for (std::size_t i = 0; i < spec.disks.size(); ++i) {
-        const Disk& disk = spec.disks[i];
-        const auto first_file = launch.files.size();
-        HAKO_TRY(const auto node, add_disk_files(launch.files, disk));
-        for (auto file = first_file; file < launch.files.size(); ++file)
-            add(list, {"-add-fd", fmt::format("fd={0},set={0}", launch.files[file].fd)});
-        add(list, {"-blockdev", fmt::format("node-name=disk{},read-only={},{},file.driver=file", i,
-                                            disk.read_only ? "on" : "off", node)});
+        const auto name = fmt::format("disk{}", i);
+        HAKO_TRY(auto node, disk_node(spec.disks[i], name,
+                                      kFirstDiskFd + static_cast<int>(launch.files.size())));
+        for (const auto& file : node.files)
+            add(list, {"-add-fd", fmt::format("fd={0},set={0}", file.fd)});
+        add(list, {"-blockdev", as_option(node.options)});
         slots.add_device("virtio-blk-device",
-                         fmt::format("drive=disk{},serial={}", i, disk.serial));
+                         fmt::format("drive={},serial={}", name, spec.disks[i].serial));
+        std::ranges::move(node.files, std::back_inserter(launch.files));
     }
     return {};
 }
@@ -135,10 +108,11 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
 }  // namespace
 
 std::string kernel_command_line(const MachineSpec& spec) {
-    Arguments words{
-        "console=ttyS0", "quiet",          "panic=-1",
-        "reboot=t",      "no_timer_check", "tsc=reliable",
-        "acpi=off",      "noreplace-smp",  fmt::format("hako.agent={}", to_string(spec.channel))};
+    Arguments words{"console=ttyS0", "quiet", "panic=-1", "reboot=t", "no_timer_check",
+                    "tsc=reliable", "acpi=off", "noreplace-smp",
+                    fmt::format("hako.agent={}", to_string(spec.channel)),
+                    // The controller is empty at first: asking 256 targets would only cost.
+                    "scsi_mod.scan=manual"};
     // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it by.
     if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
         words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
@@ -166,6 +140,7 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     add_control(list);
     add_agent_channel(list, slots, spec);
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
+    slots.add_device("virtio-scsi-device", "id=scsi");
     HAKO_CHECK(add_disks(launch, slots, spec));
     return launch;
 }

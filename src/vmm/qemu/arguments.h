@@ -5,10 +5,12 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/process.h"
 #include "vmm/machine_spec.h"
+#include "vmm/qemu/disk_node.h"
 
 namespace hako::vmm {
 
@@ -18,13 +20,8 @@ constexpr int kConsoleFd = 4;
 constexpr int kAgentFd = 5;  // not with AgentChannel::vsock
 constexpr int kFirstDiskFd = 6;
 
-// A file that QEMU gets as descriptor `fd`: one on the host, or (path empty) one with this text.
-struct DiskFile {
-    int fd;
-    std::filesystem::path path;
-    bool read_only;
-    std::string text = {};
-};
+// Where disks are added while the machine runs (vmm/hotplug.h).
+constexpr std::string_view kScsiBus = "scsi.0";
 
 struct QemuLaunch {
     Command command;

@@ -51,7 +51,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -smp 2
 -kernel /share/vmlinux
 -initrd /share/initramfs.cpio
--append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=serial tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=serial scsi_mod.scan=manual tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12
 -chardev socket,id=qmp,fd=3
 -mon chardev=qmp,mode=control
 -chardev socket,id=console,fd=4
@@ -60,9 +60,10 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -device virtio-serial-device,bus=virtio-mmio-bus.0,max_ports=2
 -device virtserialport,chardev=agent,name=hako.agent
 -device virtio-balloon-device,bus=virtio-mmio-bus.1,free-page-reporting=on
+-device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
 -add-fd fd=6,set=6
--blockdev node-name=disk0,read-only=off,driver=raw,discard=unmap,file.discard=unmap,file.filename=/dev/fdset/6,file.driver=file
--device virtio-blk-device,bus=virtio-mmio-bus.2,drive=disk0,serial=scratch)");
+-blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/6,node-name=disk0,read-only=off
+-device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
 }
 
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
@@ -87,18 +88,19 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -smp 2
 -kernel /share/vmlinux
 -initrd /share/initramfs.cpio
--append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=vsock virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=vsock scsi_mod.scan=manual virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12
 -chardev socket,id=qmp,fd=3
 -mon chardev=qmp,mode=control
 -chardev socket,id=console,fd=4
 -serial chardev:console
 -device vhost-vsock-device,bus=virtio-mmio-bus.0,guest-cid=77
 -device virtio-balloon-device,bus=virtio-mmio-bus.1,free-page-reporting=on
+-device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
 -add-fd fd=6,set=6
 -add-fd fd=7,set=7
 -add-fd fd=8,set=8
--blockdev node-name=disk0,read-only=on,driver=vmdk,file.filename=/dev/fdset/8,file.driver=file
--device virtio-blk-device,bus=virtio-mmio-bus.2,drive=disk0,serial=rootfs)");
+-blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/8,node-name=disk0,read-only=on
+-device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=rootfs)");
 
     ASSERT_EQ(launch->files.size(), 3U);
     EXPECT_EQ(launch->files[0].path, metadata);
@@ -118,7 +120,7 @@ TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {
     auto spec = small_machine();
     for (const auto* serial : {"a", "b", "c", "d", "e", "f"})
         spec.disks.push_back({.serial = serial, .extents = {"/x"}});
-    EXPECT_EQ(lines_of(spec), "a VM has at most 5 disks, not 6");
+    EXPECT_EQ(lines_of(spec), "a VM has at most 4 disks, not 6");
 }
 
 TEST(ArgumentsTest, RefusesExtentsThatCannotBeJoined) {

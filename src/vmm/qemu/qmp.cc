@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 namespace hako::vmm {
 namespace {
@@ -11,6 +12,29 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxLine = 1U << 20U;  // QEMU's longest answers are far below
+
+// As many bytes as the socket takes; the descriptor, if there is one, goes with them.
+Result<std::size_t> send_some(int socket, std::string_view text, int fd) {
+    iovec part{const_cast<char*>(text.data()), text.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (fd >= 0) {
+        message.msg_control = space.data();
+        message.msg_controllen = space.size();
+        auto* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
+    }
+    for (;;) {
+        const ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+        if (count >= 0) return static_cast<std::size_t>(count);
+        if (errno != EINTR) return fail_errno(errno, "cannot write to QEMU's QMP socket");
+    }
+}
 
 }  // namespace
 
@@ -42,14 +66,13 @@ Result<Json> QmpClient::read_message(State& state, Deadline deadline) {
     }
 }
 
-Result<void> QmpClient::send(State& state, const Json& message) {
+Result<void> QmpClient::send(State& state, const Json& message, int fd) {
     const std::string line = dump_json(message) + "\n";
     std::string_view rest = line;
     while (!rest.empty()) {
-        const ssize_t count = ::send(state.socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return fail_errno(errno, "cannot write to QEMU's QMP socket");
-        rest.remove_prefix(static_cast<std::size_t>(count));
+        HAKO_TRY(const auto count, send_some(state.socket.get(), rest, fd));
+        fd = -1;  // it went with the first byte
+        rest.remove_prefix(count);
     }
     return {};
 }
@@ -78,13 +101,13 @@ Result<std::unique_ptr<QmpClient>> QmpClient::connect(Fd socket,
 }
 
 Result<Json> QmpClient::execute(std::string_view command, const Json& arguments,
-                                std::chrono::milliseconds deadline) {
+                                std::chrono::milliseconds deadline, int fd) {
     const auto end = Clock::now() + deadline;
     auto state = state_.lock();
     const auto id = state->next_id++;
     Json request{{"execute", command}, {"id", id}};
     if (!arguments.is_null()) request["arguments"] = arguments;
-    HAKO_CHECK(send(*state, request));
+    HAKO_CHECK(send(*state, request, fd));
     for (;;) {
         HAKO_TRY(const auto message,
                  with_context(read_message(*state, end), fmt::format("QMP command {}", command)));

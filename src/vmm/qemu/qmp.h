@@ -14,6 +14,8 @@
 
 namespace hako::vmm {
 
+constexpr std::chrono::milliseconds kQmpDeadline = std::chrono::seconds(5);
+
 struct QmpEvent {
     std::string name;  // "SHUTDOWN", "GUEST_PANICKED" ...
     Json data;
@@ -27,10 +29,10 @@ public:
     static Result<std::unique_ptr<QmpClient>> connect(Fd socket,
                                                       std::chrono::milliseconds deadline);
 
-    // The command's `return`. QEMU's refusal is ErrorKind::internal with its sentence; a closed
-    // socket is ErrorKind::unavailable.
+    // The command's `return`. A descriptor goes along with the command. QEMU's refusal is
+    // ErrorKind::internal with its sentence; a closed socket is ErrorKind::unavailable.
     Result<Json> execute(std::string_view command, const Json& arguments = {},
-                         std::chrono::milliseconds deadline = std::chrono::seconds(5));
+                         std::chrono::milliseconds deadline = kQmpDeadline, int fd = -1);
     // What came since the last call; the oldest are dropped when more than kMaxEvents wait.
     Result<std::deque<QmpEvent>> take_events();
 
@@ -53,7 +55,7 @@ private:
     explicit QmpClient(Fd socket);
 
     static Result<Json> read_message(State& state, Deadline deadline);
-    static Result<void> send(State& state, const Json& message);
+    static Result<void> send(State& state, const Json& message, int fd);
     // Stores an event; false when the message is none.
     static bool take_event(State& state, const Json& message);
 

@@ -1,0 +1,121 @@
+// What QEMU is told for a disk that comes and goes, by a QMP server in this process.
+#include "vmm/hotplug.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+
+#include "base/thread.h"
+
+namespace hako::vmm {
+namespace {
+
+class HotplugTest : public testing::Test {
+protected:
+    HotplugTest() {
+        auto pair = make_socket_pair();
+        server_ = std::move(pair->second);
+        thread_ = start_thread("fake-qmp", [this](auto) { serve(); });
+        qmp_ = *QmpClient::connect(std::move(pair->first), std::chrono::milliseconds(5000));
+        hotplug_.emplace(*qmp_);
+        EXPECT_TRUE(write_file(file_, std::string(4096, 'x')));
+    }
+    ~HotplugTest() override {
+        hotplug_.reset();
+        qmp_.reset();
+    }
+
+    void serve() {
+        (void)write_all(server_.get(), std::string("{\"QMP\":{}}\r\n"));
+        std::string line;
+        for (char c = 0; receive(c);) {
+            if (c != '\n') {
+                line += c;
+                continue;
+            }
+            const auto command = *parse_json(line);
+            line.clear();
+            const std::string name = command["execute"];
+            Json answer{{"id", command["id"]}};
+            if (refused_ == name) answer["error"] = {{"desc", "no room"}};
+            else answer["return"] = Json::object();
+            auto told = told_.lock();
+            if (name != "qmp_capabilities")
+                told->push_back(name + " " + dump_json(command.value("arguments", Json())));
+            (void)write_all(server_.get(), dump_json(answer) + "\r\n");
+        }
+    }
+    bool receive(char& c) {
+        iovec part{&c, 1};
+        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
+        msghdr message{};
+        message.msg_iov = &part;
+        message.msg_iovlen = 1;
+        message.msg_control = space.data();
+        message.msg_controllen = space.size();
+        if (::recvmsg(server_.get(), &message, 0) != 1) return false;
+        if (const auto* header = CMSG_FIRSTHDR(&message); header != nullptr) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+            ::close(fd);
+            ++descriptors_;
+        }
+        return true;
+    }
+
+    TempDir folder_ = *TempDir::create();
+    std::filesystem::path file_ = folder_.path() / "disk";
+    Fd server_;
+    std::string refused_;
+    Guarded<std::vector<std::string>> told_;
+    std::atomic<int> descriptors_ = 0;
+    std::jthread thread_;
+    std::unique_ptr<QmpClient> qmp_;
+    std::optional<Hotplug> hotplug_;
+};
+
+TEST_F(HotplugTest, ADiskComesWithItsDescriptorAndGoes) {
+    ASSERT_TRUE(hotplug_->attach({"s1", {file_}, false}));
+    EXPECT_EQ(descriptors_, 1);
+    EXPECT_EQ(hotplug_->attach({"s1", {file_}, false}).error().kind(), ErrorKind::conflict);
+    ASSERT_TRUE(hotplug_->detach("s1"));
+    ASSERT_TRUE(hotplug_->detach("s1"));
+    EXPECT_EQ(*told_.lock(),
+              (std::vector<std::string>{
+                  R"(add-fd {"fdset-id":1000})",
+                  R"(blockdev-add {"discard":"unmap","driver":"raw","file":{"discard":"unmap",)"
+                  R"("driver":"file","filename":"/dev/fdset/1000"},"node-name":"hot-s1",)"
+                  R"("read-only":false})",
+                  R"(device_add {"bus":"scsi.0","drive":"hot-s1","driver":"scsi-hd",)"
+                  R"("id":"disk-s1","serial":"s1"})",
+                  R"(device_del {"id":"disk-s1"})",
+                  R"(blockdev-del {"node-name":"hot-s1"})",
+                  R"(remove-fd {"fdset-id":1000})",
+              }));
+}
+
+TEST_F(HotplugTest, AJoinedDiskHasADescriptorForEachFileAndOneMore) {
+    ASSERT_TRUE(hotplug_->attach({"r1", {file_, file_}, true}));
+    EXPECT_EQ(descriptors_, 3);
+    const auto told = *told_.lock();
+    EXPECT_EQ(told[3], R"(blockdev-add {"driver":"vmdk","file":{"driver":"file",)"
+                       R"("filename":"/dev/fdset/1002"},"node-name":"hot-r1","read-only":true})");
+}
+
+TEST_F(HotplugTest, NothingIsLeftOfADiskThatQemuRefuses) {
+    refused_ = "device_add";
+    const auto attached = hotplug_->attach({"s1", {file_}, false});
+    ASSERT_FALSE(attached);
+    EXPECT_NE(attached.error().message().find("no room"), std::string::npos);
+    const auto told = *told_.lock();
+    EXPECT_EQ(told.back(), R"(remove-fd {"fdset-id":1000})");
+    EXPECT_EQ(told[told.size() - 2], R"(blockdev-del {"node-name":"hot-s1"})");
+    refused_.clear();
+    EXPECT_TRUE(hotplug_->attach({"s1", {file_}, false}));
+}
+
+}  // namespace
+}  // namespace hako::vmm
