@@ -19,9 +19,9 @@ build=(
     linux-source-6.1 flex bison bc libelf-dev xz-utils cpio kmod
     busybox-static
 )
-run=(qemu-system-x86)
+run=(qemu-system-x86 nftables)
 test=(python3-pytest docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
-      strace procps iproute2 qemu-user-static)
+      strace procps iproute2 iptables qemu-user-static)
 soak=(debootstrap)
 bench=(podman skopeo umoci docker-registry zstd e2fsprogs python3-pytest)
 lint=(clang-format-16 clang-tidy-16)
