@@ -69,11 +69,11 @@ TEST(Serial, SaysWhatIsWrong) {
         write_serial({.plant = "C02", .date = {2017, 1}, .line = 3400, .model_code = "HX87"}));
 }
 
-TEST(Mlb, EveryModelAndWeekHasOne) {
+TEST(Mlb, EveryModelAndYearHasOne) {
     const auto draw = fixed_draw(2);
     for (const auto& model : all_models())
         for (int year = model.first_year; year <= model.last_year; ++year)
-            for (int week = 1; week <= kWeeks; ++week) {
+            for (const int week : {1, 2, 9, 26, 27, 52, 53}) {
                 const auto mlb = draw_mlb(model, {year, week}, draw);
                 ASSERT_TRUE(mlb) << model.product << " " << year << " " << week;
                 ASSERT_TRUE(check_mlb(*mlb)) << *mlb;

@@ -1,0 +1,15 @@
+// The parts of `hako macos`.
+#pragma once
+
+#include "cli/command.h"
+
+namespace hako::cli {
+
+Command macos_identity_command();  // a group
+Command macos_fetch_command();
+Command macos_import_command();
+
+// Of --format: "json" or "table".
+Result<bool> wants_json(const std::string& format);
+
+}  // namespace hako::cli
