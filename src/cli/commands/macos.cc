@@ -68,6 +68,7 @@ Command versions_command() {
 Command macos_command() {
     Command group("macos", "macOS machines: what they are made of");
     group.add(macos_identity_command());
+    group.add(macos_disk_command());
     group.add(macos_fetch_command());
     group.add(macos_import_command());
     group.add(models_command());

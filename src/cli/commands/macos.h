@@ -6,6 +6,7 @@
 namespace hako::cli {
 
 Command macos_identity_command();  // a group
+Command macos_disk_command();
 Command macos_fetch_command();
 Command macos_import_command();
 
