@@ -1,0 +1,88 @@
+#include "network/name_index.h"
+
+#include <algorithm>
+#include <array>
+
+namespace hako::network {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kHostNames{"host.docker.internal", "host.hako.internal",
+                                                     "gateway.docker.internal"};
+
+}  // namespace
+
+// The pointers stay right: a map's nodes do not move, and neither do hosts once they are in it.
+NameIndex::NameIndex(NameTable table) : table_(std::move(table)) {
+    for (const auto& [id, named] : table_) {
+        Network& network = networks_[id];
+        for (const NamedHost& host : named.hosts) {
+            for (const std::string& name : std::set(host.names.begin(), host.names.end()))
+                network.by_name[name].push_back(&host);
+            for (const Address& address : host.addresses) network.by_address[address] = &host;
+            networks_of_container_[host.container].insert(id);
+        }
+    }
+}
+
+const NamedHost* NameIndex::host(const std::string& network, const Address& address) const {
+    const auto found = networks_.find(network);
+    if (found == networks_.end()) return nullptr;
+    const auto host = found->second.by_address.find(address);
+    return host == found->second.by_address.end() ? nullptr : host->second;
+}
+
+std::vector<std::string> NameIndex::networks_of(const std::string& network,
+                                                const Address& client) const {
+    std::vector<std::string> networks{network};
+    if (const NamedHost* asking = host(network, client))
+        for (const std::string& other : networks_of_container_.at(asking->container))
+            if (other != network) networks.push_back(other);
+    return networks;
+}
+
+std::optional<std::vector<Address>> NameIndex::addresses(const std::string& network,
+                                                         const Address& client,
+                                                         const std::string& name) const {
+    if (std::ranges::find(kHostNames, name) != kHostNames.end()) {
+        const auto named = table_.find(network);
+        return named == table_.end() ? std::vector<Address>() : named->second.gateways;
+    }
+    for (const std::string& id : networks_of(network, client)) {
+        const auto found = networks_.find(id);
+        if (found == networks_.end()) continue;
+        const auto hosts = found->second.by_name.find(name);
+        if (hosts == found->second.by_name.end()) continue;
+        std::vector<Address> addresses;
+        const std::size_t count = hosts->second.size();
+        const std::size_t first = count > 1 ? turn_++ : 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto& of_host = hosts->second[(first + i) % count]->addresses;
+            addresses.insert(addresses.end(), of_host.begin(), of_host.end());
+        }
+        return addresses;
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> NameIndex::name_of(const std::string& network, const Address& client,
+                                              const Address& address) const {
+    for (const std::string& id : networks_of(network, client))
+        if (const NamedHost* named = host(id, address); named && !named->names.empty())
+            return named->names.front();
+    return std::nullopt;
+}
+
+std::vector<Address> NameIndex::resolvers(const std::string& network, const Address& client) const {
+    const NamedHost* asking = host(network, client);
+    return asking == nullptr ? std::vector<Address>() : asking->resolvers;
+}
+
+bool NameIndex::forwards(const std::string& network, const Address& client) const {
+    return std::ranges::any_of(networks_of(network, client), [&](const std::string& id) {
+        const auto named = table_.find(id);
+        return named != table_.end() && named->second.forward;
+    });
+}
+
+}  // namespace hako::network
