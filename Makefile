@@ -35,6 +35,8 @@ bench: build ## writes the figures of docs/benchmarks.md to the terminal
 	scripts/setup.sh bench
 	bench/run.py --build $(BUILD)
 	bench/images.py --build $(BUILD)
+	cmake --build $(BUILD) --target bench_network_host
+	bench/network.py --build $(BUILD)
 
 lint: ## format, clang-tidy, headers that stand alone
 	scripts/setup.sh lint

@@ -142,18 +142,16 @@ void add_guest(Table& table, const Endpoint& endpoint) {
     };
     const std::string mac = to_string(endpoint.mac);
     const Address none;  // 0.0.0.0: a probe for a free address
+    const auto permit = [&](std::string_view protocol) {
+        table.rule(chain, {is(meta("protocol"), protocol), accept()}, who);
+    };
     table.chain(chain);
     forbid({is_not(field("ether", "saddr"), mac)});
-    forbid({is_not(meta("protocol"), set_of({"arp", "ip", "ip6"}))});
 
-    forbid({is(meta("protocol"), "arp"),
-            {{"limit",
-              {{"rate", kArpRate}, {"burst", kArpBurst}, {"per", "second"}, {"inv", true}}}}});
-    forbid({is_not(field("arp", "saddr ether"), mac)});
-    forbid({is_not(field("arp", "saddr ip"), set_of(texts({endpoint.v4, none})))});
-
+    // First what is most.
     forbid({is(meta("protocol"), "ip"), is(field("udp", "sport"), 67)});
     forbid({is_not(field("ip", "saddr"), to_string(endpoint.v4.value_or(none)))});
+    permit("ip");
 
     const Address local = endpoint.mac.link_local();
     forbid({is(meta("protocol"), "ip6"), is(field("udp", "sport"), 547)});
@@ -163,6 +161,15 @@ void add_guest(Table& table, const Endpoint& endpoint) {
             is_not(transport(64, 128), set_of({hex(endpoint.v6.value_or(local)), hex(local)}))});
     forbid({is_not(field("ip6", "saddr"),
                    set_of(texts({endpoint.v6, local, Address::any(Family::v6)})))});
+    permit("ip6");
+
+    forbid({is(meta("protocol"), "arp"),
+            {{"limit",
+              {{"rate", kArpRate}, {"burst", kArpBurst}, {"per", "second"}, {"inv", true}}}}});
+    forbid({is_not(field("arp", "saddr ether"), mac)});
+    forbid({is_not(field("arp", "saddr ip"), set_of(texts({endpoint.v4, none})))});
+    permit("arp");
+    forbid({});
 }
 
 void add_guests(Table& table, const FirewallState& state) {

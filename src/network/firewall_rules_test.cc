@@ -114,27 +114,33 @@ add table bridge hako_x
 delete table bridge hako_x
 add table bridge hako_x
 hkt1: [ether saddr != 02:42:ac:11:00:02] drop # container c1
-hkt1: [meta protocol != {arp ip ip6}] drop # container c1
-hkt1: [meta protocol == arp] limit {"burst":200,"inv":true,"per":"second","rate":100} drop # container c1
-hkt1: [arp saddr ether != 02:42:ac:11:00:02] drop # container c1
-hkt1: [arp saddr ip != {172.17.0.2 0.0.0.0}] drop # container c1
 hkt1: [meta protocol == ip] [udp sport == 67] drop # container c1
 hkt1: [ip saddr != 172.17.0.2] drop # container c1
+hkt1: [meta protocol == ip] accept # container c1
 hkt1: [meta protocol == ip6] [udp sport == 547] drop # container c1
 hkt1: [icmpv6 type == {nd-router-advert nd-redirect}] drop # container c1
 hkt1: [icmpv6 type == nd-neighbor-advert] [payload {"base":"th","len":128,"offset":64} != {0xfd000000000000000000000000000002 0xfe800000000000000042acfffe110002}] drop # container c1
 hkt1: [ip6 saddr != {fd00::2 fe80::42:acff:fe11:2 ::}] drop # container c1
+hkt1: [meta protocol == ip6] accept # container c1
+hkt1: [meta protocol == arp] limit {"burst":200,"inv":true,"per":"second","rate":100} drop # container c1
+hkt1: [arp saddr ether != 02:42:ac:11:00:02] drop # container c1
+hkt1: [arp saddr ip != {172.17.0.2 0.0.0.0}] drop # container c1
+hkt1: [meta protocol == arp] accept # container c1
+hkt1: drop # container c1
 hkt2: [ether saddr != 02:42:ac:12:00:02] drop # container c2
-hkt2: [meta protocol != {arp ip ip6}] drop # container c2
-hkt2: [meta protocol == arp] limit {"burst":200,"inv":true,"per":"second","rate":100} drop # container c2
-hkt2: [arp saddr ether != 02:42:ac:12:00:02] drop # container c2
-hkt2: [arp saddr ip != {172.18.0.2 0.0.0.0}] drop # container c2
 hkt2: [meta protocol == ip] [udp sport == 67] drop # container c2
 hkt2: [ip saddr != 172.18.0.2] drop # container c2
+hkt2: [meta protocol == ip] accept # container c2
 hkt2: [meta protocol == ip6] [udp sport == 547] drop # container c2
 hkt2: [icmpv6 type == {nd-router-advert nd-redirect}] drop # container c2
 hkt2: [icmpv6 type == nd-neighbor-advert] [payload {"base":"th","len":128,"offset":64} != {0xfe800000000000000042acfffe120002 0xfe800000000000000042acfffe120002}] drop # container c2
 hkt2: [ip6 saddr != {fe80::42:acff:fe12:2 ::}] drop # container c2
+hkt2: [meta protocol == ip6] accept # container c2
+hkt2: [meta protocol == arp] limit {"burst":200,"inv":true,"per":"second","rate":100} drop # container c2
+hkt2: [arp saddr ether != 02:42:ac:12:00:02] drop # container c2
+hkt2: [arp saddr ip != {172.18.0.2 0.0.0.0}] drop # container c2
+hkt2: [meta protocol == arp] accept # container c2
+hkt2: drop # container c2
 chain prerouting: filter prerouting -300
 prerouting: vmap {"data":{"set":[["hkt1",{"jump":{"target":"hkt1"}}],["hkt2",{"jump":{"target":"hkt2"}}]]},"key":{"meta":{"key":"iifname"}}}
 chain forward: filter forward 0
