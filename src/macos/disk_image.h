@@ -1,0 +1,33 @@
+// The disks of a macOS machine: made, grown, and brought from one format to another. A power
+// failure at any moment leaves the disk as it was or as it is meant to be; nothing here makes one
+// smaller.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+#include "macos/settings.h"
+
+namespace hako::macos {
+
+struct DiskWish {
+    std::string name;  // "data": data.img or data.qcow2 in the folder
+    DiskFormat format = DiskFormat::raw;
+    std::uint64_t bytes = 0;
+    bool allocate = false;  // take the room now (raw only)
+};
+
+// Returns the disk's file. ErrorKind::invalid when it is larger than wished; conflict when there is
+// one of each format.
+Result<std::filesystem::path> ensure_disk(const std::filesystem::path& folder,
+                                          const DiskWish& wish);
+
+// Size of the disk in the file. ErrorKind::corrupt for what is no qcow2.
+Result<std::uint64_t> disk_bytes(const std::filesystem::path& file, DiskFormat format);
+
+// Whether the file's system reads past its cache.
+bool takes_direct(const std::filesystem::path& file);
+
+}  // namespace hako::macos

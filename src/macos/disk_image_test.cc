@@ -1,0 +1,115 @@
+#include "macos/disk_image.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/program.h"
+#include "base/units.h"
+
+namespace hako::macos {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DiskImage : public ::testing::Test {
+protected:
+    Result<std::filesystem::path> ensure(DiskFormat format, std::uint64_t bytes) {
+        return ensure_disk(folder_.path(), {.name = "data", .format = format, .bytes = bytes});
+    }
+    // Something that a guest wrote.
+    void mark(const std::filesystem::path& disk) const {
+        const Fd fd = open_file(disk, O_WRONLY).value();
+        ASSERT_TRUE(write_all(fd.get(), "guest's data"));
+    }
+    static std::string beginning(const std::filesystem::path& disk) {
+        const Fd fd = open_file(disk, O_RDONLY).value();
+        std::string text(12, '\0');
+        EXPECT_TRUE(read_full(fd.get(), std::as_writable_bytes(std::span(text))));
+        return text;
+    }
+    std::size_t files() const {
+        const auto list = std::filesystem::directory_iterator(folder_.path());
+        return static_cast<std::size_t>(std::distance(begin(list), end(list)));
+    }
+    std::filesystem::path at(std::string_view name) const { return folder_.path() / name; }
+
+    TempDir folder_ = TempDir::create().value();
+};
+
+#define NEEDS_QEMU_IMG \
+    if (!find_program("qemu-img")) GTEST_SKIP() << "qemu-img is missing: package qemu-utils"
+
+TEST_F(DiskImage, GrowsAndNeverShrinks) {
+    const auto disk = ensure(DiskFormat::raw, 10 * kMiB).value();
+    mark(disk);
+    EXPECT_EQ(ensure(DiskFormat::raw, 20 * kMiB).value(), disk);
+    EXPECT_EQ(disk_bytes(disk, DiskFormat::raw).value(), 20 * kMiB);
+    const auto shrunk = ensure(DiskFormat::raw, 10 * kMiB);
+    ASSERT_FALSE(shrunk);
+    EXPECT_THAT(shrunk.error().message(), HasSubstr("only grow"));
+    EXPECT_EQ(disk_bytes(disk, DiskFormat::raw).value(), 20 * kMiB);
+    EXPECT_EQ(beginning(disk), "guest's data");
+    EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(DiskImage, ChangesItsFormatAndKeepsWhatIsInIt) {
+    NEEDS_QEMU_IMG;
+    mark(ensure(DiskFormat::raw, 10 * kMiB).value());
+    const auto packed = ensure(DiskFormat::qcow2, 30 * kMiB);
+    ASSERT_TRUE(packed) << packed.error().message();
+    EXPECT_EQ(disk_bytes(*packed, DiskFormat::qcow2).value(), 30 * kMiB);
+    EXPECT_EQ(files(), 1U);
+    const auto plain = ensure(DiskFormat::raw, 30 * kMiB).value();
+    EXPECT_EQ(beginning(plain), "guest's data");
+    EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(DiskImage, APowerFailureWhileItConvertsLosesNothing) {
+    NEEDS_QEMU_IMG;
+    mark(ensure(DiskFormat::raw, 10 * kMiB).value());
+    // In the middle: the new disk has no name yet.
+    ASSERT_TRUE(write_file(at("data.converting"), "qcow2"));
+    ASSERT_TRUE(write_file(at("data.qcow2.partial"), "half"));
+    EXPECT_EQ(beginning(ensure(DiskFormat::raw, 10 * kMiB).value()), "guest's data");
+    EXPECT_EQ(files(), 1U);
+    // At the end: the new disk is whole, the old one was about to go.
+    ASSERT_TRUE(ensure(DiskFormat::qcow2, 10 * kMiB));
+    ASSERT_TRUE(write_file(at("data.converting"), "qcow2"));
+    ASSERT_TRUE(write_file(at("data.img"), "old"));
+    EXPECT_EQ(beginning(ensure(DiskFormat::raw, 10 * kMiB).value()), "guest's data");
+    EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(DiskImage, AFailedConversionLeavesTheDiskAsItWas) {
+    NEEDS_QEMU_IMG;
+    ASSERT_TRUE(write_file(at("data.qcow2"), "no qcow2 at all"));
+    const auto converted = ensure(DiskFormat::raw, 10 * kMiB);
+    ASSERT_FALSE(converted);
+    EXPECT_THAT(converted.error().message(), HasSubstr("it is as it was"));
+    EXPECT_EQ(read_file(at("data.qcow2")).value(), "no qcow2 at all");
+    EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(DiskImage, TwoDisksOfOneNameAreNotChosenFrom) {
+    ASSERT_TRUE(write_file(at("data.img"), "one"));
+    ASSERT_TRUE(write_file(at("data.qcow2"), "two"));
+    EXPECT_THAT(ensure(DiskFormat::raw, 10 * kMiB).error().message(), HasSubstr("both there"));
+    EXPECT_EQ(files(), 2U);
+}
+
+TEST_F(DiskImage, AllocatedOnesHaveTheirRoomOrAreNotMade) {
+    const auto disk =
+        ensure_disk(folder_.path(), {.name = "full", .bytes = 4 * kMiB, .allocate = true});
+    ASSERT_TRUE(disk);
+    struct stat status {};
+    ASSERT_EQ(::stat(disk->c_str(), &status), 0);
+    EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, 4 * kMiB);
+    EXPECT_FALSE(ensure_disk(folder_.path(),
+                             {.name = "huge", .bytes = std::uint64_t{1} << 60U, .allocate = true}));
+    EXPECT_EQ(files(), 1U);
+}
+
+}  // namespace
+}  // namespace hako::macos

@@ -1,0 +1,109 @@
+#include "macos/prepare.h"
+
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
+#include "base/fd.h"
+#include "base/paths.h"
+#include "macos/boot_disk.h"
+#include "macos/disk_image.h"
+#include "macos/udif.h"
+
+namespace hako::macos {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFirmwareFolder = "/usr/share/OVMF";
+constexpr std::string_view kCode = "OVMF_CODE_4M.fd";
+constexpr std::string_view kVariables = "OVMF_VARS_4M.fd";
+constexpr std::uint64_t kRoomToInstall = 25 * kGiB;
+
+// The machine's own copy, once.
+Result<void> copy_variables(const fs::path& to) {
+    std::error_code error;
+    if (fs::exists(to, error)) return {};
+    const auto from = fs::path(kFirmwareFolder) / kVariables;
+    const auto text = read_file(from);
+    if (!text)
+        return fail(ErrorKind::not_found,
+                    "the firmware {} is missing: install the package ovmf (apt-get install ovmf)",
+                    from.native());
+    return store::write_file_atomic(to, *text);
+}
+
+void look_at_storage(const fs::path& storage, std::vector<std::string>& warnings) {
+    struct statfs status {};
+    if (::statfs(storage.c_str(), &status) != 0) return;
+    if (status.f_type == TMPFS_MAGIC)
+        warnings.push_back(
+            fmt::format("{} lies in memory (tmpfs): the disks are lost with it and "
+                        "take the guest's memory away",
+                        storage.native()));
+    const auto free =
+        static_cast<std::uint64_t>(status.f_bavail) * static_cast<std::uint64_t>(status.f_bsize);
+    if (free < kRoomToInstall)
+        warnings.push_back(
+            fmt::format("{} has {} MiB left, macOS takes {} GiB: its disk will be "
+                        "full before it is installed",
+                        storage.native(), free / kMiB, kRoomToInstall / kGiB));
+}
+
+Result<void> make_disks(const MacSettings& settings, const fs::path& folder, MacMachine& machine) {
+    for (std::size_t i = 0; i < settings.disks.size(); ++i) {
+        if (!settings.disks[i]) continue;
+        const auto name = i == 0 ? std::string("data") : fmt::format("data{}", i + 1);
+        HAKO_TRY(auto file, with_context(ensure_disk(folder, {.name = name,
+                                                              .format = settings.disk_format,
+                                                              .bytes = *settings.disks[i],
+                                                              .allocate = settings.allocate}),
+                                         i == 0 ? std::string("DISK_SIZE")
+                                                : fmt::format("DISK{}_SIZE", i + 1)));
+        const bool direct = takes_direct(file);
+        machine.disks.push_back({std::move(file), settings.disk_format, direct});
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
+    const auto& settings = request.settings;
+    if (settings.use_kvm) HAKO_CHECK(check_cpu(request.cpu, settings.version));
+    const auto folder = request.storage / settings.version.number;
+    HAKO_CHECK(make_folders(folder, 0700));
+    HAKO_TRY(auto lock,
+             with_context(store::FileLock::acquire(request.storage / "hako.lock"),
+                          fmt::format("another machine uses {}", request.storage.native())));
+    HAKO_TRY(auto identity,
+             keep_identity(folder / "identity.json", settings.identity, system_draw()));
+    HAKO_CHECK(check_udif(request.recovery));
+    HAKO_CHECK(copy_variables(folder / "vars.fd"));
+    HAKO_TRY(auto boot, make_boot_disk({.settings = {.identity = identity,
+                                                     .width = settings.width,
+                                                     .height = settings.height,
+                                                     .show_picker = settings.show_picker},
+                                        .sources = request.opencore,
+                                        .custom_config = request.custom_config},
+                                       folder / "boot.img"));
+    PreparedMachine prepared{.machine = {.qemu = request.qemu,
+                                         .settings = settings,
+                                         .identity = std::move(identity),
+                                         .cpu = request.cpu,
+                                         .firmware = fs::path(kFirmwareFolder) / kCode,
+                                         .variables = folder / "vars.fd",
+                                         .boot_disk = folder / "boot.img",
+                                         .recovery = request.recovery,
+                                         .share = request.share,
+                                         .folder = folder},
+                             .warnings = std::move(boot.warnings),
+                             .lock = std::move(lock)};
+    look_at_storage(request.storage, prepared.warnings);
+    HAKO_CHECK(make_disks(settings, folder, prepared.machine));
+    if (settings.use_kvm)
+        for (auto& warning : host_warnings(request.cpu, "/sys"))
+            prepared.warnings.push_back(std::move(warning));
+    return prepared;
+}
+
+}  // namespace hako::macos

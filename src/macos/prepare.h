@@ -1,0 +1,40 @@
+// Makes all that a macOS machine needs in its storage, until it can be started:
+//
+//   <storage>/<version>/data.img or data.qcow2, data2 ...   its disks
+//   <storage>/<version>/boot.img, vars.fd                   OpenCore, the firmware's variables
+//   <storage>/<version>/identity.json                       who it is
+//   <storage>/hako.lock                                     who works in here
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "macos/opencore_files.h"
+#include "macos/qemu_command.h"
+#include "store/file.h"
+
+namespace hako::macos {
+
+struct PrepareRequest {
+    MacSettings settings;
+    std::filesystem::path storage;
+    std::vector<OpenCoreSource> opencore;
+    std::optional<std::filesystem::path> custom_config = {};
+    std::filesystem::path recovery;  // a .dmg
+    std::optional<std::filesystem::path> share = {};
+    std::filesystem::path qemu;
+    HostCpu cpu;
+};
+
+struct PreparedMachine {
+    MacMachine machine;
+    std::vector<std::string> warnings;
+    store::FileLock lock;  // as long as it is held, nobody else prepares or starts a machine here
+};
+
+// ErrorKind::conflict names the process that has the storage.
+Result<PreparedMachine> prepare_machine(const PrepareRequest& request);
+
+}  // namespace hako::macos

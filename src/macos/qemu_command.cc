@@ -1,0 +1,177 @@
+#include "macos/qemu_command.h"
+
+#include "macos/progress.h"
+
+namespace hako::macos {
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+constexpr int kBigSur = 20;  // the first with virtio-balloon
+
+void add(Arguments& list, std::initializer_list<std::string> words) {
+    list.insert(list.end(), words);
+}
+
+// A value in QEMU's option syntax: a comma is written twice.
+std::string quoted(const std::filesystem::path& path) {
+    std::string text;
+    for (const char c : path.native()) text += c == ',' ? std::string(",,") : std::string(1, c);
+    return text;
+}
+
+// Powers of two per socket.
+std::string topology(unsigned cpus) {
+    unsigned cores = 1;
+    while (cpus % (cores * 2) == 0) cores *= 2;
+    return fmt::format("{},sockets={},cores={},threads=1", cpus, cpus / cores, cores);
+}
+
+std::string cpu(const MacMachine& machine) {
+    const auto& settings = machine.settings;
+    const bool intel = settings.use_kvm && machine.cpu.is_intel;
+    std::string model = settings.cpu_model;
+    if (model.empty()) model = intel ? "Skylake-Client-v4" : settings.version.cpu;
+    std::string text = model + (settings.use_kvm ? ",kvm=on" : "");
+    text += ",l3-cache=on,+hypervisor,vendor=GenuineIntel,vmx=off,vmware-cpuid-freq=on,-pdpe1gb";
+    if (!intel && settings.cpu_model.empty()) {
+        text +=
+            ",+ssse3,+sse4.2,+popcnt,+avx,+avx2,+aes,+fma,+bmi1,+bmi2,+smep,+xsave,+xsaveopt,"
+            "+xgetbv1,+movbe,+rdrand";
+        // The models have them, the host may not. The second name is /proc/cpuinfo's.
+        const std::pair<std::string_view, std::string> kOptional[] = {
+            {"pcid", "pcid"},
+            {"invpcid", "invpcid"},
+            {"tsc-deadline", "tsc_deadline_timer"},
+            {"xsavec", "xsavec"},
+            {"xsaves", "xsaves"}};
+        for (const auto& [name, flag] : kOptional)
+            text +=
+                fmt::format(",{}{}", settings.use_kvm && machine.cpu.has(flag) ? '+' : '-', name);
+    }
+    const bool scales = machine.cpu.has("tsc_scaling") || machine.cpu.has("tsc_scale");
+    if (settings.use_kvm && scales) text += ",+invtsc";
+    return settings.cpu_flags.empty() ? text : text + "," + settings.cpu_flags;
+}
+
+void add_board(Arguments& list, const MacMachine& machine) {
+    const auto& settings = machine.settings;
+    add(list, {"-machine", "q35,smm=off,graphics=off,vmport=off,hpet=off", "-accel",
+               settings.use_kvm ? "kvm" : "tcg,thread=single"});
+    if (settings.use_kvm) add(list, {"-global", "kvm-pit.lost_tick_policy=discard"});
+    add(list, {"-cpu", cpu(machine), "-smp", topology(settings.cpus), "-m",
+               fmt::format("{}M", settings.memory / kMiB), "-rtc", "base=utc", "-smbios", "type=2",
+               "-global", "ICH9-LPC.disable_s3=1", "-global", "ICH9-LPC.disable_s4=1", "-global",
+               "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", "-fw_cfg",
+               "name=opt/org.tianocore/UninstallMemAttrProtocol,string=y"});
+    add(list,
+        {"-drive",
+         fmt::format("if=pflash,unit=0,format=raw,readonly=on,file={}", quoted(machine.firmware)),
+         "-drive", fmt::format("if=pflash,unit=1,format=raw,file={}", quoted(machine.variables))});
+}
+
+DiskBus bus_of(const MacSettings& settings) {
+    return settings.disk_bus.value_or(settings.version.disk == "blk" ? DiskBus::blk
+                                                                     : DiskBus::sata);
+}
+
+// The disks in order: OpenCore first, which alone has a place in the firmware's order, so that it
+// tries nothing else.
+class Disks {
+public:
+    Disks(Arguments& list, DiskBus bus) : list_(list), bus_(bus) {
+        if (bus == DiskBus::scsi) add(list_, {"-device", "virtio-scsi-pci,id=scsi"});
+    }
+    void attach(std::string_view node, std::string_view block, std::string_view more = "") {
+        add(list_, {"-blockdev", fmt::format("node-name={},{}", node, block), "-device",
+                    fmt::format("{},drive={}{}", device(node), node, more)});
+    }
+
+private:
+    std::string device(std::string_view node) {
+        switch (bus_) {
+            case DiskBus::sata: return fmt::format("ide-hd,bus=ide.{}", next_++);
+            case DiskBus::nvme: return fmt::format("nvme,serial={}", node);
+            case DiskBus::usb: return "usb-storage,bus=usb.0";
+            case DiskBus::scsi: return "scsi-hd,bus=scsi.0";
+            case DiskBus::blk: break;
+        }
+        return fmt::format("virtio-blk-pci,serial={}", node);
+    }
+
+    Arguments& list_;
+    DiskBus bus_;
+    int next_ = 0;  // of q35's six SATA ports
+};
+
+void add_disks(Arguments& list, const MacMachine& machine) {
+    Disks disks(list, bus_of(machine.settings));
+    disks.attach("opencore",
+                 fmt::format("driver=raw,read-only=on,file.driver=file,file.filename={}",
+                             quoted(machine.boot_disk)),
+                 ",bootindex=0");
+    if (machine.recovery)
+        disks.attach("recovery",
+                     fmt::format("driver=dmg,read-only=on,file.driver=file,file.filename={}",
+                                 quoted(*machine.recovery)));
+    for (std::size_t i = 0; i < machine.disks.size(); ++i) {
+        const auto& disk = machine.disks[i];
+        disks.attach(
+            i == 0 ? "data" : fmt::format("data{}", i + 1),
+            fmt::format("driver={},discard=unmap,file.driver=file,file.discard=unmap,"
+                        "cache.direct={},file.cache.direct={},file.aio={},file.filename={}",
+                        disk.format == DiskFormat::raw ? "raw" : "qcow2",
+                        disk.direct ? "on" : "off", disk.direct ? "on" : "off",
+                        disk.direct ? "native" : "threads", quoted(disk.path)));
+    }
+}
+
+void add_network(Arguments& list, const MacMachine& machine) {
+    const auto& settings = machine.settings;
+    if (settings.network == Network::none) return;
+    std::string user = "user,id=net";
+    for (const auto& port : settings.ports)
+        user += fmt::format(",hostfwd={}:127.0.0.1:{}-:{}", port.protocol, port.host, port.guest);
+    add(list, {"-netdev", user, "-device",
+               fmt::format("{},netdev=net,mac={}",
+                           settings.adapter.empty() ? settings.version.nic : settings.adapter,
+                           machine.identity.mac)});
+}
+
+void add_peripherals(Arguments& list, const MacMachine& machine) {
+    add(list, {"-device", "nec-usb-xhci,id=usb,msi=off", "-device", "usb-kbd,bus=usb.0", "-device",
+               "usb-tablet,bus=usb.0", "-device", "vmware-svga", "-object",
+               "rng-random,id=rng,"
+               "filename=/dev/urandom",
+               "-device", "virtio-rng-pci,rng=rng"});
+    if (machine.settings.balloon && machine.settings.version.darwin >= kBigSur)
+        add(list, {"-device", "virtio-balloon-pci"});
+    if (machine.share)
+        add(list,
+            {"-fsdev",
+             fmt::format("local,id=shared,security_model=none,path={}", quoted(*machine.share)),
+             "-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"});
+    add(list, {"-display", machine.settings.has_screen
+                               ? fmt::format("vnc=unix:{}", quoted(machine.folder / kVncSocket))
+                               : "none"});
+    add(list,
+        {"-qmp", fmt::format("unix:{},server=on,wait=off", quoted(machine.folder / "qmp.sock"))});
+}
+
+}  // namespace
+
+Command qemu_command(const MacMachine& machine) {
+    Command command;
+    auto& list = command.argv;
+    list = {machine.qemu.native(), "-name",
+            fmt::format("macos-{}", machine.settings.version.number), "-nodefaults",
+            "-no-user-config"};
+    add_board(list, machine);
+    add_peripherals(list, machine);
+    add_disks(list, machine);
+    add_network(list, machine);
+    list.insert(list.end(), machine.settings.arguments.begin(), machine.settings.arguments.end());
+    return command;
+}
+
+}  // namespace hako::macos

@@ -1,0 +1,38 @@
+// A macOS machine as QEMU's command line.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/process.h"
+#include "macos/host_cpu.h"
+#include "macos/identity.h"
+#include "macos/settings.h"
+
+namespace hako::macos {
+
+struct DiskFile {
+    std::filesystem::path path;
+    DiskFormat format = DiskFormat::raw;
+    bool direct = false;  // the file system takes O_DIRECT
+};
+
+struct MacMachine {
+    std::filesystem::path qemu;
+    MacSettings settings;
+    Identity identity;
+    HostCpu cpu;
+    std::filesystem::path firmware;   // OVMF's code
+    std::filesystem::path variables;  // the machine's copy of OVMF's variables
+    std::filesystem::path boot_disk;
+    std::optional<std::filesystem::path> recovery = {};  // a .dmg
+    std::vector<DiskFile> disks = {};
+    std::optional<std::filesystem::path> share = {};
+    std::filesystem::path folder = {};  // of its sockets: vnc.sock, qmp.sock
+};
+
+Command qemu_command(const MacMachine& machine);
+
+}  // namespace hako::macos

@@ -1,0 +1,77 @@
+// A macOS machine as its user describes it: the variables that users of dockur/macos know, typed
+// and checked.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "macos/identity.h"
+#include "macos/versions.h"
+
+namespace hako::macos {
+
+enum class DiskFormat { raw, qcow2 };
+enum class DiskBus { blk, sata, nvme, usb, scsi };
+enum class Network { user, none };
+
+// "tcp", 8080 of the host, 80 of the guest.
+struct PortForward {
+    std::string protocol;
+    std::uint16_t host = 0;
+    std::uint16_t guest = 0;
+};
+
+constexpr std::uint64_t kLeastMemory = 4 * kGiB;
+constexpr std::uint64_t kLeastDisk = 32 * kGiB;
+constexpr std::size_t kMostDisks = 6;
+
+struct MacSettings {
+    Version version;
+    IdentityParts identity;
+    unsigned width = 1920;
+    unsigned height = 1080;
+    bool show_picker = false;
+    unsigned cpus = 2;
+    std::string cpu_model = {};  // of QEMU; empty: by the host and the release
+    std::string cpu_flags = {};  // "+avx,-pcid"
+    std::uint64_t memory = kLeastMemory;
+    std::vector<std::optional<std::uint64_t>> disks = {};  // sizes of data, data2 ...
+    DiskFormat disk_format = DiskFormat::raw;
+    std::optional<DiskBus> disk_bus = {};  // none: by the release
+    bool allocate = false;
+    Network network = Network::user;
+    std::vector<PortForward> ports = {};
+    std::string adapter = {};  // of QEMU; empty: by the release
+    bool use_kvm = true;
+    bool balloon = false;
+    bool has_screen = true;
+    std::vector<std::string> arguments = {};  // for QEMU, behind all others
+};
+
+// What `half` and `max` mean, and what there is at most.
+struct HostSize {
+    unsigned cpus = 1;
+    std::uint64_t memory = 0;
+};
+
+struct ParsedSettings {
+    MacSettings settings;
+    std::vector<std::string> warnings;
+};
+
+using Variables = std::map<std::string, std::string>;
+
+// ErrorKind::invalid names the variable and says what it may be. Variables of other programs are
+// passed over.
+Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize& host);
+
+// As a shell would cut them, with quotes, and nothing else that a shell does.
+Result<std::vector<std::string>> split_arguments(std::string_view text);
+
+}  // namespace hako::macos

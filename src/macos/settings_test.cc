@@ -1,0 +1,141 @@
+#include "macos/settings.h"
+
+#include <gmock/gmock.h>
+
+namespace hako::macos {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr HostSize kHost{.cpus = 8, .memory = 32 * kGiB};
+
+MacSettings parsed(const Variables& variables) {
+    const auto result = parse_settings(variables, kHost);
+    EXPECT_TRUE(result) << result.error().message();
+    return result ? result->settings : MacSettings{};
+}
+
+TEST(Settings, DefaultsAreDockurs) {
+    const auto settings = parsed({{"PATH", "/bin"}, {"VERSION", ""}});
+    EXPECT_EQ(settings.version.number, "14");
+    EXPECT_EQ(settings.identity.product, "iMacPro1,1");
+    EXPECT_EQ(settings.cpus, 2U);
+    EXPECT_EQ(settings.memory, 4 * kGiB);
+    EXPECT_THAT(settings.disks, ElementsAre(64 * kGiB));
+    EXPECT_EQ(settings.disk_format, DiskFormat::raw);
+    EXPECT_EQ(settings.width, 1920U);
+    EXPECT_FALSE(settings.show_picker);
+    EXPECT_TRUE(settings.use_kvm);
+    EXPECT_THAT(parse_settings({}, kHost)->warnings, IsEmpty());
+}
+
+TEST(Settings, AreReadAsTheyAreWritten) {
+    const auto settings =
+        parsed({{"VERSION", "big-sur"},
+                {"MODEL", "macpro7,1"},
+                {"MAC", "02:00:00:00:00:01"},
+                {"WIDTH", "1280"},
+                {"PICKER", "Enable"},
+                {"CPU_CORES", "half"},
+                {"RAM_SIZE", "half"},
+                {"DISK_SIZE", "128G"},
+                {"DISK3_SIZE", "10G"},
+                {"DISK_FMT", "QCOW2"},
+                {"DISK_TYPE", "ide"},
+                {"USER_PORTS", "22, 8080:80,53/udp"},
+                {"KVM", "n"},
+                {"DISPLAY", "none"},
+                {"ARGUMENTS", "-device 'usb-host,vendorid=0x1' \"$(reboot)\" ;"}});
+    EXPECT_EQ(settings.version.number, "11");
+    EXPECT_EQ(*settings.identity.mac, "02:00:00:00:00:01");
+    EXPECT_EQ(settings.width, 1280U);
+    EXPECT_TRUE(settings.show_picker);
+    EXPECT_EQ(settings.cpus, 4U);
+    EXPECT_EQ(settings.memory, 16 * kGiB);
+    EXPECT_THAT(settings.disks, ElementsAre(128 * kGiB, std::nullopt, 10 * kGiB));
+    EXPECT_EQ(settings.disk_format, DiskFormat::qcow2);
+    EXPECT_EQ(settings.disk_bus, DiskBus::sata);
+    ASSERT_EQ(settings.ports.size(), 3U);
+    EXPECT_EQ(settings.ports[1].host, 8080);
+    EXPECT_EQ(settings.ports[1].guest, 80);
+    EXPECT_EQ(settings.ports[2].protocol, "udp");
+    EXPECT_FALSE(settings.use_kvm);
+    EXPECT_FALSE(settings.has_screen);
+    EXPECT_THAT(settings.arguments,
+                ElementsAre("-device", "usb-host,vendorid=0x1", "$(reboot)", ";"));
+}
+
+TEST(Settings, CoresAreThoseThatMacosStartsWith) {
+    const std::pair<const char*, unsigned> kCounts[] = {
+        {"1", 2},   {"2", 2},   {"3", 2},   {"4", 4},   {"5", 4},   {"6", 6},   {"7", 6},
+        {"8", 8},   {"9", 8},   {"10", 10}, {"11", 10}, {"12", 12}, {"13", 12}, {"15", 14},
+        {"16", 16}, {"23", 16}, {"24", 24}, {"33", 32}, {"100", 64}};
+    for (const auto& [given, wanted] : kCounts)
+        EXPECT_EQ(parsed({{"CPU_CORES", given}}).cpus, wanted) << given;
+    EXPECT_THAT(parse_settings({{"CPU_CORES", "3"}}, kHost)->warnings,
+                ElementsAre(HasSubstr("gets 2 cores")));
+    EXPECT_EQ(parsed({{"CPU_CORES", "max"}}).cpus, 8U);
+}
+
+TEST(Settings, MemoryIsWhatTheHostHasAtMost) {
+    const auto result = parse_settings({{"RAM_SIZE", "64G"}}, kHost);
+    EXPECT_EQ(result->settings.memory, 32 * kGiB);
+    EXPECT_THAT(result->warnings, ElementsAre(HasSubstr("RAM_SIZE=64G")));
+}
+
+TEST(Settings, NonsenseNamesItsVariable) {
+    struct {
+        const char* name;
+        const char* value;
+        const char* says;
+    } const kBad[] = {
+        {"VERSION", "9", "26 (Tahoe)"},
+        {"MODEL", "PowerBook", "hako macos models"},
+        {"SN", "C02", "12 characters"},
+        {"MLB", "C0274000000000001", "checksum"},
+        {"UUID", "x", "write it as"},
+        {"MAC", "01:16:CB:01:02:03", "multicast"},
+        {"WIDTH", "-1", "from 480 to 8192"},
+        {"HEIGHT", "1080p", "from 480 to 8192"},
+        {"PICKER", "maybe", "Y or N"},
+        {"CPU_CORES", "0", "from 1 to 255"},
+        {"CPU_CORES", "many", "from 1 to 255"},
+        {"CPU_MODEL", "host,+x", "','"},
+        {"CPU_FLAGS", "+avx;reboot", "';'"},
+        {"RAM_SIZE", "1G", "at least 4G"},
+        {"RAM_SIZE", "8", "at least 4G"},
+        {"RAM_SIZE", "lots", "half or max"},
+        {"DISK_SIZE", "10G", "at least 32G"},
+        {"DISK6_SIZE", "x", "at least 1G"},
+        {"DISK_FMT", "vhd", "raw, qcow2"},
+        {"DISK_TYPE", "floppy", "nvme"},
+        {"ALLOCATE", "2", "Y or N"},
+        {"NETWORK", "bridge", "Y or N"},
+        {"DHCP", "Y", "not offered"},
+        {"USER_PORTS", "80,70000", "\"70000\" is no port"},
+        {"USER_PORTS", "80/icmp", "53/udp"},
+        {"ADAPTER", "e1000,x", "','"},
+        {"KVM", "sometimes", "Y or N"},
+        {"BALLOONING", "?", "Y or N"},
+        {"DISPLAY", "hologram", "vnc"},
+        {"ARGUMENTS", "-name 'x", "not closed"},
+    };
+    for (const auto& [name, value, says] : kBad) {
+        const auto result = parse_settings({{name, value}}, kHost);
+        ASSERT_FALSE(result) << name << "=" << value;
+        EXPECT_EQ(result.error().kind(), ErrorKind::invalid);
+        EXPECT_THAT(result.error().message(), HasSubstr(fmt::format("{}={}: ", name, value)));
+        EXPECT_THAT(result.error().message(), HasSubstr(says));
+    }
+}
+
+TEST(Settings, SataHasNoRoomForSixDisks) {
+    EXPECT_FALSE(parse_settings({{"VERSION", "10.14"}, {"DISK5_SIZE", "5G"}}, kHost));
+    EXPECT_TRUE(
+        parse_settings({{"VERSION", "10.14"}, {"DISK5_SIZE", "5G"}, {"DISK_TYPE", "blk"}}, kHost));
+}
+
+}  // namespace
+}  // namespace hako::macos

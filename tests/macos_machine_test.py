@@ -1,0 +1,167 @@
+"""`hako macos prepare`: a machine in a folder, and QEMU with the whole command line that it prints. macOS itself is not
+here: Debian's GRUB stands in OpenCore's place, a disk of the test's own in the recovery system's."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hako import BIN, wait_until
+from macos_disk_test import FILES, GRUB, OVMF, write_tree
+from macos_test import DISK, make_dmg
+
+pytestmark = pytest.mark.skipif(not (OVMF / "OVMF_VARS_4M.fd").exists() or not shutil.which("qemu-system-x86_64"),
+                                reason="ovmf or QEMU is missing; run scripts/setup.sh test")
+
+
+class Folder:
+    """What a user has: a storage folder, an OpenCore tree, a recovery image."""
+
+    def __init__(self, path: Path) -> None:
+        self.storage = path / "s"
+        self.opencore = write_tree(path / "oc", FILES)
+        self.recovery = path / "recovery.dmg"
+        self.recovery.write_bytes(make_dmg(DISK))
+
+    def prepare(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        settings = [word for name, value in {"KVM": "N", **variables}.items() for word in ("-e", f"{name}={value}")]
+        return subprocess.run([BIN / "hako", "macos", "prepare", "--storage", self.storage, "--opencore", self.opencore,
+                               "--recovery", self.recovery, *settings, *arguments],
+                              capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_a_machine_keeps_what_it_is(folder: Folder) -> None:
+    first = folder.prepare(VERSION="Sonoma", MODEL="iMac20,1")
+    assert first.returncode == 0, first.stderr
+    machine = folder.storage / "14"
+    assert sorted(path.name for path in machine.iterdir()) == ["boot.img", "boot.img.inputs", "data.img", "identity.json",
+                                                              "vars.fd"]
+    assert (machine / "data.img").stat().st_size == 64 << 30
+    assert (machine / "data.img").stat().st_blocks == 0
+    identity = json.loads((machine / "identity.json").read_text())
+    assert identity["product"] == "iMac20,1"
+    assert f"mac={identity['mac']}" in first.stdout
+    (machine / "vars.fd").write_bytes(b"what the guest set")
+    again = folder.prepare(MODEL="iMac20,1", DISK_SIZE="65G", DISK2_SIZE="1G")
+    assert again.returncode == 0, again.stderr
+    assert json.loads((machine / "identity.json").read_text()) == identity
+    assert (machine / "vars.fd").read_bytes() == b"what the guest set"
+    assert (machine / "data.img").stat().st_size == 65 << 30
+    assert (machine / "data2.img").exists()
+
+
+@pytest.mark.parametrize(("variables", "says"), [
+    ({"VERSION": "9"}, "VERSION=9: "),
+    ({"RAM_SIZE": "1G"}, "RAM_SIZE=1G: "),
+    ({"CPU_CORES": "0"}, "CPU_CORES=0: "),
+    ({"WIDTH": "-1"}, "WIDTH=-1: "),
+    ({"SN": "C02"}, "SN=C02: "),
+    ({"MLB": "C0274000000000001"}, "checksum"),
+    ({"MAC": "01:16:CB:01:02:03"}, "multicast"),
+])
+def test_nonsense_names_the_variable_and_makes_nothing(folder: Folder, variables: dict[str, str], says: str) -> None:
+    refused = folder.prepare(**variables)
+    assert refused.returncode == 1
+    assert says in refused.stderr
+    assert not folder.storage.exists()
+
+
+def test_a_smaller_disk_is_refused_and_kept(folder: Folder) -> None:
+    assert folder.prepare(DISK_SIZE="40G").returncode == 0
+    refused = folder.prepare(DISK_SIZE="33G")
+    assert refused.returncode == 1
+    assert "DISK_SIZE" in refused.stderr
+    assert "only grow" in refused.stderr
+    assert (folder.storage / "14/data.img").stat().st_size == 40 << 30
+
+
+def test_a_storage_has_one_user(folder: Folder) -> None:
+    folder.storage.mkdir()
+    with (folder.storage / "hako.lock").open("w") as lock:
+        lock.write(str(os.getpid()))
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = folder.prepare()
+    assert refused.returncode == 1
+    assert "another machine uses" in refused.stderr
+    assert str(os.getpid()) in refused.stderr
+    assert folder.prepare().returncode == 0
+
+
+def test_arguments_never_meet_a_shell(folder: Folder) -> None:
+    made = folder.prepare(ARGUMENTS="-name \"a b\" ; touch /tmp/hako-was-here `id` $(id)")
+    assert made.returncode == 0, made.stderr
+    assert shlex.split(made.stdout)[-7:] == ["-name", "a b", ";", "touch", "/tmp/hako-was-here", "`id`", "$(id)"]
+
+
+def test_a_broken_recovery_system_is_refused(folder: Folder) -> None:
+    folder.recovery.write_bytes(folder.recovery.read_bytes()[:-100])
+    refused = folder.prepare()
+    assert refused.returncode == 1
+    assert "is it whole" in refused.stderr
+
+
+class Qmp:
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(60)
+        self.socket.connect(str(path))
+        self.file = self.socket.makefile("rw")
+        self.file.readline()
+        self.run("qmp_capabilities")
+
+    def run(self, command: str, **arguments: object) -> object:
+        self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if "event" not in answer:
+                assert "return" in answer, answer
+                return answer["return"]
+
+
+@pytest.mark.skipif(not GRUB.exists(), reason="grub-efi-amd64-bin is missing; run scripts/setup.sh test")
+def test_qemu_starts_with_all_of_it_and_boots_what_stands_for_opencore(folder: Folder, tmp_path: Path) -> None:
+    program = (b"serial --unit=0\nterminal_output serial\nsearch --file --set=disk /EFI/OC/config.plist\n"
+               b"cat ($disk)/EFI/OC/config.plist\nls\necho the end\nsleep 1000\n")
+    write_tree(folder.opencore, {"EFI/BOOT/BOOTx64.efi": GRUB.read_bytes(), "EFI/debian/grub.cfg": program})
+    serial = tmp_path / "serial"
+    (tmp_path / "shared").mkdir()
+    made = folder.prepare("--share", str(tmp_path / "shared"), BALLOONING="Y", DISK2_SIZE="1G", DISK_FMT="qcow2",
+                          ARGUMENTS=f"-serial file:{serial}")
+    assert made.returncode == 0, made.stderr
+    with subprocess.Popen(shlex.split(made.stdout), stderr=subprocess.PIPE, text=True) as qemu:
+        try:
+            wait_until(lambda: qemu.poll() is not None or (serial.exists() and b"the end" in serial.read_bytes()), 300,
+                       "GRUB speaks")
+            assert qemu.poll() is None, qemu.stderr.read() if qemu.stderr else ""
+            qmp = Qmp(folder.storage / "14/qmp.sock")
+            assert qmp.run("query-status")["status"] == "running"  # type: ignore[index]
+            disks = {disk["inserted"]["node-name"]: disk["inserted"]["image"]["virtual-size"]
+                     for disk in qmp.run("query-block") if "inserted" in disk}  # type: ignore[attr-defined]
+            assert disks["data"] == 64 << 30
+            assert disks["data2"] == 1 << 30
+            assert disks["recovery"] == len(DISK)
+            viewer = socket.socket(socket.AF_UNIX)
+            viewer.connect(str(folder.storage / "14/vnc.sock"))
+            assert viewer.recv(12).startswith(b"RFB 003.")
+            viewer.close()
+        finally:
+            qemu.kill()
+    said = serial.read_text(errors="replace")
+    identity = json.loads((folder.storage / "14/identity.json").read_text())
+    assert identity["serial"] in said
+    assert identity["uuid"] in said
