@@ -56,11 +56,11 @@ struct Emulator {
 
 struct Network {
     struct Interface {
-        std::string name;
+        std::string name;  // with a MAC: the name that the interface of this MAC gets
         std::vector<std::string> addresses;  // "10.0.0.2/24", "fd00::2/64"
         unsigned mtu = 0;                    // 0 leaves it
         bool up = true;
-        std::string mac;  // empty leaves it
+        std::string mac;
     };
     struct Route {
         std::string destination;  // "default", "10.1.0.0/16"

@@ -9,6 +9,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "network/links.h"
 #include "runtime/shim_record.h"
 #include "vmm/emulator.h"
 
@@ -73,8 +74,9 @@ Result<void> Sandbox::boot() {
 Result<void> Sandbox::boot_once() {
     HAKO_TRY(const auto self, identify_process(::getpid()));
     const auto begun = std::chrono::steady_clock::now();
-    HAKO_TRY(auto started, vmm::Machine::start(
-                               spec_.machine, {.jail = jail_, .console_log = spec_.console_log()}));
+    HAKO_TRY(auto started, vmm::Machine::start(spec_.machine, {.jail = jail_,
+                                                               .console_log = spec_.console_log(),
+                                                               .open_tap = network::open_tap}));
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
@@ -117,7 +119,9 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
     std::array<std::byte, kEntropyBytes> entropy{};
     if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
         return fail_errno(errno, "cannot read random bytes");
-    return agent.add_entropy(entropy);
+    HAKO_CHECK(agent.add_entropy(entropy));
+    if (spec_.network.interfaces.empty()) return {};
+    return with_context(agent.configure_network(spec_.network), "cannot set up the network");
 }
 
 bool Sandbox::is_own_disk(const vmm::Disk& disk) const {

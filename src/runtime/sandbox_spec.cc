@@ -17,6 +17,41 @@ Result<void> read_disk(const Json& json, std::string_view name, vmm::Disk& into)
     return {};
 }
 
+Json to_json(const NetworkSpec& spec) {
+    Json interfaces = Json::array();
+    for (const auto& one : spec.interfaces)
+        interfaces.push_back(
+            {{"name", one.name}, {"mac", one.mac}, {"mtu", one.mtu}, {"addresses", one.addresses}});
+    Json routes = Json::array();
+    for (const auto& route : spec.routes)
+        routes.push_back({{"destination", route.destination},
+                          {"gateway", route.gateway},
+                          {"interface", route.interface}});
+    return {{"interfaces", interfaces}, {"routes", routes}};
+}
+
+Result<NetworkSpec> network_from_json(const Json& json) {
+    NetworkSpec spec;
+    HAKO_TRY(const auto interfaces, json_field_or(json, "interfaces", Json::array()));
+    for (const Json& item : interfaces) {
+        NetworkSpec::Interface one;
+        HAKO_TRY(one.name, json_field_or<std::string>(item, "name", {}));
+        HAKO_TRY(one.mac, json_field_or<std::string>(item, "mac", {}));
+        HAKO_TRY(one.mtu, json_field_or(item, "mtu", 0U));
+        HAKO_TRY(one.addresses, json_field_or<std::vector<std::string>>(item, "addresses", {}));
+        spec.interfaces.push_back(std::move(one));
+    }
+    HAKO_TRY(const auto routes, json_field_or(json, "routes", Json::array()));
+    for (const Json& item : routes) {
+        NetworkSpec::Route route;
+        HAKO_TRY(route.destination, json_field_or<std::string>(item, "destination", {}));
+        HAKO_TRY(route.gateway, json_field_or<std::string>(item, "gateway", {}));
+        HAKO_TRY(route.interface, json_field_or<std::string>(item, "interface", {}));
+        spec.routes.push_back(std::move(route));
+    }
+    return spec;
+}
+
 }  // namespace
 
 std::string guest_rootfs(std::string_view container) {
@@ -76,6 +111,7 @@ Result<ContainerSpec> container_spec_from_json(const Json& json) {
 Json to_json(const SandboxSpec& spec) {
     return {{"id", spec.id},
             {"machine", vmm::to_json(spec.machine)},
+            {"network", to_json(spec.network)},
             {"container", to_json(spec.container)},
             {"folder", spec.folder.native()},
             {"boot_deadline_ms", spec.boot_deadline.count()}};
@@ -86,6 +122,8 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(spec.id, json_field_or<std::string>(json, "id", {}));
     HAKO_TRY(const auto machine, json_field_or(json, "machine", Json::object()));
     HAKO_TRY(spec.machine, with_context(vmm::machine_spec_from_json(machine), "field machine"));
+    HAKO_TRY(const auto network, json_field_or(json, "network", Json::object()));
+    HAKO_TRY(spec.network, with_context(network_from_json(network), "field network"));
     HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
     HAKO_TRY(spec.container, with_context(container_spec_from_json(container), "field container"));
     HAKO_CHECK(read_path(json, "folder", spec.folder));

@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "base/process.h"
 #include "base/result.h"
+#include "guest/agent_client.h"
 #include "runtime/log_rotation.h"
 #include "runtime/seccomp.h"
 #include "vmm/machine_spec.h"
@@ -51,9 +52,13 @@ struct ContainerSpec {
 // Its oci_spec's `process`, as a text of its own.
 Result<std::string> first_process(const ContainerSpec& spec);
 
+// What the guest makes of the machine's network cards, which it finds by their MACs.
+using NetworkSpec = guest::Network;
+
 struct SandboxSpec {
     std::string id;  // that of the container it is booted for
     vmm::MachineSpec machine;
+    NetworkSpec network = {};
     ContainerSpec container;
     std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here
     // From power-on to the agent's first answer; 0: by the accelerator.

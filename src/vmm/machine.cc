@@ -47,7 +47,8 @@ struct Wiring {
     }
 };
 
-Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const JailSpec& jail) {
+Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const JailSpec& jail,
+                    const MachineOptions& options) {
     Wiring wiring;
     HAKO_TRY(wiring.qmp, wiring.give_socket(kQmpFd));
     HAKO_TRY(wiring.console, wiring.give_socket(kConsoleFd));
@@ -57,6 +58,10 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
     for (const auto& file : launch.files) {
         HAKO_TRY(Fd fd, open_disk_file(file));
         wiring.give(std::move(fd), file.fd);
+    }
+    for (const auto& tap : launch.taps) {
+        HAKO_TRY(Fd fd, options.open_tap(tap.tap));
+        wiring.give(std::move(fd), tap.fd);
     }
     HAKO_TRY(Fd input, text_file(dump_json(to_json(jail))));
     wiring.give(std::move(input), STDIN_FILENO);
@@ -129,7 +134,7 @@ public:
             id_,
             {.memory_bytes = spec.memory_bytes + kQemuMemory, .pids = kQemuThreads + spec.cpus});
         for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
-        HAKO_TRY(Wiring wiring, wire(spec, launch, describe_jail(spec, launch, cgroup)));
+        HAKO_TRY(Wiring wiring, wire(spec, launch, describe_jail(spec, launch, cgroup), options));
         HAKO_TRY(Process process,
                  spawn({.argv = options.jail, .new_session = true}, wiring.mappings));
         pid_ = process.pid();

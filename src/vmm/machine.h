@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,8 @@ struct MachineOptions {
     std::vector<std::string> jail;
     // The console's output is copied here, up to 1 MiB; empty: nowhere.
     std::filesystem::path console_log;
+    // Opens a tap by its name; for machines with network cards.
+    std::function<Result<Fd>(const std::string& tap)> open_tap;
     // For QEMU to answer on QMP. The agent's own deadline is agent_deadline().
     std::chrono::milliseconds start_deadline = std::chrono::seconds(20);
 };

@@ -14,7 +14,26 @@ namespace {
 
 constexpr std::size_t kMaxSerial = 20;  // VIRTIO_BLK_ID_BYTES
 constexpr unsigned kMaxCpus = 255;
+constexpr std::size_t kMaxLinkName = 15;
 constexpr std::uint32_t kFirstCid = 3;  // below are the hypervisor, loopback and the host
+
+Result<void> validate(const Nic& nic) {
+    if (nic.tap.empty() || nic.tap.size() > kMaxLinkName || nic.tap.find('/') != std::string::npos)
+        return fail(ErrorKind::invalid, "'{}' cannot be the name of a tap", nic.tap);
+    // These go into QEMU's command line.
+    if (nic.mac.size() != 17 || nic.mac.find_first_not_of("0123456789abcdef:") != std::string::npos)
+        return fail(ErrorKind::invalid, "'{}' is no MAC address", nic.mac);
+    return {};
+}
+
+Json to_json(const Nic& nic) { return {{"tap", nic.tap}, {"mac", nic.mac}}; }
+
+Result<Nic> nic_from_json(const Json& json) {
+    Nic nic;
+    HAKO_TRY(nic.tap, json_field_or<std::string>(json, "tap", {}));
+    HAKO_TRY(nic.mac, json_field_or<std::string>(json, "mac", {}));
+    return nic;
+}
 
 template <typename Enum>
 Result<Enum> parse_name(std::string_view text, std::initializer_list<Enum> values) {
@@ -58,6 +77,7 @@ Result<void> validate(const MachineSpec& spec) {
     if (spec.channel == AgentChannel::vsock && spec.vsock_cid < kFirstCid)
         return fail(ErrorKind::invalid, "vsock CID {} is reserved", spec.vsock_cid);
     for (const auto& disk : spec.disks) HAKO_CHECK(validate(disk));
+    for (const auto& nic : spec.nics) HAKO_CHECK(validate(nic));
     return {};
 }
 
@@ -79,6 +99,8 @@ Result<Disk> disk_from_json(const Json& json) {
 Json to_json(const MachineSpec& spec) {
     Json disks = Json::array();
     for (const auto& disk : spec.disks) disks.push_back(to_json(disk));
+    Json nics = Json::array();
+    for (const auto& nic : spec.nics) nics.push_back(to_json(nic));
     return {{"id", spec.id},
             {"kernel", spec.kernel.native()},
             {"initramfs", spec.initramfs.native()},
@@ -89,7 +111,8 @@ Json to_json(const MachineSpec& spec) {
             {"channel", to_string(spec.channel)},
             {"vsock_cid", spec.vsock_cid},
             {"tsc_khz", spec.tsc_khz},
-            {"disks", disks}};
+            {"disks", disks},
+            {"nics", nics}};
 }
 
 Result<MachineSpec> machine_spec_from_json(const Json& json) {
@@ -111,6 +134,11 @@ Result<MachineSpec> machine_spec_from_json(const Json& json) {
     for (const auto& item : disks) {
         HAKO_TRY(auto disk, disk_from_json(item));
         spec.disks.push_back(std::move(disk));
+    }
+    HAKO_TRY(const auto nics, json_field_or(json, "nics", Json::array()));
+    for (const auto& item : nics) {
+        HAKO_TRY(auto nic, nic_from_json(item));
+        spec.nics.push_back(std::move(nic));
     }
     HAKO_CHECK(validate(spec));
     return spec;

@@ -36,6 +36,12 @@ Result<void> validate(const Disk& disk);
 Json to_json(const Disk& disk);
 Result<Disk> disk_from_json(const Json& json);
 
+// A network card. QEMU gets the host's tap as an open descriptor, with virtio-net headers.
+struct Nic {
+    std::string tap;  // the link's name on the host
+    std::string mac;  // "02:42:ac:11:00:02"; the guest finds the card by it
+};
+
 // The least that the guest kernel, the agent and one small process run in.
 constexpr std::uint64_t kMinimumMemory = 64 * kMiB;
 
@@ -53,6 +59,7 @@ struct MachineSpec {
     // The host's time stamp counter, for emulated CPUs; 0: Machine measures it (10 ms).
     std::uint32_t tsc_khz = 0;
     std::vector<Disk> disks;
+    std::vector<Nic> nics;
 };
 
 // ErrorKind::invalid says what is wrong: memory below the minimum, no CPU, a serial too long ...

@@ -112,6 +112,8 @@ TEST_F(BootTest, AVmIsSetUpByItsHost) {
     EXPECT_TRUE(configured) << configured.error().message();
     network.interfaces = {{"eth7", {}, 0, true, ""}};
     EXPECT_EQ(agent_->configure_network(network).error().kind(), ErrorKind::not_found);
+    network.interfaces = {{"eth0", {}, 0, true, "02:42:00:00:00:09"}};
+    EXPECT_EQ(agent_->configure_network(network).error().kind(), ErrorKind::not_found);
     const std::vector<guest::Mount> mounts = {{"tmpfs", "", "tmpfs", "/run/hako/t", {"size=1m"}}};
     EXPECT_TRUE(agent_->mount(mounts));
     EXPECT_TRUE(agent_->unmount("/run/hako/t"));

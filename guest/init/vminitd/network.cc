@@ -1,16 +1,19 @@
 #include "init/vminitd/network.h"
 
 #include <arpa/inet.h>
+#include <fmt/ranges.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -115,36 +118,55 @@ Result<unsigned> interface_index(const std::string& name) {
     return index;
 }
 
-Result<std::array<std::byte, 6>> parse_mac(const std::string& text) {
-    std::array<unsigned, 6> parts{};
-    char rest = 0;
-    if (std::sscanf(text.c_str(), "%2x:%2x:%2x:%2x:%2x:%2x%c", &parts[0], &parts[1], &parts[2],
-                    &parts[3], &parts[4], &parts[5], &rest) != 6)
-        return fail(ErrorKind::invalid, "\"{}\" is no MAC address", text);
-    std::array<std::byte, 6> mac{};
-    for (std::size_t i = 0; i < mac.size(); ++i) mac[i] = static_cast<std::byte>(parts[i]);
-    return mac;
-}
-
 Result<void> check(Result<int> answer, const std::string& what) {
     if (!answer) return fail(answer.error());
     if (*answer == 0 || *answer == EEXIST) return {};
     return fail_errno(*answer, "cannot {}", what);
 }
 
+// The name that the kernel gave to the interface with this MAC, "02:42:ac:11:00:02".
+Result<std::string> name_by_mac(const std::string& mac) {
+    const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!socket) return fail_errno(errno, "cannot look at the network interfaces");
+    const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(
+        ::if_nameindex(), &::if_freenameindex);
+    if (!all) return fail_errno(errno, "cannot list the network interfaces");
+    for (const auto* one = all.get(); one->if_name != nullptr; ++one) {
+        ifreq request{};
+        std::strncpy(request.ifr_name, one->if_name, IFNAMSIZ - 1);
+        if (::ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0) continue;
+        std::array<unsigned char, 6> bytes{};
+        std::memcpy(bytes.data(), request.ifr_hwaddr.sa_data, bytes.size());
+        if (fmt::format("{:02x}", fmt::join(bytes, ":")) == mac) return std::string(one->if_name);
+    }
+    return fail(ErrorKind::not_found, "the VM has no network interface with the MAC {}", mac);
+}
+
+// The index of the interface that is meant; one that is found by its MAC gets its name.
+Result<unsigned> find_interface(const Netlink& netlink,
+                                const agent::v1::ConfigureNetworkRequest::Interface& interface) {
+    if (interface.mac().empty()) return interface_index(interface.name());
+    HAKO_TRY(const auto name, name_by_mac(interface.mac()));
+    HAKO_TRY(const auto index, interface_index(name));
+    if (name == interface.name()) return index;
+    ifinfomsg link{};
+    link.ifi_index = static_cast<int>(index);
+    Request request(RTM_NEWLINK, 0, link);
+    request.add(IFLA_IFNAME,
+                std::as_bytes(std::span(interface.name().c_str(), interface.name().size() + 1)));
+    HAKO_CHECK(check(netlink.ask(std::move(request)), "call " + name + " " + interface.name()));
+    return index;
+}
+
 Result<void> configure_interface(const Netlink& netlink,
                                  const agent::v1::ConfigureNetworkRequest::Interface& interface) {
-    HAKO_TRY(const auto index, interface_index(interface.name()));
+    HAKO_TRY(const auto index, find_interface(netlink, interface));
     ifinfomsg link{};
     link.ifi_family = AF_UNSPEC;
     link.ifi_index = static_cast<int>(index);
-    if (!interface.mac().empty() || interface.mtu() != 0) {
+    if (interface.mtu() != 0) {
         Request request(RTM_NEWLINK, 0, link);
-        if (interface.mtu() != 0) request.add(IFLA_MTU, interface.mtu());
-        if (!interface.mac().empty()) {
-            HAKO_TRY(const auto mac, parse_mac(interface.mac()));
-            request.add(IFLA_ADDRESS, mac);
-        }
+        request.add(IFLA_MTU, interface.mtu());
         HAKO_CHECK(check(netlink.ask(std::move(request)), "set up " + interface.name()));
     }
     for (const auto& text : interface.addresses()) {

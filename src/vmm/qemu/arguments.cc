@@ -40,7 +40,9 @@ private:
 };
 
 // The agent channel, the balloon and the SCSI controller; then the disks.
-std::size_t device_count(const MachineSpec& spec) { return 3 + spec.disks.size(); }
+std::size_t device_count(const MachineSpec& spec) {
+    return 3 + spec.disks.size() + spec.nics.size();
+}
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
 // an empty slot costs nothing.
@@ -105,6 +107,16 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
     return {};
 }
 
+void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
+    for (std::size_t i = 0; i < spec.nics.size(); ++i) {
+        const int fd = kFirstDiskFd + static_cast<int>(launch.files.size() + i);
+        add(launch.command.argv, {"-netdev", fmt::format("tap,id=nic{},fd={}", i, fd)});
+        slots.add_device("virtio-net-device",
+                         fmt::format("netdev=nic{},mac={}", i, spec.nics[i].mac));
+        launch.taps.push_back({fd, spec.nics[i].tap});
+    }
+}
+
 }  // namespace
 
 std::string kernel_command_line(const MachineSpec& spec) {
@@ -122,8 +134,10 @@ std::string kernel_command_line(const MachineSpec& spec) {
 
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu) {
     if (device_count(spec) > kUsableSlots)
-        return fail(ErrorKind::invalid, "a VM has at most {} disks, not {}",
-                    kUsableSlots - device_count({}), spec.disks.size());
+        return fail(ErrorKind::invalid,
+                    "a VM has room for {} disks and network cards, not for {} and {}: connect the "
+                    "container to fewer networks",
+                    kUsableSlots - device_count({}), spec.disks.size(), spec.nics.size());
     QemuLaunch launch;
     auto& list = launch.command.argv;
     list = {qemu.native(),
@@ -142,6 +156,7 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
     slots.add_device("virtio-scsi-device", "id=scsi");
     HAKO_CHECK(add_disks(launch, slots, spec));
+    add_nics(launch, slots, spec);
     return launch;
 }
 

@@ -14,7 +14,7 @@
 
 namespace hako::vmm {
 
-// The descriptors that QEMU inherits: sockets first, then the disks' files.
+// The descriptors that QEMU inherits: sockets first, then the disks' files, then the taps.
 constexpr int kQmpFd = 3;
 constexpr int kConsoleFd = 4;
 constexpr int kAgentFd = 5;  // not with AgentChannel::vsock
@@ -23,9 +23,15 @@ constexpr int kFirstDiskFd = 6;
 // Where disks are added while the machine runs (vmm/hotplug.h).
 constexpr std::string_view kScsiBus = "scsi.0";
 
+struct TapFile {
+    int fd;
+    std::string tap;
+};
+
 struct QemuLaunch {
     Command command;
     std::vector<DiskFile> files;
+    std::vector<TapFile> taps;
 };
 
 // ErrorKind::not_found or invalid: a disk's extent is missing or cannot be joined.

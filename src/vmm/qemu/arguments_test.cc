@@ -66,6 +66,27 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
 }
 
+TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
+    auto spec = small_machine();
+    spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
+    spec.nics = {{"hkt0", "02:42:ac:11:00:02"}, {"hkt1", "02:42:ac:12:00:02"}};
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_TRUE(launch) << launch.error().message();
+    const auto text = argument_lines(*launch);
+    EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=7
+-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02
+-netdev tap,id=nic1,fd=8
+-device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02)");
+    ASSERT_EQ(launch->taps.size(), 2U);
+    EXPECT_EQ(launch->taps[1].fd, 8);
+    EXPECT_EQ(launch->taps[1].tap, "hkt1");
+
+    spec.nics.resize(4, spec.nics.front());
+    const auto refused = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message().find("fewer networks"), std::string::npos);
+}
+
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
     const auto folder = TempDir::create();
     ASSERT_TRUE(folder);
@@ -120,7 +141,9 @@ TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {
     auto spec = small_machine();
     for (const auto* serial : {"a", "b", "c", "d", "e", "f"})
         spec.disks.push_back({.serial = serial, .extents = {"/x"}});
-    EXPECT_EQ(lines_of(spec), "a VM has at most 4 disks, not 6");
+    EXPECT_EQ(lines_of(spec),
+              "a VM has room for 4 disks and network cards, not for 6 and 0: connect the "
+              "container to fewer networks");
 }
 
 TEST(ArgumentsTest, RefusesExtentsThatCannotBeJoined) {
