@@ -8,13 +8,14 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from hako import BIN, wait_until
+from hako import BIN, processes_naming, wait_until
 from macos_disk_test import FILES, GRUB, OVMF, write_tree
 from macos_test import DISK, make_dmg
 
@@ -31,11 +32,27 @@ class Folder:
         self.recovery = path / "recovery.dmg"
         self.recovery.write_bytes(make_dmg(DISK))
 
-    def prepare(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def command(self, verb: str, *arguments: str, **variables: str) -> list[str | Path]:
         settings = [word for name, value in {"KVM": "N", **variables}.items() for word in ("-e", f"{name}={value}")]
-        return subprocess.run([BIN / "hako", "macos", "prepare", "--storage", self.storage, "--opencore", self.opencore,
-                               "--recovery", self.recovery, *settings, *arguments],
-                              capture_output=True, text=True, check=False, timeout=120)
+        return [BIN / "hako", "macos", verb, "--storage", self.storage, "--opencore", self.opencore, "--recovery",
+                self.recovery, *settings, *arguments]
+
+    def prepare(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command("prepare", *arguments, **variables), capture_output=True, text=True,
+                              check=False, timeout=120)
+
+    def boot(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(self.command("boot", *arguments, **variables), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def progress(self) -> dict[str, object]:
+        file = self.storage / "14/progress.json"
+        return json.loads(file.read_text()) if file.exists() else {"stage": ""}
+
+    def add_grub(self, program: bytes) -> None:
+        """As what OpenCore would be: speaks on the serial port, then runs the program."""
+        start = b"serial --unit=0\nterminal_output serial\nsearch --file --set=disk /EFI/OC/config.plist\n"
+        write_tree(self.opencore, {"EFI/BOOT/BOOTx64.efi": GRUB.read_bytes(), "EFI/debian/grub.cfg": start + program})
 
 
 @pytest.fixture
@@ -135,9 +152,7 @@ class Qmp:
 
 @pytest.mark.skipif(not GRUB.exists(), reason="grub-efi-amd64-bin is missing; run scripts/setup.sh test")
 def test_qemu_starts_with_all_of_it_and_boots_what_stands_for_opencore(folder: Folder, tmp_path: Path) -> None:
-    program = (b"serial --unit=0\nterminal_output serial\nsearch --file --set=disk /EFI/OC/config.plist\n"
-               b"cat ($disk)/EFI/OC/config.plist\nls\necho the end\nsleep 1000\n")
-    write_tree(folder.opencore, {"EFI/BOOT/BOOTx64.efi": GRUB.read_bytes(), "EFI/debian/grub.cfg": program})
+    folder.add_grub(b"cat ($disk)/EFI/OC/config.plist\nls\necho the end\nsleep 1000\n")
     serial = tmp_path / "serial"
     (tmp_path / "shared").mkdir()
     made = folder.prepare("--share", str(tmp_path / "shared"), BALLOONING="Y", DISK2_SIZE="1G", DISK_FMT="qcow2",
@@ -165,3 +180,64 @@ def test_qemu_starts_with_all_of_it_and_boots_what_stands_for_opencore(folder: F
     identity = json.loads((folder.storage / "14/identity.json").read_text())
     assert identity["serial"] in said
     assert identity["uuid"] in said
+
+
+needs_grub = pytest.mark.skipif(not GRUB.exists(), reason="grub-efi-amd64-bin is missing; run scripts/setup.sh test")
+
+
+@needs_grub
+def test_a_machine_runs_until_it_shuts_down(folder: Folder, tmp_path: Path) -> None:
+    folder.add_grub(b"echo hello\nhalt\n")
+    machine = folder.boot(ARGUMENTS=f"-serial file:{tmp_path}/serial")
+    out, err = machine.communicate(timeout=300)
+    assert machine.returncode == 0, err
+    assert out.strip() == str(folder.storage / "14/vnc.sock")
+    assert b"hello" in (tmp_path / "serial").read_bytes()
+    assert folder.progress()["stage"] == "stopped"
+    assert folder.progress()["title"] == "macOS 14 (Sonoma)"
+    assert not list(folder.storage.rglob("*.sock"))
+
+
+@needs_grub
+def test_a_guest_that_does_not_shut_down_is_ended_within_the_budget(folder: Folder) -> None:
+    folder.add_grub(b"sleep 10000\n")
+    machine = folder.boot(TIMEOUT="12")
+    try:
+        wait_until(lambda: machine.poll() is not None or folder.progress()["stage"] == "running", 120, "QEMU runs")
+        refused = folder.prepare()
+        assert refused.returncode == 1
+        assert "another machine uses" in refused.stderr
+        assert str(machine.pid) in refused.stderr
+        machine.send_signal(signal.SIGTERM)
+        wait_until(lambda: folder.progress()["stage"] in ("stopping", "stopped"), 60, "it is asked to stop")
+        machine.communicate(timeout=120)
+    finally:
+        machine.kill()
+    assert machine.returncode == 0
+    assert folder.progress()["stage"] == "stopped"
+    assert not processes_naming(str(folder.storage))
+
+
+def test_a_second_signal_kills_at_once(folder: Folder) -> None:
+    machine = folder.boot(TIMEOUT="3600")
+    try:
+        wait_until(lambda: machine.poll() is not None or folder.progress()["stage"] == "running", 120, "QEMU runs")
+        machine.send_signal(signal.SIGINT)
+        wait_until(lambda: folder.progress()["stage"] == "stopping", 60, "it is asked to stop")
+        machine.send_signal(signal.SIGINT)
+        machine.communicate(timeout=120)
+    finally:
+        machine.kill()
+    assert machine.returncode == 128 + signal.SIGKILL
+    assert folder.progress()["stage"] == "failed"
+    assert not processes_naming(str(folder.storage))
+
+
+def test_what_keeps_a_machine_from_starting_is_its_last_word(folder: Folder) -> None:
+    machine = folder.boot(ARGUMENTS="-device no-such-device")
+    _, err = machine.communicate(timeout=120)
+    assert machine.returncode == 1
+    assert "no-such-device" in err
+    assert "QEMU ended at its start" in err
+    assert folder.progress()["stage"] == "failed"
+    assert "QEMU ended at its start" in str(folder.progress()["message"])

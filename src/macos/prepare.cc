@@ -67,14 +67,17 @@ Result<void> make_disks(const MacSettings& settings, const fs::path& folder, Mac
 
 }  // namespace
 
+Result<store::FileLock> lock_storage(const fs::path& storage) {
+    HAKO_CHECK(make_folders(storage, 0700));
+    return with_context(store::FileLock::acquire(storage / "hako.lock"),
+                        fmt::format("another machine uses {}", storage.native()));
+}
+
 Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
     const auto& settings = request.settings;
     if (settings.use_kvm) HAKO_CHECK(check_cpu(request.cpu, settings.version));
     const auto folder = request.storage / settings.version.number;
     HAKO_CHECK(make_folders(folder, 0700));
-    HAKO_TRY(auto lock,
-             with_context(store::FileLock::acquire(request.storage / "hako.lock"),
-                          fmt::format("another machine uses {}", request.storage.native())));
     HAKO_TRY(auto identity,
              keep_identity(folder / "identity.json", settings.identity, system_draw()));
     HAKO_CHECK(check_udif(request.recovery));
@@ -96,8 +99,7 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
                                          .recovery = request.recovery,
                                          .share = request.share,
                                          .folder = folder},
-                             .warnings = std::move(boot.warnings),
-                             .lock = std::move(lock)};
+                             .warnings = std::move(boot.warnings)};
     look_at_storage(request.storage, prepared.warnings);
     HAKO_CHECK(make_disks(settings, folder, prepared.machine));
     if (settings.use_kvm)

@@ -31,10 +31,13 @@ struct PrepareRequest {
 struct PreparedMachine {
     MacMachine machine;
     std::vector<std::string> warnings;
-    store::FileLock lock;  // as long as it is held, nobody else prepares or starts a machine here
 };
 
-// ErrorKind::conflict names the process that has the storage.
+// Keeps others from preparing or running a machine there. ErrorKind::conflict names the process
+// that does. Makes the folder.
+Result<store::FileLock> lock_storage(const std::filesystem::path& storage);
+
+// With the lock held.
 Result<PreparedMachine> prepare_machine(const PrepareRequest& request);
 
 }  // namespace hako::macos

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 namespace hako::macos {
 namespace {
 
+constexpr auto kPause = std::chrono::milliseconds(500);
 constexpr Stage kStages[] = {Stage::checking, Stage::downloading, Stage::preparing, Stage::running,
                              Stage::stopping, Stage::stopped,     Stage::failed};
 
@@ -85,6 +87,43 @@ Result<std::optional<Progress>> read_progress(const std::filesystem::path& file)
     HAKO_TRY(const auto json, with_context(parse_json(*text), file.native()));
     HAKO_TRY(auto progress, with_context(progress_from_json(json), file.native()));
     return std::optional(std::move(progress));
+}
+
+ProgressFile::ProgressFile(std::filesystem::path file, std::string title)
+    : file_(std::move(file)), state_({.progress = {.title = std::move(title)}}) {}
+
+void ProgressFile::enter(Stage stage, std::string message) {
+    auto state = state_.lock();
+    state->progress = {
+        .stage = stage, .title = state->progress.title, .message = std::move(message)};
+    state->begun.reset();
+    write(*state);
+}
+
+void ProgressFile::count(std::uint64_t done, std::uint64_t total) {
+    auto state = state_.lock();
+    const auto time = std::chrono::steady_clock::now();
+    if (!state->begun) {
+        state->begun = time;
+        state->first = done;
+    }
+    if (time - state->written < kPause && done != total) return;
+    auto& progress = state->progress;
+    progress.bytes_done = done;
+    progress.bytes_total = total;
+    const auto seconds = std::chrono::duration<double>(time - *state->begun).count();
+    if (seconds > 0)
+        progress.bytes_per_second =
+            static_cast<std::uint64_t>(static_cast<double>(done - state->first) / seconds);
+    write(*state);
+}
+
+void ProgressFile::write(State& state) const {
+    state.written = std::chrono::steady_clock::now();
+    state.progress.changed_at = now();
+    // A machine does not stop because nobody can be told how it is.
+    if (auto written = write_progress(file_, state.progress); !written)
+        log_warn("{}", written.error().message());
 }
 
 }  // namespace hako::macos

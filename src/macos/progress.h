@@ -1,17 +1,19 @@
-// How far a macOS machine is on its way to a screen. Its shim keeps the newest state in one small
-// file, replaced at each change and at most twice a second: the viewer, the API and `hako macos`
-// read it whenever they like, also after the machine has ended.
+// How far a macOS machine is on its way to a screen. Whoever runs it keeps the newest state in one
+// small file, replaced at each change and at most twice a second: a viewer reads it whenever it
+// likes, also after the machine has ended.
 //
-// Where: the container's folder holds kProgressFile. While QEMU runs, the sandbox's run folder
-// holds kVncSocket, a unix socket that speaks RFB; each connection is a viewer of its own.
+// Where: the machine's folder holds kProgressFile, and while QEMU runs kVncSocket, a unix socket
+// that speaks RFB; each connection is a viewer of its own.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/guarded.h"
 #include "base/json.h"
 #include "base/result.h"
 #include "base/units.h"
@@ -56,5 +58,28 @@ Result<Progress> progress_from_json(const Json& json);
 Result<void> write_progress(const std::filesystem::path& file, const Progress& progress);
 // Nullopt when there is no such file yet.
 Result<std::optional<Progress>> read_progress(const std::filesystem::path& file);
+
+// Keeps the file while a machine is made and runs. Any thread may call anything.
+class ProgressFile {
+public:
+    // title: "macOS 14 (Sonoma)".
+    ProgressFile(std::filesystem::path file, std::string title);
+
+    void enter(Stage stage, std::string message);
+    // Of a download: twice a second at most, and at its end.
+    void count(std::uint64_t done, std::uint64_t total);
+
+private:
+    struct State {
+        Progress progress;
+        std::uint64_t first = 0;  // bytes that were there when it began
+        std::optional<std::chrono::steady_clock::time_point> begun;
+        std::chrono::steady_clock::time_point written{};
+    };
+    void write(State& state) const;
+
+    std::filesystem::path file_;
+    Guarded<State> state_;
+};
 
 }  // namespace hako::macos

@@ -27,6 +27,24 @@ TEST(Progress, IsReadAsItWasWritten) {
     EXPECT_FALSE(read->has_screen());
 }
 
+TEST(Progress, IsKeptInAFileWhileAMachineIsMade) {
+    const auto folder = TempDir::create().value();
+    const auto file = folder.path() / kProgressFile;
+    ProgressFile kept(file, "macOS 14 (Sonoma)");
+    kept.enter(Stage::downloading, "Downloading");
+    kept.count(100, 1000);
+    kept.count(1000, 1000);
+    auto read = read_progress(file).value();
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->stage, Stage::downloading);
+    EXPECT_EQ(read->title, "macOS 14 (Sonoma)");
+    EXPECT_EQ(read->percent(), 100.0);
+    kept.enter(Stage::failed, "No room");
+    read = read_progress(file).value();
+    EXPECT_EQ(read->message, "No room");
+    EXPECT_FALSE(read->percent());
+}
+
 TEST(Progress, WhatIsNotKnownIsNull) {
     const auto json = to_json(Progress{.stage = Stage::running});
     EXPECT_TRUE(json["percent"].is_null());

@@ -155,7 +155,7 @@ void add_peripherals(Arguments& list, const MacMachine& machine) {
                                ? fmt::format("vnc=unix:{}", quoted(machine.folder / kVncSocket))
                                : "none"});
     add(list,
-        {"-qmp", fmt::format("unix:{},server=on,wait=off", quoted(machine.folder / "qmp.sock"))});
+        {"-qmp", fmt::format("unix:{},server=on,wait=off", quoted(machine.folder / kQmpSocket))});
 }
 
 }  // namespace
@@ -163,9 +163,13 @@ void add_peripherals(Arguments& list, const MacMachine& machine) {
 Command qemu_command(const MacMachine& machine) {
     Command command;
     auto& list = command.argv;
-    list = {machine.qemu.native(), "-name",
-            fmt::format("macos-{}", machine.settings.version.number), "-nodefaults",
-            "-no-user-config"};
+    list = {machine.qemu.native(),
+            "-name",
+            fmt::format("macos-{}", machine.settings.version.number),
+            "-nodefaults",
+            "-no-user-config",
+            "-sandbox",
+            "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
     add_board(list, machine);
     add_peripherals(list, machine);
     add_disks(list, machine);

@@ -13,6 +13,8 @@
 
 namespace hako::macos {
 
+constexpr std::string_view kQmpSocket = "qmp.sock";
+
 struct DiskFile {
     std::filesystem::path path;
     DiskFormat format = DiskFormat::raw;
@@ -30,7 +32,7 @@ struct MacMachine {
     std::optional<std::filesystem::path> recovery = {};  // a .dmg
     std::vector<DiskFile> disks = {};
     std::optional<std::filesystem::path> share = {};
-    std::filesystem::path folder = {};  // of its sockets: vnc.sock, qmp.sock
+    std::filesystem::path folder = {};  // of its sockets and its progress
 };
 
 Command qemu_command(const MacMachine& machine);

@@ -43,6 +43,7 @@ TEST(QemuCommand, WholeOnIntel) {
     EXPECT_EQ(
         line({{"USER_PORTS", "2222:22"}, {"BALLOONING", "Y"}, {"CPU_CORES", "6"}}),
         "qemu -name macos-14 -nodefaults -no-user-config "
+        "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny "
         "-machine q35,smm=off,graphics=off,vmport=off,hpet=off -accel kvm "
         "-global kvm-pit.lost_tick_policy=discard "
         "-cpu Skylake-Client-v4,kvm=on,l3-cache=on,+hypervisor,vendor=GenuineIntel,vmx=off,"

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t kMostSataDisks =
     4;  // of six ports: OpenCore and the recovery system have two
+constexpr std::uint64_t kLeastBudget = 11;  // QEMU gets the last ten seconds
+constexpr std::uint64_t kMostBudget = 3600;
 constexpr unsigned kLargeCounts[] = {64, 32, 24, 16};
 
 // One variable after the other; the first fault stays.
@@ -286,6 +288,8 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
     read_memory(reader, host, parsed);
     read_disks(reader, settings);
     read_network(reader, parsed);
+    if (const auto budget = reader.number("TIMEOUT", kLeastBudget, kMostBudget))
+        settings.stop_budget = std::chrono::seconds(*budget);
     reader.read("KVM", settings.use_kvm);
     reader.read("BALLOONING", settings.balloon);
     const auto arguments = split_arguments(reader.text("ARGUMENTS").value_or(""));

@@ -2,6 +2,7 @@
 // and checked.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -51,6 +52,7 @@ struct MacSettings {
     bool use_kvm = true;
     bool balloon = false;
     bool has_screen = true;
+    std::chrono::seconds stop_budget{105};    // for the guest to shut down
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };
 

@@ -117,6 +117,7 @@ TEST(Settings, NonsenseNamesItsVariable) {
         {"USER_PORTS", "80,70000", "\"70000\" is no port"},
         {"USER_PORTS", "80/icmp", "53/udp"},
         {"ADAPTER", "e1000,x", "','"},
+        {"TIMEOUT", "5", "from 11 to 3600"},
         {"KVM", "sometimes", "Y or N"},
         {"BALLOONING", "?", "Y or N"},
         {"DISPLAY", "hologram", "vnc"},

@@ -72,6 +72,7 @@ Command macos_command() {
     group.add(macos_fetch_command());
     group.add(macos_import_command());
     group.add(macos_prepare_command());
+    group.add(macos_boot_command());
     group.add(models_command());
     group.add(versions_command());
     return group;

@@ -1,7 +1,11 @@
 // The parts of `hako macos`.
 #pragma once
 
+#include <filesystem>
+
 #include "cli/command.h"
+#include "macos/image_download.h"
+#include "macos/versions.h"
 
 namespace hako::cli {
 
@@ -10,6 +14,11 @@ Command macos_disk_command();
 Command macos_fetch_command();
 Command macos_import_command();
 Command macos_prepare_command();
+Command macos_boot_command();
+
+// Where the recovery system is, downloaded when it is not there yet, with progress on the terminal.
+Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,
+                                             const macos::DownloadProgress& progress);
 
 // Of --format: "json" or "table".
 Result<bool> wants_json(const std::string& format);

@@ -91,15 +91,24 @@ void tell(const Session& session, const macos::RecoveryImage& image) {
     session.io.print_line(image.dmg.native());
 }
 
-Result<int> fetch(Session& session, const Flags& flags) {
-    HAKO_TRY(const auto version, macos::find_version(flags.version));
+Result<macos::RecoveryImage> fetch_image(const Session& session, const Flags& flags,
+                                         const macos::Version& version,
+                                         const macos::DownloadProgress& progress) {
     HAKO_TRY(auto cache, open_cache(session, flags));
     Meter meter(session.io);
-    HAKO_TRY(
-        auto image,
-        cache.fetch(version,
-                    [&](std::uint64_t done, std::uint64_t total) { meter.show(done, total); }, {}));
+    return cache.fetch(version,
+                       [&](std::uint64_t done, std::uint64_t total) {
+                           meter.show(done, total);
+                           if (progress) progress(done, total);
+                       },
+                       {});
+}
+
+Result<int> fetch(Session& session, const Flags& flags) {
+    HAKO_TRY(const auto version, macos::find_version(flags.version));
+    HAKO_TRY(auto image, fetch_image(session, flags, version, {}));
     if (!flags.output.empty()) {
+        HAKO_TRY(const auto cache, open_cache(session, flags));
         HAKO_CHECK(cache.export_to(version, flags.output));
         image.dmg = std::filesystem::path(flags.output) / image.dmg.filename();
     }
@@ -108,6 +117,12 @@ Result<int> fetch(Session& session, const Flags& flags) {
 }
 
 }  // namespace
+
+Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,
+                                             const macos::DownloadProgress& progress) {
+    HAKO_TRY(auto image, fetch_image(session, {}, version, progress));
+    return std::move(image.dmg);
+}
 
 Command macos_fetch_command() {
     auto flags = std::make_shared<Flags>();

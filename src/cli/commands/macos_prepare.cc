@@ -1,15 +1,19 @@
-// hako macos prepare: a macOS machine in a folder, up to the command that starts it
-#include <fcntl.h>
+// hako macos prepare, boot: a macOS machine in a folder
+#include <sys/signalfd.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <thread>
 
 #include "base/fd.h"
+#include "base/paths.h"
 #include "base/process.h"
 #include "cli/commands/macos.h"
 #include "cli/session.h"
 #include "macos/prepare.h"
+#include "macos/progress.h"
+#include "macos/run.h"
 #include "vmm/qemu/binary.h"
 
 namespace hako::cli {
@@ -48,32 +52,117 @@ Result<void> check_kvm(const macos::MacSettings& settings) {
                 "kvm_amd, and join the group kvm. Emulation, which takes hours, is KVM=N");
 }
 
-Result<int> prepare(Session& session, const Flags& flags) {
-    if (flags.storage.empty() || flags.sources.empty() || flags.recovery.empty())
-        return fail(
-            ErrorKind::invalid,
-            "name the machine's folder with --storage, an OpenCore release with --opencore, "
-            "and a recovery system with --recovery (`hako macos fetch` prints where it is)");
+// What flags and variables ask for.
+struct Asked {
+    macos::PrepareRequest request;
+    std::vector<std::string> warnings;
+
+    std::filesystem::path folder() const {
+        return request.storage / request.settings.version.number;
+    }
+};
+
+Result<Asked> read_flags(const Flags& flags) {
+    if (flags.storage.empty() || flags.sources.empty())
+        return fail(ErrorKind::invalid,
+                    "name the machine's folder with --storage and an OpenCore release with "
+                    "--opencore");
     HAKO_TRY(const auto variables, read_variables(flags.variables));
     HAKO_TRY(auto parsed, macos::parse_settings(variables, host_size()));
     HAKO_CHECK(check_kvm(parsed.settings));
     HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
     HAKO_TRY(auto qemu, vmm::find_qemu());
     const auto absolute = [](const std::string& path) { return std::filesystem::absolute(path); };
-    macos::PrepareRequest request{.settings = std::move(parsed.settings),
-                                  .storage = absolute(flags.storage),
-                                  .recovery = absolute(flags.recovery),
-                                  .qemu = std::move(qemu),
-                                  .cpu = macos::parse_cpuinfo(cpu)};
+    Asked asked{.request = {.settings = std::move(parsed.settings),
+                            .storage = absolute(flags.storage),
+                            .qemu = std::move(qemu),
+                            .cpu = macos::parse_cpuinfo(cpu)},
+                .warnings = std::move(parsed.warnings)};
+    auto& request = asked.request;
     for (const auto& path : flags.sources) request.opencore.push_back({.path = path});
     request.opencore.front().sha256 = flags.sha256;
     if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
+    if (!flags.recovery.empty()) request.recovery = absolute(flags.recovery);
     if (!flags.share.empty()) request.share = absolute(flags.share);
-    HAKO_TRY(const auto prepared, macos::prepare_machine(request));
-    for (const auto& list : {parsed.warnings, prepared.warnings})
+    return asked;
+}
+
+Result<macos::PreparedMachine> prepare(const Session& session, const Asked& asked) {
+    HAKO_TRY(auto prepared, macos::prepare_machine(asked.request));
+    for (const auto& list : {asked.warnings, prepared.warnings})
         for (const auto& warning : list) session.io.complain("hako: warning: " + warning);
+    return prepared;
+}
+
+Result<int> print_command(const Session& session, const Flags& flags) {
+    if (flags.recovery.empty())
+        return fail(
+            ErrorKind::invalid,
+            "name a recovery system with --recovery (`hako macos fetch` prints where it is)");
+    HAKO_TRY(const auto asked, read_flags(flags));
+    HAKO_TRY([[maybe_unused]] const auto lock, macos::lock_storage(asked.request.storage));
+    HAKO_TRY(const auto prepared, prepare(session, asked));
     session.io.print_line(to_shell(macos::qemu_command(prepared.machine)));
     return 0;
+}
+
+// Readable when SIGINT or SIGTERM came.
+Result<Fd> stop_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
+    if (!fd) return fail_errno(errno, "cannot watch for signals");
+    return fd;
+}
+
+Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
+                                macos::ProgressFile& progress) {
+    auto& request = asked.request;
+    if (request.recovery.empty()) {
+        progress.enter(macos::Stage::downloading, "Downloading the recovery system from Apple");
+        HAKO_TRY(request.recovery, fetch_recovery(session, request.settings.version,
+                                                  [&](std::uint64_t done, std::uint64_t total) {
+                                                      progress.count(done, total);
+                                                  }));
+    }
+    progress.enter(macos::Stage::preparing, "Making disks and firmware");
+    HAKO_TRY(const auto prepared, prepare(session, asked));
+    HAKO_TRY(const Fd stop, stop_signals());
+    session.io.print_line((asked.folder() / macos::kVncSocket).native());
+    return macos::run_machine(prepared.machine, stop.get(), progress);
+}
+
+Result<int> boot(const Session& session, const Flags& flags) {
+    HAKO_TRY(auto asked, read_flags(flags));
+    HAKO_TRY([[maybe_unused]] const auto lock, macos::lock_storage(asked.request.storage));
+    HAKO_CHECK(make_folders(asked.folder()));
+    const auto& version = asked.request.settings.version;
+    macos::ProgressFile progress(asked.folder() / macos::kProgressFile,
+                                 fmt::format("macOS {} ({})", version.number, version.name));
+    const auto ended = make_and_run(session, asked, progress);
+    if (ended) return ended->shell_code();
+    progress.enter(macos::Stage::failed, ended.error().message());
+    return fail(ended.error());
+}
+
+Command& add_flags(Command& command, Flags& flags) {
+    return command.option("--storage", flags.storage, "Folder of the machine's disks")
+        .completes(Completes::files)
+        .option("-e,--env", flags.variables, "Setting, as VERSION=14 or RAM_SIZE=8G")
+        .option("--opencore", flags.sources,
+                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
+        .completes(Completes::files)
+        .option("--opencore-sha256", flags.sha256, "SHA-256 that the first --opencore must have")
+        .option("--config", flags.custom_config, "Own config.plist, taken as it is")
+        .completes(Completes::files)
+        .option("--recovery", flags.recovery, "Recovery system (.dmg) to install from")
+        .completes(Completes::files)
+        .option("--share", flags.share, "Folder that the guest sees (mount_9p shared)")
+        .completes(Completes::files)
+        .arguments("[OPTIONS]", 0, 0);
 }
 
 }  // namespace
@@ -81,21 +170,17 @@ Result<int> prepare(Session& session, const Flags& flags) {
 Command macos_prepare_command() {
     auto flags = std::make_shared<Flags>();
     Command command("prepare", "Make a macOS machine in a folder, and print what starts it");
-    command.option("--storage", flags->storage, "Folder of the machine's disks")
-        .completes(Completes::files)
-        .option("-e,--env", flags->variables, "Setting, as VERSION=14 or RAM_SIZE=8G")
-        .option("--opencore", flags->sources,
-                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
-        .completes(Completes::files)
-        .option("--opencore-sha256", flags->sha256, "SHA-256 that the first --opencore must have")
-        .option("--config", flags->custom_config, "Own config.plist, taken as it is")
-        .completes(Completes::files)
-        .option("--recovery", flags->recovery, "Recovery system (.dmg) to install from")
-        .completes(Completes::files)
-        .option("--share", flags->share, "Folder that the guest sees (mount_9p shared)")
-        .completes(Completes::files)
-        .arguments("[OPTIONS]", 0, 0);
-    command.action([flags](Session& session, const auto&) { return prepare(session, *flags); });
+    add_flags(command, *flags);
+    command.action(
+        [flags](Session& session, const auto&) { return print_command(session, *flags); });
+    return command;
+}
+
+Command macos_boot_command() {
+    auto flags = std::make_shared<Flags>();
+    Command command("boot", "Make a macOS machine in a folder and run it until it shuts down");
+    add_flags(command, *flags);
+    command.action([flags](Session& session, const auto&) { return boot(session, *flags); });
     return command;
 }
 
