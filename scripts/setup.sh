@@ -19,7 +19,7 @@ build=(
     linux-source-6.1 flex bison bc libelf-dev xz-utils cpio kmod
     busybox-static
 )
-run=(qemu-system-x86 nftables)
+run=(qemu-system-x86 nftables passt)
 test=(python3-pytest docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
       strace procps iproute2 iptables qemu-user-static qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin)
 soak=(debootstrap)

@@ -1,6 +1,10 @@
 // The daemon itself: _ping, version and info.
 #include <sys/utsname.h>
+#include <unistd.h>
 
+#include <cstdio>
+
+#include "base/fd.h"
 #include "base/units.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/version.h"
@@ -51,6 +55,23 @@ Result<void> version(const Services& services, Request&, Response& response) {
     return response.send_json(200, answer);
 }
 
+// Whose rights the daemon has: root's, or an ordinary user's, who may have a namespace to be root
+// in.
+std::string privileges() {
+    if (::geteuid() != 0) return "ordinary user without networks";
+    const auto map = read_file("/proc/self/uid_map");
+    unsigned long inside = 0;
+    unsigned long outside = 0;
+    const bool read = map && std::sscanf(map->c_str(), "%lu %lu", &inside, &outside) == 2;
+    return read && inside == 0 && outside != 0 ? "rootless" : "root";
+}
+
+Json security_options() {
+    Json options = Json::array({"name=seccomp,profile=builtin", "name=cgroupns"});
+    if (privileges() != "root") options.push_back("name=rootless");
+    return options;
+}
+
 // The DriverStatus of `docker info`: pairs of texts.
 Json facts(const engine::SystemInfo& info) {
     const std::string accelerator = info.accelerator.empty() ? "not probed yet" : info.accelerator;
@@ -58,6 +79,7 @@ Json facts(const engine::SystemInfo& info) {
     pairs.push_back(Json::array({"Accelerator", accelerator}));
     if (!info.accelerator_reason.empty())
         pairs.push_back(Json::array({"Accelerator Reason", info.accelerator_reason}));
+    pairs.push_back(Json::array({"Privileges", privileges()}));
     return pairs;
 }
 
@@ -96,71 +118,70 @@ Json registries(const oci::RegistryOptions& options) {
 Result<void> info(const Services& services, Request&, Response& response) {
     HAKO_TRY(const auto info, services.system.info());
     const Json none = nullptr;
-    return response.send_json(
-        200, {{"ID", info.id},
-              {"Containers", info.containers},
-              {"ContainersRunning", info.running},
-              {"ContainersPaused", info.paused},
-              {"ContainersStopped", info.stopped},
-              {"Images", info.images},
-              {"Driver", "erofs"},
-              {"DriverStatus", facts(info)},
-              {"Plugins",
-               {{"Volume", Json::array()},
-                {"Network", Json::array()},
-                {"Authorization", none},
-                {"Log", Json::array({"json-file"})}}},
-              {"MemoryLimit", true},
-              {"SwapLimit", false},
-              {"CpuCfsPeriod", true},
-              {"CpuCfsQuota", true},
-              {"CPUShares", true},
-              {"CPUSet", false},
-              {"PidsLimit", true},
-              {"IPv4Forwarding", true},
-              {"BridgeNfIptables", false},
-              {"BridgeNfIp6tables", false},
-              {"OomKillDisable", false},
-              {"Debug", false},
-              {"NFd", 0},
-              {"NGoroutines", 0},
-              {"NEventsListener", 0},
-              {"SystemTime", format_time(now())},
-              {"LoggingDriver", "json-file"},
-              {"CgroupDriver", "none"},
-              {"CgroupVersion", "2"},
-              {"KernelVersion", info.kernel_release},
-              {"OperatingSystem", info.os_name},
-              {"OSVersion", ""},
-              {"OSType", "linux"},
-              {"Architecture", machine()},
-              {"IndexServerAddress", "https://index.docker.io/v1/"},
-              {"RegistryConfig", registries(services.registries)},
-              {"NCPU", info.cpus},
-              {"MemTotal", info.memory},
-              {"GenericResources", none},
-              {"DockerRootDir", info.root},
-              {"HttpProxy", ""},
-              {"HttpsProxy", ""},
-              {"NoProxy", ""},
-              {"Name", info.host_name},
-              {"Labels", Json::array()},
-              {"ExperimentalBuild", false},
-              {"ServerVersion", HAKO_VERSION},
-              {"Runtimes", {{"hako", {{"path", "hako-shim"}}}}},
-              {"DefaultRuntime", "hako"},
-              {"Swarm",
-               {{"NodeID", ""},
-                {"NodeAddr", ""},
-                {"LocalNodeState", "inactive"},
-                {"ControlAvailable", false},
-                {"Error", ""},
-                {"RemoteManagers", none}}},
-              {"LiveRestoreEnabled", true},
-              {"Isolation", ""},
-              {"InitBinary", ""},
-              {"SecurityOptions", Json::array({"name=seccomp,profile=builtin", "name=cgroupns"})},
-              {"Warnings", warnings(info)}});
+    return response.send_json(200, {{"ID", info.id},
+                                    {"Containers", info.containers},
+                                    {"ContainersRunning", info.running},
+                                    {"ContainersPaused", info.paused},
+                                    {"ContainersStopped", info.stopped},
+                                    {"Images", info.images},
+                                    {"Driver", "erofs"},
+                                    {"DriverStatus", facts(info)},
+                                    {"Plugins",
+                                     {{"Volume", Json::array()},
+                                      {"Network", Json::array()},
+                                      {"Authorization", none},
+                                      {"Log", Json::array({"json-file"})}}},
+                                    {"MemoryLimit", true},
+                                    {"SwapLimit", false},
+                                    {"CpuCfsPeriod", true},
+                                    {"CpuCfsQuota", true},
+                                    {"CPUShares", true},
+                                    {"CPUSet", false},
+                                    {"PidsLimit", true},
+                                    {"IPv4Forwarding", true},
+                                    {"BridgeNfIptables", false},
+                                    {"BridgeNfIp6tables", false},
+                                    {"OomKillDisable", false},
+                                    {"Debug", false},
+                                    {"NFd", 0},
+                                    {"NGoroutines", 0},
+                                    {"NEventsListener", 0},
+                                    {"SystemTime", format_time(now())},
+                                    {"LoggingDriver", "json-file"},
+                                    {"CgroupDriver", "none"},
+                                    {"CgroupVersion", "2"},
+                                    {"KernelVersion", info.kernel_release},
+                                    {"OperatingSystem", info.os_name},
+                                    {"OSVersion", ""},
+                                    {"OSType", "linux"},
+                                    {"Architecture", machine()},
+                                    {"IndexServerAddress", "https://index.docker.io/v1/"},
+                                    {"RegistryConfig", registries(services.registries)},
+                                    {"NCPU", info.cpus},
+                                    {"MemTotal", info.memory},
+                                    {"GenericResources", none},
+                                    {"DockerRootDir", info.root},
+                                    {"HttpProxy", ""},
+                                    {"HttpsProxy", ""},
+                                    {"NoProxy", ""},
+                                    {"Name", info.host_name},
+                                    {"Labels", Json::array()},
+                                    {"ExperimentalBuild", false},
+                                    {"ServerVersion", HAKO_VERSION},
+                                    {"Runtimes", {{"hako", {{"path", "hako-shim"}}}}},
+                                    {"DefaultRuntime", "hako"},
+                                    {"Swarm",
+                                     {{"NodeID", ""},
+                                      {"NodeAddr", ""},
+                                      {"LocalNodeState", "inactive"},
+                                      {"ControlAvailable", false},
+                                      {"Error", ""},
+                                      {"RemoteManagers", none}}},
+                                    {"LiveRestoreEnabled", true},
+                                    {"Isolation", ""},
+                                    {"InitBinary", ""},
+                                    {"SecurityOptions", security_options()},
+                                    {"Warnings", warnings(info)}});
 }
 
 }  // namespace

@@ -1,12 +1,16 @@
 // hakod: the daemon.
 #include <cstdlib>
+#include <string_view>
 
 #include "base/log.h"
 #include "base/thread.h"
 #include "hakod/daemon.h"
 #include "hakod/options.h"
+#include "hakod/rootless.h"
 
 int main(int argc, char** argv) {
+    if (argc == 2 && std::string_view(argv[1]) == hako::hakod::rootless_holder)
+        return hako::hakod::rootless_holder_main();
     int status = EXIT_FAILURE;
     hako::run_guarded("hakod", [&] {
         const auto options = hako::hakod::parse_options(argc, argv);
@@ -15,7 +19,10 @@ int main(int argc, char** argv) {
             return;
         }
         hako::init_log("hakod", options.log_level);
-        const auto ran = hako::hakod::run_daemon(options);
+        const auto entered =
+            options.rootless ? hako::hakod::enter_rootless(options.run) : hako::Result<void>();
+        const auto ran = entered ? hako::hakod::run_daemon(options) : entered;
+        if (options.rootless && entered) hako::hakod::leave_rootless(options.run);
         if (ran) status = EXIT_SUCCESS;
         else hako::log_error("{}", ran.error().message());
     });

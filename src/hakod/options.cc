@@ -35,6 +35,9 @@ Options parse_options(int argc, char** argv) {
     app.add_option("--host", options.hosts,
                    "Where to serve: unix://PATH or tcp://127.0.0.1:PORT; may be repeated "
                    "(default: unix://RUN/docker.sock, or systemd's sockets)");
+    app.add_flag("--rootless", options.rootless,
+                 "As an ordinary user, in a user and network namespace with pasta as the way out "
+                 "(see docs/rootless.md)");
     const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
                                                     {"info", LogLevel::info},
                                                     {"warn", LogLevel::warn},

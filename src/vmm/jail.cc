@@ -56,8 +56,8 @@ Result<void> join_cgroups(const JailSpec& spec) {
 
 fs::path staged(const fs::path& path) { return fs::path(kStage) / path.relative_path(); }
 
-// Shows `source` read-only at the same path in the new root.
-Result<void> show(const fs::path& source) {
+// Shows `source` read-only at the same path in the new root; devices in it only if asked for.
+Result<void> show(const fs::path& source, std::uint64_t no_devices = MOUNT_ATTR_NODEV) {
     std::error_code error;
     const auto target = staged(source);
     fs::create_directories(target.parent_path(), error);
@@ -70,7 +70,7 @@ Result<void> show(const fs::path& source) {
         ::open_tree(AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
     if (!tree) return fail_errno(errno, "cannot show {} to QEMU", source.native());
     mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | no_devices;
     HAKO_CHECK(system_call(::mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE,
                                            &attributes, sizeof attributes),
                            "make a mount read-only"));
@@ -93,8 +93,10 @@ Result<void> make_device(const fs::path& path, uid_t uid) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return fail_errno(errno, "no {}", path.native());
     const auto target = staged(path);
-    if (::mknod(target.c_str(), S_IFCHR | 0600, status.st_rdev) != 0)
-        return fail_errno(errno, "cannot make the device {}", path.native());
+    const bool made = ::mknod(target.c_str(), S_IFCHR | 0600, status.st_rdev) == 0;
+    // A user namespace makes no devices, but may show the host's.
+    if (!made && errno == EPERM) return show(path, 0);
+    if (!made) return fail_errno(errno, "cannot make the device {}", path.native());
     return system_call(::chown(target.c_str(), uid, uid), "give a device to QEMU");
 }
 
@@ -133,12 +135,15 @@ void set_limits() {
     limit(RLIMIT_NPROC, 1024);
 }
 
+// uid 0 stays what it is: the user of a user namespace that has no other.
 Result<void> become(uid_t uid) {
     for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability) >= 0; ++capability)
         (void)::prctl(PR_CAPBSET_DROP, capability);
-    HAKO_CHECK(system_call(::setgroups(0, nullptr), "drop the supplementary groups"));
-    HAKO_CHECK(system_call(::setresgid(uid, uid, uid), "change the gid"));
-    HAKO_CHECK(system_call(::setresuid(uid, uid, uid), "change the uid"));
+    if (uid != 0) {
+        HAKO_CHECK(system_call(::setgroups(0, nullptr), "drop the supplementary groups"));
+        HAKO_CHECK(system_call(::setresgid(uid, uid, uid), "change the gid"));
+        HAKO_CHECK(system_call(::setresuid(uid, uid, uid), "change the uid"));
+    }
     __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3]{};
     return system_call(::syscall(SYS_capset, &header, none), "drop capabilities");
@@ -165,7 +170,8 @@ Result<void> confine(const JailSpec& spec) {
     if (::geteuid() != 0) {
         note(Error(ErrorKind::forbidden, "hako does not run as root"));
     } else {
-        const uid_t uid = is_mapped(spec.uid) ? spec.uid : kNobody;
+        const uid_t uid = is_mapped(spec.uid) ? spec.uid : is_mapped(kNobody) ? kNobody : 0;
+        if (uid == 0) note(Error(ErrorKind::forbidden, "this user namespace has only one uid"));
         constexpr int kNamespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
         if (auto made = system_call(::unshare(kNamespaces), "make namespaces"); !made)
             note(made.error());

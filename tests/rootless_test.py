@@ -1,0 +1,166 @@
+"""hakod as an ordinary user: in a namespace of its own with pasta as the way out, which outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hako import BIN, HELLO, Daemon, wait_until
+
+USER = 54321  # no account: nobody else's processes
+
+
+class RootlessDaemon(Daemon):
+    def start(self) -> RootlessDaemon:
+        for path in (self.folder, *self.folder.rglob("*")):
+            os.chown(path, USER, USER, follow_symlinks=False)
+        (self.folder / "daemon.json").write_text("{}")
+        with (self.folder / "hakod.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.bin / "hakod", "--rootless", "--root", self.root, "--run", self.run_dir, *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd="/",
+                user=USER, group=USER, extra_groups=[])
+        wait_until(self.answers, 30, f"hakod answers; its log:\n{self.log()}")
+        return self
+
+    def machines(self) -> dict[int, str]:
+        return {pid: line for pid, line in super().machines().items() if not line.startswith("pasta ")}
+
+    def members(self) -> dict[str, int]:
+        record = json.loads((self.run_dir / "rootless.json").read_text())
+        return {name: record[name]["pid"] for name in ("namespace", "pasta")}
+
+    def namespace(self) -> str:
+        return os.readlink(f"/proc/{self.process.pid}/ns/net")
+
+
+def of_user() -> set[int]:
+    """Processes of the user, zombies excepted."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid == USER and (entry / "cmdline").read_bytes():
+                found.add(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def rootless(programs: Path) -> Iterator[RootlessDaemon]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become an ordinary user")
+    if not shutil.which("pasta"):
+        pytest.skip("needs pasta (package passt)")
+    if subprocess.run(["unshare", "-Urn", "true"], user=USER, group=USER, extra_groups=[], check=False,
+                      capture_output=True).returncode:
+        pytest.skip("needs user namespaces for ordinary users")
+    if subprocess.run([BIN / "hakod", "--version"], user=USER, group=USER, extra_groups=[], check=False, cwd="/",
+                      capture_output=True).returncode:
+        pytest.skip(f"needs {BIN} to be readable by everybody")
+    daemon = RootlessDaemon()
+    yield daemon
+    daemon.destroy()
+    assert not of_user()
+
+
+def test_a_container_runs_and_info_says_so(rootless: RootlessDaemon) -> None:
+    rootless.start()
+    assert rootless.hako("run", "--rm", HELLO, "echo", "hi").stdout == "hi\n"
+    info = rootless.hako("info").stdout
+    assert "Privileges: rootless" in info
+    assert "name=rootless" in json.loads(rootless.hako("info", "--format", "json").stdout)["SecurityOptions"]
+    assert rootless.namespace() != os.readlink("/proc/self/ns/net")
+
+
+def test_the_namespace_outlives_the_daemon_and_ends_with_the_last_container(rootless: RootlessDaemon) -> None:
+    rootless.start()
+    name = rootless.hako("run", "-d", HELLO, "sleep", "1000").stdout.strip()
+    before, namespace = rootless.members(), rootless.namespace()
+    rootless.kill()
+    rootless.start()
+    assert (rootless.members(), rootless.namespace()) == (before, namespace)
+    assert rootless.hako("exec", name, "echo", "still").stdout == "still\n"
+    rootless.stop()
+    assert set(before.values()) <= of_user()
+    rootless.start()
+    rootless.hako("rm", "-f", name)
+    rootless.stop()
+    wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
+    assert not (rootless.run_dir / "rootless.json").exists()
+
+
+def test_a_namespace_whose_pasta_died_is_made_anew(rootless: RootlessDaemon) -> None:
+    rootless.start()
+    before = rootless.members()
+    rootless.kill()
+    os.kill(before["pasta"], signal.SIGKILL)
+    wait_until(lambda: before["pasta"] not in of_user(), what="pasta ended")
+    rootless.start()
+    assert not set(before.values()) & set(rootless.members().values())
+    assert before["namespace"] not in of_user()
+
+
+def test_the_way_out_leads_to_the_host(rootless: RootlessDaemon) -> None:
+    """By the gateway, which pasta makes the host's loopback."""
+    rootless.start()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"out"), daemon=True).start()
+        inside = ["nsenter", "-U", "-n", "--preserve-credentials", "-t", str(rootless.members()["namespace"])]
+        route = subprocess.run([*inside, "ip", "route"], capture_output=True, text=True, check=True).stdout
+        if "default via" not in route:
+            pytest.skip("needs a host with a default route")
+        gateway = route.split("default via")[1].split()[0]
+        program = f"import socket; print(socket.create_connection(({gateway!r}, {server.getsockname()[1]}), 9).recv(9))"
+        assert subprocess.run([*inside, "/usr/bin/python3", "-c", program], capture_output=True, text=True,
+                              check=True).stdout == "b'out'\n"
+
+
+def test_ports_that_are_opened_inside_are_opened_on_the_host(rootless: RootlessDaemon) -> None:
+    rootless.start()
+    program = ("import socket; s = socket.create_server(('0.0.0.0', 47113)); print('up', flush=True)\n"
+               "while True: s.accept()[0].sendall(b'in')")
+    inside = ["nsenter", "-U", "-n", "--preserve-credentials", "-t", str(rootless.members()["namespace"])]
+    with subprocess.Popen([*inside, "/usr/bin/python3", "-c", program], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline() == "up\n"
+
+            def answer() -> bytes:
+                try:
+                    with socket.create_connection(("127.0.0.1", 47113), 5) as client:
+                        return client.recv(9)
+                except OSError:
+                    return b""
+
+            assert wait_until(answer, 20, "pasta opens the port") == b"in"
+        finally:
+            server.kill()
+
+
+def test_root_is_told_that_it_needs_none(programs: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    done = subprocess.run([BIN / "hakod", "--rootless", "--root", tmp_path, "--run", tmp_path], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1
+    assert "as root run hakod without it" in done.stderr
+
+
+def test_without_pasta_the_package_is_named(rootless: RootlessDaemon) -> None:
+    os.chown(rootless.folder, USER, USER)
+    done = subprocess.run([BIN / "hakod", "--rootless", "--root", rootless.root, "--run", rootless.run_dir],
+                          env={"PATH": "/nonexistent"}, user=USER, group=USER, extra_groups=[], cwd="/",
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "package passt" in done.stderr
+    wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
+
