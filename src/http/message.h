@@ -52,10 +52,12 @@ public:
     virtual std::stop_token gone() const = 0;
     // Wakes a read() of another thread, which then returns 0: the handler is about to end.
     virtual void stop_reading() = 0;
+    // Ends both directions at once, for a client that is lost: a write() that waits fails.
+    virtual void cut() = 0;
 };
 
-// Exactly one of send(), stream() and hijack() is called, once. What they return is theirs and
-// lives as long as the handler runs.
+// Exactly one of send(), stream(), hijack() and switch_protocol() is called, once. What they return
+// is theirs and lives as long as the handler runs.
 class Response {
 public:
     virtual ~Response() = default;
@@ -73,6 +75,8 @@ public:
     virtual Result<ResponseStream*> stream(int status, std::string_view content_type) = 0;
     // 101 when the client asked to upgrade, else 200; then raw bytes both ways.
     virtual Result<Hijacked*> hijack(std::string_view content_type) = 0;
+    // 101, then raw bytes both ways in the protocol; the caller knows that the client asked for it.
+    virtual Result<Hijacked*> switch_protocol(std::string_view protocol) = 0;
 };
 
 }  // namespace hako::http

@@ -12,6 +12,7 @@ public:
     Result<void> send(int, std::string_view, std::string_view) override { return {}; }
     Result<ResponseStream*> stream(int, std::string_view) override { return nullptr; }
     Result<Hijacked*> hijack(std::string_view) override { return nullptr; }
+    Result<Hijacked*> switch_protocol(std::string_view) override { return nullptr; }
 
 private:
     Fields headers_;

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
@@ -61,6 +62,7 @@ public:
 
     std::stop_token gone() const override { return gone_; }
     void stop_reading() override { ::eventfd_write(wake_.get(), 1); }
+    void cut() override { ::shutdown(connection_.wire.fd(), SHUT_RDWR); }
 
 private:
     ConnectionContext& connection_;
@@ -145,12 +147,21 @@ Result<ResponseStream*> ServerExchange::stream(int status, std::string_view cont
 }
 
 Result<Hijacked*> ServerExchange::hijack(std::string_view content_type) {
-    Fd wake(::eventfd(0, EFD_CLOEXEC));
-    if (!wake) return fail_errno(errno, "cannot take over a connection");
     const bool upgrade =
         request_.has_token("Connection", "upgrade") && request_.has_token("Upgrade", "tcp");
-    std::string head = start_line_and_headers(upgrade ? 101 : 200, content_type);
-    if (upgrade) head += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    return upgrade ? take_over(101, content_type, "tcp") : take_over(200, content_type, {});
+}
+
+Result<Hijacked*> ServerExchange::switch_protocol(std::string_view protocol) {
+    return take_over(101, {}, protocol);
+}
+
+Result<Hijacked*> ServerExchange::take_over(int status, std::string_view content_type,
+                                            std::string_view protocol) {
+    Fd wake(::eventfd(0, EFD_CLOEXEC));
+    if (!wake) return fail_errno(errno, "cannot take over a connection");
+    std::string head = start_line_and_headers(status, content_type);
+    if (!protocol.empty()) head += fmt::format("Connection: Upgrade\r\nUpgrade: {}\r\n", protocol);
     keep_alive_ = false;
     watching_.end();
     watching_ = connection_.watcher.watch(connection_.wire.fd(), DisconnectWatcher::Until::closed,

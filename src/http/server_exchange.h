@@ -39,6 +39,7 @@ public:
     Result<void> send(int status, std::string_view content_type, std::string_view body) override;
     Result<ResponseStream*> stream(int status, std::string_view content_type) override;
     Result<Hijacked*> hijack(std::string_view content_type) override;
+    Result<Hijacked*> switch_protocol(std::string_view protocol) override;
 
 private:
     enum class Mode { none, whole, chunked, until_close, hijacked };
@@ -61,6 +62,8 @@ private:
     bool discard_body();
     std::string start_line_and_headers(int status, std::string_view content_type) const;
     Result<void> send_head(Mode mode, std::string head, std::string_view body = {});
+    Result<Hijacked*> take_over(int status, std::string_view content_type,
+                                std::string_view protocol);
 
     ConnectionContext& connection_;
     MessageReader<true>& reader_;
