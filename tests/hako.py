@@ -78,7 +78,8 @@ class Daemon:
             **environment,
         }
         self.options: list[str | Path] = ["--config", self.folder / "daemon.json"]
-        self.configuration: dict[str, object] = {}
+        # A daemon makes a template at its start: too much for the many of the tests (template_test.py has its own).
+        self.configuration: dict[str, object] = {"templates": False}
         self.process: subprocess.Popen | None = None
 
     # ---- the daemon itself

@@ -361,6 +361,12 @@ TEST_F(ApiTest, Kernels) {
     EXPECT_EQ(get("/hako/v1/kernels")[1]["Default"], true);
     EXPECT_EQ(outcome("DELETE", "/hako/v1/kernels/mine"), "204");
     EXPECT_EQ(outcome("POST", "/hako/v1/kernels").substr(0, 4), "400 ");
+    EXPECT_EQ(send("POST", "/hako/v1/templates?memory=64m").status, 201);
+    EXPECT_EQ(get("/hako/v1/templates")[0]["Key"], "67108864");
+    EXPECT_EQ(get("/hako/v1/templates/67108864")["Shape"]["memory_bytes"], 1);
+    EXPECT_EQ(outcome("DELETE", "/hako/v1/templates/67108864"), "204");
+    EXPECT_EQ(outcome("GET", "/hako/v1/templates/67108864").substr(0, 4), "404 ");
+    EXPECT_EQ(outcome("POST", "/hako/v1/templates?memory=much").substr(0, 4), "400 ");
 }
 
 }  // namespace

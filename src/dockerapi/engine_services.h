@@ -222,6 +222,18 @@ public:
     Result<void> remove_kernel(std::string_view name) override {
         return engine_.remove_kernel(name);
     }
+    Result<std::vector<engine::Template>> templates() const override {
+        return engine_.list_templates();
+    }
+    Result<engine::Template> find_template(std::string_view key) const override {
+        return engine_.find_template(key);
+    }
+    Result<engine::Template> build_template(const engine::TemplateRequest& request) override {
+        return engine_.build_template(request);
+    }
+    Result<void> remove_template(std::string_view key) override {
+        return engine_.remove_template(key);
+    }
 
 private:
     engine::Engine& engine_;

@@ -181,8 +181,13 @@ public:
     Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) override;
     Result<void> set_default_kernel(std::string_view name) override;
     Result<void> remove_kernel(std::string_view name) override;
+    Result<std::vector<engine::Template>> templates() const override { return made; }
+    Result<engine::Template> find_template(std::string_view key) const override;
+    Result<engine::Template> build_template(const engine::TemplateRequest& request) override;
+    Result<void> remove_template(std::string_view key) override;
 
     engine::EventLog log;
+    std::vector<engine::Template> made;
     std::vector<engine::Kernel> list{{.name = "hako", .version = "6.1", .is_default = true}};
 };
 

@@ -450,6 +450,26 @@ Result<engine::Kernel> System::import_kernel(std::string_view name, Reader&) {
     return list.back();
 }
 
+Result<engine::Template> System::find_template(std::string_view key) const {
+    for (const auto& one : made)
+        if (one.key == key) return one;
+    return fail(ErrorKind::not_found, "No such template: {}", key);
+}
+
+// Its key is the memory that was asked for.
+Result<engine::Template> System::build_template(const engine::TemplateRequest& request) {
+    made.push_back({.key = std::to_string(request.memory),
+                    .shape_json = R"({"memory_bytes":1})",
+                    .bytes = 42});
+    return made.back();
+}
+
+Result<void> System::remove_template(std::string_view key) {
+    HAKO_CHECK(find_template(key));
+    std::erase_if(made, [&](const auto& one) { return one.key == key; });
+    return {};
+}
+
 Result<void> System::set_default_kernel(std::string_view name) {
     for (auto& kernel : list) kernel.is_default = kernel.name == name;
     return {};

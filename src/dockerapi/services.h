@@ -114,6 +114,10 @@ public:
     virtual Result<engine::Kernel> import_kernel(std::string_view name, Reader& vmlinux) = 0;
     virtual Result<void> set_default_kernel(std::string_view name) = 0;
     virtual Result<void> remove_kernel(std::string_view name) = 0;
+    virtual Result<std::vector<engine::Template>> templates() const = 0;
+    virtual Result<engine::Template> find_template(std::string_view key) const = 0;
+    virtual Result<engine::Template> build_template(const engine::TemplateRequest& request) = 0;
+    virtual Result<void> remove_template(std::string_view key) = 0;
 };
 
 // Borrowed: they outlive the API's handler.

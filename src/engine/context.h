@@ -20,6 +20,7 @@
 #include "engine/streams.h"
 #include "engine/surroundings.h"
 #include "engine/tasks.h"
+#include "engine/templates.h"
 #include "images/image_store.h"
 #include "store/database.h"
 #include "vmm/kernel_store.h"
@@ -47,6 +48,7 @@ struct Context {
     std::counting_semaphore<> boots;
     std::stop_source closing;  // requested when the daemon ends
     Tasks tasks;
+    std::unique_ptr<Templates> templates;  // null in tests; uses the tasks
 };
 
 // --- emit.cc: publishes what happened to a container; `details` go to the event's attributes.
@@ -79,6 +81,12 @@ void bring_back(Context& context, std::vector<EntryPtr> entries);
 Result<void> unpause_container(Context& context, const EntryPtr& entry);
 // A guest that stands still answers nothing: conflict, with what to do.
 Result<void> check_not_paused(const EntryPtr& entry);
+
+// --- template.cc
+std::unique_ptr<Templates> make_templates(Context& context, const Installation& installation,
+                                          TemplateOptions options);
+// That of containers that say nothing of memory and processors.
+void want_default_template(Context& context);
 
 // --- stop.cc: the caller holds entry->operation. Returns when the VM is gone.
 Result<void> stop_container(Context& context, const EntryPtr& entry, const StopOptions& options);

@@ -17,6 +17,7 @@ void probe_in_background(Context& context) {
         auto verdict = context.world.machines->accelerator();
         if (!verdict) return log_error("{}", verdict.error().message());
         *context.accelerator.lock() = *std::move(verdict);
+        want_default_template(context);
     });
 }
 
@@ -37,7 +38,8 @@ Context::~Context() {
 }
 
 Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Installation& installation,
-                                             const fsimage::LayerLimits& limits) {
+                                             const fsimage::LayerLimits& limits,
+                                             const TemplateOptions& templates) {
     HAKO_TRY(auto database, store::Database::open(layout.database()));
     HAKO_TRY(auto containers, ContainerStore::open(*database));
     HAKO_TRY(auto images, images::ImageStore::open(layout, *database, limits));
@@ -47,6 +49,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Install
         std::make_unique<Context>(layout, std::move(database), containers, std::move(world));
     context->images = std::move(images);
     context->kernels = std::move(kernels);
+    context->templates = make_templates(*context, installation, templates);
     return open(std::move(context));
 }
 

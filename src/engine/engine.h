@@ -21,6 +21,7 @@
 #include "engine/files.h"
 #include "engine/stats.h"
 #include "engine/streams.h"
+#include "engine/template_types.h"
 #include "engine/types.h"
 
 namespace hako {
@@ -56,7 +57,8 @@ public:
     // up after those that do not. The caller holds the layout's lock.
     static Result<std::unique_ptr<Engine>> open(const Layout& layout,
                                                 const Installation& installation,
-                                                const fsimage::LayerLimits& limits);
+                                                const fsimage::LayerLimits& limits,
+                                                const TemplateOptions& templates);
     // With other surroundings, for tests (context.h).
     static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Context> context);
     // Leaves containers running.
@@ -153,6 +155,11 @@ public:
     Result<Kernel> import_kernel(std::string_view name, Reader& vmlinux);
     Result<void> set_default_kernel(std::string_view name);
     Result<void> remove_kernel(std::string_view name);
+    Result<std::vector<Template>> list_templates() const;
+    Result<Template> find_template(std::string_view key) const;
+    // Makes the one for such containers, anew where there is one.
+    Result<Template> build_template(const TemplateRequest& request);
+    Result<void> remove_template(std::string_view key);
     Result<SystemInfo> system_info() const;
 
 private:

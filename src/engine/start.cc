@@ -128,11 +128,15 @@ Result<void> boot_sandbox(Context& context, const EntryPtr& entry,
         ~Release() { boots.release(); }
     } const release{context.boots};
 
-    HAKO_CHECK(context.world.sandboxes->spawn(spec));
+    runtime::SandboxSpec chosen = spec;
+    if (context.templates) chosen.machine.state = context.templates->find(spec.machine);
+    HAKO_CHECK(context.world.sandboxes->spawn(chosen));
     HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id, entry->id));
     const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
     entry->live.lock()->shim = shim;
     HAKO_CHECK(shim->ready(context.closing.get_token()));
+    if (context.templates && context.templates->find(spec.machine).empty())
+        context.templates->want(spec.machine);
     return {};
 }
 

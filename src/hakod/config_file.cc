@@ -52,6 +52,12 @@ Result<void> read_bytes(const Json& value, Configuration& config) {
     return {};
 }
 
+Result<void> read_flag(const Json& value, bool& flag) {
+    if (!value.is_boolean()) return fail(ErrorKind::invalid, "it must be true or false");
+    flag = value.get<bool>();
+    return {};
+}
+
 Result<void> read_insecure(const Json& value, Configuration& config) {
     auto& list = config.registries.insecure;
     HAKO_TRY(list, strings(value));
@@ -93,10 +99,8 @@ constexpr auto kLayers = &Configuration::layers;
 constexpr std::array kKeys{
     Key{"insecure-registries", read_insecure},
     Key{"live-restore",
-        [](const Json& value, Configuration& config) -> Result<void> {
-            if (!value.is_boolean()) return fail(ErrorKind::invalid, "it must be true or false");
-            config.live_restore = value.get<bool>();
-            return {};
+        [](const Json& value, Configuration& config) {
+            return read_flag(value, config.live_restore);
         }},
     Key{"max-concurrent-downloads",
         read_count<kRegistries, &RegistryOptions::parallel_downloads, kMostParallel>},
@@ -109,6 +113,22 @@ constexpr std::array kKeys{
     Key{"max-layer-size", read_bytes<&LayerLimits::max_bytes>},
     Key{"min-free-space", read_bytes<&LayerLimits::min_free>},
     Key{"registry-mirrors", read_mirrors},
+    Key{"template-folder",
+        [](const Json& value, Configuration& config) -> Result<void> {
+            if (!value.is_string() || !value.get<std::string>().starts_with('/'))
+                return fail(ErrorKind::invalid, "it must be a path from the root");
+            config.templates.folder = value.get<std::string>();
+            return {};
+        }},
+    Key{"template-space",
+        [](const Json& value, Configuration& config) -> Result<void> {
+            HAKO_TRY(config.templates.limit, bytes(value));
+            return {};
+        }},
+    Key{"templates",
+        [](const Json& value, Configuration& config) {
+            return read_flag(value, config.templates.enabled);
+        }},
 };
 
 std::string known_keys() {

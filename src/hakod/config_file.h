@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "engine/template_types.h"
 #include "images/image.h"
 
 namespace hako::hakod {
@@ -11,6 +12,7 @@ namespace hako::hakod {
 struct Configuration {
     oci::RegistryOptions registries = {};
     images::LayerLimits layers = {};
+    engine::TemplateOptions templates = {};
     bool live_restore = true;  // containers go on when the daemon ends
 };
 

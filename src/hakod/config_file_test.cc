@@ -40,6 +40,15 @@ TEST(ConfigFile, LimitsOfLayers) {
     EXPECT_EQ(config->layers.min_free, 1000U);
 }
 
+TEST(ConfigFile, Templates) {
+    const auto config = parse_config(
+        R"({"templates": false, "template-folder": "/data/t", "template-space": "100m"})");
+    ASSERT_TRUE(config) << config.error().message();
+    EXPECT_FALSE(config->templates.enabled);
+    EXPECT_EQ(config->templates.folder, "/data/t");
+    EXPECT_EQ(config->templates.limit, 100 * kMiB);
+}
+
 TEST(ConfigFile, WhatIsWrongIsNamed) {
     const auto complaint = [](std::string_view text) {
         const auto config = parse_config(text);
@@ -55,6 +64,8 @@ TEST(ConfigFile, WhatIsWrongIsNamed) {
     EXPECT_THAT(complaint(R"({"max-concurrent-downloads": 0})"), HasSubstr("1 to 64"));
     EXPECT_THAT(complaint(R"({"max-concurrent-uploads": "3"})"), HasSubstr("1 to 64"));
     EXPECT_THAT(complaint(R"({"max-layer-size": -1})"), HasSubstr("max-layer-size"));
+    EXPECT_THAT(complaint(R"({"templates": "on"})"), HasSubstr("true or false"));
+    EXPECT_THAT(complaint(R"({"template-folder": "here"})"), HasSubstr("path from the root"));
     EXPECT_THAT(complaint(R"({"min-free-space": "much"})"), HasSubstr("min-free-space"));
 }
 

@@ -107,7 +107,8 @@ Result<void> run_daemon(const Options& options) {
     // Bound early: whoever started us may connect at once, and waits until we serve.
     HAKO_TRY(Listeners listeners, open_listeners(options, layout));
     HAKO_TRY(const auto engine,
-             engine::Engine::open(layout, installation, options.configuration.layers));
+             engine::Engine::open(layout, installation, options.configuration.layers,
+                                  options.configuration.templates));
     provide_hello(*engine, installation);
 
     dockerapi::EngineServices services(*engine, options.configuration.registries);

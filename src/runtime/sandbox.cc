@@ -2,15 +2,16 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "base/log.h"
+#include "guest/wake.h"
 #include "network/links.h"
 #include "runtime/shim_record.h"
+#include "runtime/template_builder.h"
 #include "vmm/emulator.h"
 
 namespace hako::runtime {
@@ -27,7 +28,6 @@ constexpr auto kQuitGrace = std::chrono::seconds(1);
 constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond the power-off
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
-constexpr std::size_t kEntropyBytes = 64;
 constexpr std::string_view kEmulatorSerial = "emulator";
 
 }  // namespace
@@ -52,18 +52,31 @@ void Sandbox::run() {
 }
 
 Result<void> Sandbox::boot() {
+    vmm::MachineSpec spec = spec_.machine;
     for (int attempt = 1;; ++attempt) {
-        auto booted = boot_once();
+        auto booted = boot_once(spec);
         if (booted) return booted;
         const auto machine = state_.lock()->machine;
         // Nothing of the user's has run yet. A guest that fell while it booted gets another try:
-        // emulated processors are not perfect. A VM that hangs or is refused does not.
+        // emulated processors are not perfect. A VM that hangs or is refused does not; but for one
+        // that was loaded, there is still the boot.
         const auto ended = machine ? machine->wait(kLastWords)
                                    : Result<std::optional<vmm::MachineEnd>>(std::nullopt);
         auto state = state_.lock();
-        if (attempt == kBootAttempts || state->stop_grace || !ended || !*ended) return booted;
-        log_warn("boot {} of {} failed, trying again: {}", attempt, kBootAttempts,
-                 booted.error().message());
+        if (state->stop_grace) return booted;
+        if (!spec.state.empty()) {
+            log_warn("the template {} is of no use, booting instead: {}", spec.state.native(),
+                     booted.error().message());
+            std::error_code ignored;
+            if (!reached_) std::filesystem::remove(spec.state, ignored);  // hakod makes another
+            spec.state.clear();
+            attempt = 0;
+        } else if (attempt == kBootAttempts || !ended || !*ended) {
+            return booted;
+        } else {
+            log_warn("boot {} of {} failed, trying again: {}", attempt, kBootAttempts,
+                     booted.error().message());
+        }
         state->containers.clear();
         state->emulators.clear();
         state->agent.reset();
@@ -71,12 +84,11 @@ Result<void> Sandbox::boot() {
     }
 }
 
-Result<void> Sandbox::boot_once() {
+Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     HAKO_TRY(const auto self, identify_process(::getpid()));
-    const auto begun = std::chrono::steady_clock::now();
-    HAKO_TRY(auto started, vmm::Machine::start(spec_.machine, {.jail = jail_,
-                                                               .console_log = spec_.console_log(),
-                                                               .open_tap = network::open_tap}));
+    HAKO_TRY(auto started, vmm::Machine::start(spec, {.jail = jail_,
+                                                      .console_log = spec_.console_log(),
+                                                      .open_tap = network::open_tap}));
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
@@ -89,37 +101,44 @@ Result<void> Sandbox::boot_once() {
     // While the guest boots, there is time.
     HAKO_TRY(const auto process, first_process(spec_.container));
     HAKO_CHECK(filters_.find(spec_.container.seccomp, process));
-    const auto deadline = spec_.boot_deadline.count() > 0
-                              ? spec_.boot_deadline
-                              : vmm::agent_deadline(spec_.machine.accelerator);
-    const auto reach_agent = [&]() -> Result<std::shared_ptr<guest::AgentClient>> {
-        HAKO_TRY(Fd channel, machine->take_agent_channel(deadline));
-        HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
-                 guest::AgentClient::connect(std::move(channel)));
-        HAKO_TRY(const auto info, agent->info(deadline));
-        const auto took = std::chrono::steady_clock::now() - begun;
-        log_info("vminitd {} on kernel {}: agent answered after {} ms", info.version,
-                 info.kernel_release, std::chrono::duration_cast<milliseconds>(took).count());
-        return agent;
-    };
-    const auto agent = reach_agent();
+    const auto agent = reach_agent(*machine, spec);
     if (!agent) {
         // Its end may be just behind the broken channel; the console says why.
         (void)machine->wait(kLastWords);
         return fail(machine->explain(agent.error().kind(),
                                      "the VM does not start: " + agent.error().message()));
     }
+    reached_ = true;
     state_.lock()->agent = *agent;
-    HAKO_CHECK(prepare_guest(**agent));
+    HAKO_CHECK(prepare_guest(**agent, spec));
     return prepare_container({machine, *agent}, spec_.container);
 }
 
-Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
-    HAKO_CHECK(agent.set_time(now()));
-    std::array<std::byte, kEntropyBytes> entropy{};
-    if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
-        return fail_errno(errno, "cannot read random bytes");
-    HAKO_CHECK(agent.add_entropy(entropy));
+Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& machine,
+                                                                 const vmm::MachineSpec& spec) {
+    const auto begun = std::chrono::steady_clock::now();
+    const bool loads = !spec.state.empty();
+    const auto deadline =
+        spec_.boot_deadline.count() > 0 && !loads ? spec_.boot_deadline : vmm::agent_deadline(spec);
+    HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
+    if (loads) HAKO_CHECK(send_wake(channel.get()));
+    HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
+             guest::AgentClient::connect(std::move(channel)));
+    HAKO_TRY(const auto info, agent->info(deadline));
+    const auto took = std::chrono::steady_clock::now() - begun;
+    log_info("vminitd {} on kernel {}{}: agent answered after {} ms", info.version,
+             info.kernel_release, loads ? " from a template" : "",
+             std::chrono::duration_cast<milliseconds>(took).count());
+    return agent;
+}
+
+Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec) {
+    // One that was loaded has been told with its wake.
+    if (spec.state.empty()) {
+        HAKO_TRY(const auto wake, guest::make_wake());
+        HAKO_CHECK(agent.set_time(wake.time));
+        HAKO_CHECK(agent.add_entropy(as_bytes(wake.entropy)));
+    }
     if (spec_.network.interfaces.empty()) return {};
     return with_context(agent.configure_network(spec_.network), "cannot set up the network");
 }

@@ -74,8 +74,10 @@ private:
     using Parts = std::pair<std::shared_ptr<vmm::Machine>, std::shared_ptr<guest::AgentClient>>;
 
     Result<void> boot();
-    Result<void> boot_once();
-    Result<void> prepare_guest(guest::AgentClient& agent);
+    Result<void> boot_once(const vmm::MachineSpec& spec);
+    Result<std::shared_ptr<guest::AgentClient>> reach_agent(vmm::Machine& machine,
+                                                            const vmm::MachineSpec& spec);
+    Result<void> prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec);
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
     bool is_own_disk(const vmm::Disk& disk) const;
@@ -92,7 +94,8 @@ private:
     const SandboxSpec spec_;
     const std::vector<std::string> jail_;
     SeccompFilters filters_;
-    Fd bell_;  // eventfd: run() shall look whether it is over
+    bool reached_ = false;  // the agent answered; of run()'s thread
+    Fd bell_;               // eventfd: run() shall look whether it is over
     Guarded<State> state_;
     mutable std::condition_variable changed_;
 };

@@ -18,6 +18,7 @@
 #include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
 #include "vmm/qemu/qmp.h"
+#include "vmm/template_file.h"
 
 namespace hako::vmm {
 namespace {
@@ -55,6 +56,10 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
     if (spec.channel == AgentChannel::serial) {
         HAKO_TRY(wiring.agent, wiring.give_socket(kAgentFd));
     }
+    if (!spec.state.empty()) {
+        HAKO_TRY(Fd state, open_template_state(spec.state));
+        wiring.give(std::move(state), kStateFd);
+    }
     for (const auto& file : launch.files) {
         HAKO_TRY(Fd fd, open_disk_file(file));
         wiring.give(std::move(fd), file.fd);
@@ -73,12 +78,16 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
 
 JailSpec describe_jail(const MachineSpec& spec, const QemuLaunch& launch, const Cgroup& cgroup) {
     JailSpec jail{.argv = launch.command.argv,
-                  .files = {launch.command.argv.front(), spec.kernel, spec.initramfs},
+                  .files = {launch.command.argv.front()},
                   .devices = {"/dev/null", "/dev/urandom"},
                   .cgroup_procs = cgroup.procs_files,
                   .huge_pages = spec.accelerator == Accelerator::kvm,
                   .uid = jail_uid(spec.id),
                   .parent = ::getpid()};
+    if (spec.state.empty()) {
+        jail.files.push_back(spec.kernel);
+        jail.files.push_back(spec.initramfs);
+    }
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
     return jail;
@@ -103,6 +112,7 @@ Result<Fd> connect_vsock(std::uint32_t cid, milliseconds deadline) {
 }
 
 Result<void> check_files(const MachineSpec& spec) {
+    if (!spec.state.empty()) return {};
     for (const auto& path : {spec.kernel, spec.initramfs})
         if (::access(path.c_str(), R_OK) != 0)
             return fail_errno(errno, "the VM's file {} cannot be read", path.native());
@@ -111,8 +121,11 @@ Result<void> check_files(const MachineSpec& spec) {
 
 }  // namespace
 
-milliseconds agent_deadline(Accelerator accelerator) {
-    return accelerator == Accelerator::kvm ? std::chrono::seconds(20) : std::chrono::seconds(60);
+milliseconds agent_deadline(const MachineSpec& spec) {
+    // A boot is still to come where loading is in vain.
+    if (!spec.state.empty()) return std::chrono::seconds(20);
+    return spec.accelerator == Accelerator::kvm ? std::chrono::seconds(20)
+                                                : std::chrono::seconds(60);
 }
 
 class Machine::Impl {
@@ -167,6 +180,31 @@ public:
         if (!ended) HAKO_CHECK((*process_.lock())->signal(SIGKILL));
         HAKO_TRY([[maybe_unused]] const auto end, wait({}));
         return {};
+    }
+
+    Result<void> save_state(int file, milliseconds deadline) {
+        const auto end = std::chrono::steady_clock::now() + deadline;
+        // QEMU stops the CPUs at the end itself. Stopped before, they would be so when loaded, too.
+        HAKO_TRY([[maybe_unused]] const auto given,
+                 qmp_->execute("getfd", {{"fdname", "state"}}, kQmpDeadline, file));
+        // There is no guest to be kind to: as fast as the disk takes it.
+        HAKO_TRY([[maybe_unused]] const auto fast,
+                 qmp_->execute("migrate-set-parameters", {{"max-bandwidth", 0}}));
+        HAKO_TRY([[maybe_unused]] const auto begun,
+                 qmp_->execute("migrate", {{"uri", "fd:state"}}));
+        for (;;) {
+            HAKO_TRY(const auto answer, qmp_->execute("query-migrate"));
+            HAKO_TRY(const auto status, json_field_or<std::string>(answer, "status", {}));
+            if (status == "completed") return {};
+            if (status == "failed" || status == "cancelled") {
+                HAKO_TRY(const auto reason,
+                         json_field_or<std::string>(answer, "error-desc", "QEMU cannot write it"));
+                return fail(ErrorKind::internal, "the VM's state is not saved: {}", reason);
+            }
+            if (std::chrono::steady_clock::now() > end)
+                return fail(ErrorKind::deadline, "the VM's state was not saved in time");
+            std::this_thread::sleep_for(milliseconds(5));
+        }
     }
 
     Error explain(ErrorKind kind, std::string_view sentence) const {
@@ -248,6 +286,10 @@ Result<void> Machine::attach_disk(const Disk& disk) {
 }
 Result<void> Machine::detach_disk(const std::string& serial) {
     return impl_->hotplug_->detach(serial);
+}
+
+Result<void> Machine::save_state(int file, milliseconds deadline) {
+    return impl_->save_state(file, deadline);
 }
 
 std::string Machine::console_tail() const { return impl_->console_->tail(); }

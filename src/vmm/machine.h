@@ -37,8 +37,8 @@ struct MachineEnd {
     std::string reason;  // a sentence: the guest kernel's panic, QEMU's last words, its signal
 };
 
-// How long the guest may take from power-on to the agent's first answer.
-std::chrono::milliseconds agent_deadline(Accelerator accelerator);
+// How long the guest may take from power-on, or from being loaded, to the agent's first answer.
+std::chrono::milliseconds agent_deadline(const MachineSpec& spec);
 
 // Any thread may call anything. The destructor kills QEMU and removes its cgroup.
 class Machine {
@@ -73,6 +73,9 @@ public:
     // (vmm/hotplug.h).
     Result<void> attach_disk(const Disk& disk);
     Result<void> detach_disk(const std::string& serial);
+    // Writes the state of memory and devices to the file, from its offset on; the
+    // CPUs stand still afterwards.
+    Result<void> save_state(int file, std::chrono::milliseconds deadline);
 
     std::string console_tail() const;
     // What went wrong, with the panic or the console's and QEMU's last lines behind it.

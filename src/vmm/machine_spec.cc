@@ -112,7 +112,8 @@ Json to_json(const MachineSpec& spec) {
             {"vsock_cid", spec.vsock_cid},
             {"tsc_khz", spec.tsc_khz},
             {"disks", disks},
-            {"nics", nics}};
+            {"nics", nics},
+            {"state", spec.state.native()}};
 }
 
 Result<MachineSpec> machine_spec_from_json(const Json& json) {
@@ -140,6 +141,7 @@ Result<MachineSpec> machine_spec_from_json(const Json& json) {
         HAKO_TRY(auto nic, nic_from_json(item));
         spec.nics.push_back(std::move(nic));
     }
+    HAKO_TRY(spec.state, json_field_or<std::string>(json, "state", {}));
     HAKO_CHECK(validate(spec));
     return spec;
 }

@@ -60,6 +60,8 @@ struct MachineSpec {
     std::uint32_t tsc_khz = 0;
     std::vector<Disk> disks;
     std::vector<Nic> nics;
+    // A template of this shape (vmm/template_file.h): the guest is loaded instead of booted.
+    std::filesystem::path state;
 };
 
 // ErrorKind::invalid says what is wrong: memory below the minimum, no CPU, a serial too long ...

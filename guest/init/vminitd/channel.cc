@@ -92,8 +92,8 @@ Result<std::string> find_serial_port(const std::string& name) {
     return fail(ErrorKind::not_found, "the VM has no virtio-serial port named {}", name);
 }
 
-Result<SerialBridge> SerialBridge::open(const std::string& device) {
-    HAKO_TRY(auto port_fd, open_file(device, O_RDWR | O_NONBLOCK));
+Result<SerialBridge> SerialBridge::open(Fd port_fd) {
+    HAKO_CHECK(set_nonblocking(port_fd.get(), true));
     HAKO_TRY(auto sockets, make_socket_pair());
     const auto port = std::make_shared<const Fd>(std::move(port_fd));
     const auto inner = std::make_shared<const Fd>(std::move(sockets.second));
@@ -106,7 +106,7 @@ Result<SerialBridge> SerialBridge::open(const std::string& device) {
     return bridge;
 }
 
-Result<void> accept_vsock(unsigned port, const std::function<void(Fd)>& accepted) {
+Result<void> accept_vsock(unsigned port, const std::function<Result<void>(Fd)>& accepted) {
     const Fd listener(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!listener) return fail_errno(errno, "the guest kernel has no vsock");
     sockaddr_vm address{};
@@ -118,9 +118,12 @@ Result<void> accept_vsock(unsigned port, const std::function<void(Fd)>& accepted
         return fail_errno(errno, "cannot listen on vsock port {}", port);
     while (true) {
         Fd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (connection) accepted(std::move(connection));
-        else if (errno != EINTR && errno != ECONNABORTED)
+        if (connection) {
+            if (const auto taken = accepted(std::move(connection)); !taken)
+                log_error("{}", taken.error().message());
+        } else if (errno != EINTR && errno != ECONNABORTED) {
             return fail_errno(errno, "cannot accept on vsock port {}", port);
+        }
     }
 }
 

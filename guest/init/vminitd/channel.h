@@ -21,7 +21,7 @@ Result<std::string> find_serial_port(const std::string& name);
 // as it lives. A port whose host end is not (or no longer) open reads 0 bytes; that is no end.
 class SerialBridge {
 public:
-    static Result<SerialBridge> open(const std::string& device);
+    static Result<SerialBridge> open(Fd port);
     Fd take_socket() { return std::move(socket_); }
 
 private:
@@ -30,7 +30,8 @@ private:
     std::vector<std::jthread> pumps_;
 };
 
-// Listens on vsock and hands over every accepted connection. Returns only with an error.
-Result<void> accept_vsock(unsigned port, const std::function<void(Fd)>& accepted);
+// Listens on vsock and hands over every accepted connection; what goes wrong with one is logged.
+// Returns only with an error.
+Result<void> accept_vsock(unsigned port, const std::function<Result<void>(Fd)>& accepted);
 
 }  // namespace hako::init

@@ -3,6 +3,7 @@
 //   /init                                                   in a VM, as the kernel starts it
 //   vminitd --serve-fd N --state DIR --vmexec PATH          for tests: serves one connection, as
 //                                                           PID 1 of its own namespaces
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,11 +29,36 @@
 #include "init/vminitd/channel.h"
 #include "init/vminitd/guest.h"
 #include "init/vminitd/server.h"
+#include "init/vminitd/wake.h"
 
 namespace hako::init {
 namespace {
 
 namespace fs = std::filesystem;
+
+Result<void> serve_port(Server& server, bool waits) {
+    HAKO_TRY(const auto device, find_serial_port("hako.agent"));
+    HAKO_TRY(Fd port, open_file(device, O_RDWR));
+    if (waits) {
+        HAKO_TRY(const auto wake, wait_for_wake(port.get(), true));
+        HAKO_CHECK(wake_up(*wake));
+    }
+    HAKO_TRY(auto bridge, SerialBridge::open(std::move(port)));
+    HAKO_CHECK(server.serve(bridge.take_socket()));
+    while (true) ::pause();
+}
+
+Result<void> serve_vsock(Server& server, bool waits) {
+    return accept_vsock(kAgentVsockPort, [&](Fd connection) -> Result<void> {
+        if (waits) {
+            HAKO_TRY(const auto wake, wait_for_wake(connection.get(), false));
+            if (!wake) return {};
+            HAKO_CHECK(wake_up(*wake));
+            waits = false;
+        }
+        return server.serve(std::move(connection));
+    });
+}
 
 // Returns only with an error.
 Result<void> serve_vm() {
@@ -44,18 +70,12 @@ Result<void> serve_vm() {
     HAKO_TRY(const auto server, Server::start(guest));
 
     HAKO_TRY(const auto command_line, read_file("/proc/cmdline"));
+    const bool waits = kernel_argument(command_line, "hako.wake") == "1";
     const auto channel = kernel_argument(command_line, "hako.agent");
-    if (channel == "vsock")
-        return accept_vsock(kAgentVsockPort, [&](Fd connection) {
-            if (const auto served = server->serve(std::move(connection)); !served)
-                log_error("{}", served.error().message());
-        });
+    if (channel == "vsock") return serve_vsock(*server, waits);
     if (channel != "serial" && !channel.empty())
         return fail(ErrorKind::invalid, "hako.agent={} is neither serial nor vsock", channel);
-    HAKO_TRY(const auto device, find_serial_port("hako.agent"));
-    HAKO_TRY(auto bridge, SerialBridge::open(device));
-    HAKO_CHECK(server->serve(bridge.take_socket()));
-    while (true) ::pause();
+    return serve_port(*server, waits);
 }
 
 struct TestOptions {

@@ -37,7 +37,12 @@ grpc::Status Service::Sync(Context*, const agent::v1::Empty*, agent::v1::Empty*)
 
 grpc::Status Service::SetTime(Context*, const agent::v1::SetTimeRequest* request,
                               agent::v1::Empty*) {
-    return to_status(set_time(*request));
+    if (request->nanoseconds() < 0 || request->nanoseconds() >= 1'000'000'000)
+        return to_status(
+            Error(ErrorKind::invalid,
+                  fmt::format("{} nanoseconds are not within a second", request->nanoseconds())));
+    return to_status(set_time(WallTime(std::chrono::seconds(request->seconds()) +
+                                       std::chrono::nanoseconds(request->nanoseconds()))));
 }
 
 grpc::Status Service::AddEntropy(Context*, const agent::v1::AddEntropyRequest* request,

@@ -63,12 +63,10 @@ Result<agent::v1::InfoResponse> describe_guest() {
     return info;
 }
 
-Result<void> set_time(const agent::v1::SetTimeRequest& request) {
-    if (request.nanoseconds() < 0 || request.nanoseconds() >= 1'000'000'000)
-        return fail(ErrorKind::invalid, "{} nanoseconds are not within a second",
-                    request.nanoseconds());
-    const timespec time{request.seconds(), request.nanoseconds()};
-    if (::clock_settime(CLOCK_REALTIME, &time) != 0)
+Result<void> set_time(WallTime time) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+    const timespec value{seconds.time_since_epoch().count(), (time - seconds).count()};
+    if (::clock_settime(CLOCK_REALTIME, &value) != 0)
         return fail_errno(errno, "cannot set the clock");
     return {};
 }

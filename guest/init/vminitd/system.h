@@ -4,12 +4,13 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "proto/agent.pb.h"
 
 namespace hako::init {
 
 Result<agent::v1::InfoResponse> describe_guest();
-Result<void> set_time(const agent::v1::SetTimeRequest& request);
+Result<void> set_time(WallTime time);
 // 32 to 512 bytes, credited as full entropy.
 Result<void> add_entropy(std::string_view data);
 // Kills all other processes, syncs, unmounts what can be unmounted and powers off. Does not return

@@ -68,6 +68,8 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
     else add(list, {"-accel", "tcg,thread=single,tb-size=128", "-cpu", "max"});
     add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
                std::to_string(spec.cpus)});
+    // What is loaded has its kernel in its memory.
+    if (!spec.state.empty()) return add(list, {"-incoming", fmt::format("fd:{}", kStateFd)});
     add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",
                kernel_command_line(spec)});
 }

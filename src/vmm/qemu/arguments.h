@@ -1,6 +1,6 @@
 // MachineSpec -> QEMU's command line. Everything QEMU uses comes to it as an open descriptor, so
 // that it needs no right to open a disk and no path to a socket; only the kernel and the initramfs
-// are opened by name.
+// are opened by name, by a machine that boots.
 #pragma once
 
 #include <filesystem>
@@ -18,7 +18,8 @@ namespace hako::vmm {
 constexpr int kQmpFd = 3;
 constexpr int kConsoleFd = 4;
 constexpr int kAgentFd = 5;  // not with AgentChannel::vsock
-constexpr int kFirstDiskFd = 6;
+constexpr int kStateFd = 6;  // where MachineSpec::state is loaded from, else unused
+constexpr int kFirstDiskFd = 7;
 
 // Where disks are added while the machine runs (vmm/hotplug.h).
 constexpr std::string_view kScsiBus = "scsi.0";

@@ -61,8 +61,8 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -device virtserialport,chardev=agent,name=hako.agent
 -device virtio-balloon-device,bus=virtio-mmio-bus.1,free-page-reporting=on
 -device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
--add-fd fd=6,set=6
--blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/6,node-name=disk0,read-only=off
+-add-fd fd=7,set=7
+-blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/7,node-name=disk0,read-only=off
 -device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
 }
 
@@ -73,12 +73,12 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
     ASSERT_TRUE(launch) << launch.error().message();
     const auto text = argument_lines(*launch);
-    EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=7
+    EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=8
 -device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02
--netdev tap,id=nic1,fd=8
+-netdev tap,id=nic1,fd=9
 -device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02)");
     ASSERT_EQ(launch->taps.size(), 2U);
-    EXPECT_EQ(launch->taps[1].fd, 8);
+    EXPECT_EQ(launch->taps[1].fd, 9);
     EXPECT_EQ(launch->taps[1].tap, "hkt1");
 
     spec.nics.resize(4, spec.nics.front());
@@ -117,10 +117,10 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -device vhost-vsock-device,bus=virtio-mmio-bus.0,guest-cid=77
 -device virtio-balloon-device,bus=virtio-mmio-bus.1,free-page-reporting=on
 -device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
--add-fd fd=6,set=6
 -add-fd fd=7,set=7
 -add-fd fd=8,set=8
--blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/8,node-name=disk0,read-only=on
+-add-fd fd=9,set=9
+-blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/9,node-name=disk0,read-only=on
 -device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=rootfs)");
 
     ASSERT_EQ(launch->files.size(), 3U);
@@ -132,9 +132,19 @@ version=1
 CID=00000001
 parentCID=ffffffff
 createType="monolithicFlat"
-RW 8 FLAT "/dev/fdset/6" 0
-RW 16 FLAT "/dev/fdset/7" 0
+RW 8 FLAT "/dev/fdset/7" 0
+RW 16 FLAT "/dev/fdset/8" 0
 )");
+}
+
+// The kernel would only take time to read: the state holds the memory of the one that was booted.
+TEST(ArgumentsTest, LoadedMachineNamesNoKernel) {
+    auto spec = small_machine();
+    spec.state = "/templates/x";
+    const auto text = lines_of(spec);
+    EXPECT_NE(text.find("-smp 2\n-incoming fd:6\n-chardev"), std::string::npos) << text;
+    for (const auto* word : {"\n-kernel", "\n-initrd", "\n-append"})
+        EXPECT_EQ(text.find(word), std::string::npos) << text;
 }
 
 TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {

@@ -1,0 +1,74 @@
+// The templates that the engine's machines are loaded from, for its users.
+#include "engine/context.h"
+#include "engine/engine.h"
+#include "engine/settings.h"
+
+namespace hako::engine {
+namespace {
+
+Template to_template(Templates& templates, const vmm::StoredTemplate& stored) {
+    return {.key = stored.header.key,
+            .shape_json = dump_json(stored.header.shape),
+            .bytes = stored.header.state_bytes + vmm::kTemplateHeaderBytes,
+            .created = stored.header.created,
+            .used = stored.used,
+            .ready = templates.is_ready(stored.header.key)};
+}
+
+// Of a container with these settings.
+Result<vmm::MachineSpec> plan_machine(Context& context, const TemplateRequest& request) {
+    HostConfig config;
+    config.memory = request.memory;
+    config.nano_cpus = request.nano_cpus;
+    HAKO_CHECK(check_host_config(config, context.host_cpus));
+    HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(request.kernel));
+    HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
+    vmm::MachineSpec spec{.id = "template",
+                          .kernel = kernel.vmlinux,
+                          .initramfs = context.world.machines->initramfs(),
+                          .memory_bytes = machine_memory(memory_limit(config)),
+                          .cpus = machine_cpus(config, probe.accelerator, context.host_cpus),
+                          .accelerator = probe.accelerator,
+                          .tsc_khz = probe.tsc_khz};
+    vmm::choose_agent_channel(spec);
+    return spec;
+}
+
+}  // namespace
+
+std::unique_ptr<Templates> make_templates(Context& context, const Installation& installation,
+                                          TemplateOptions options) {
+    if (options.folder.empty()) options.folder = context.layout.root() / "templates";
+    return std::make_unique<Templates>(
+        options, TemplateMaker{runtime::build_template, runtime::check_template},
+        std::vector<std::string>{installation.shim().native(), "jail"}, context.tasks);
+}
+
+void want_default_template(Context& context) {
+    if (!context.templates) return;
+    if (const auto spec = plan_machine(context, {})) context.templates->want(*spec);
+}
+
+Result<std::vector<Template>> Engine::list_templates() const {
+    std::vector<Template> list;
+    for (const auto& stored : context_->templates->store().list())
+        list.push_back(to_template(*context_->templates, stored));
+    return list;
+}
+
+Result<Template> Engine::find_template(std::string_view key) const {
+    HAKO_TRY(const auto stored, context_->templates->store().find(key));
+    return to_template(*context_->templates, stored);
+}
+
+Result<Template> Engine::build_template(const TemplateRequest& request) {
+    HAKO_TRY(const auto spec, plan_machine(*context_, request));
+    HAKO_TRY(const auto stored, context_->templates->build(spec, context_->closing.get_token()));
+    return to_template(*context_->templates, stored);
+}
+
+Result<void> Engine::remove_template(std::string_view key) {
+    return context_->templates->store().remove(key);
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,135 @@
+#include "engine/templates.h"
+
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr std::chrono::seconds kFirstPause(10);  // doubled by each failure
+constexpr int kMostDoublings = 8;
+
+// Of the file as it is now; empty when there is none. Reading it does not change it.
+std::string identity_of(const std::filesystem::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return "";
+    return fmt::format("{} {} {} {}.{}", status.st_dev, status.st_ino, status.st_size,
+                       status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
+Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
+                     std::vector<std::string> jail, Tasks& tasks)
+    : enabled_(options.enabled),
+      store_(options.folder, options.limit),
+      maker_(std::move(maker)),
+      jail_(std::move(jail)),
+      tasks_(tasks) {
+    if (!enabled_) return;
+    runtime::remove_template_leftovers();
+    if (const auto opened = store_.open(); !opened)
+        log_warn("there are no templates: {}", opened.error().message());
+}
+
+std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {
+    if (!enabled_) return {};
+    const auto shape = shapes_.known(spec);
+    if (!shape) return {};
+    const auto path = store_.path(shape->key);
+    {
+        auto entries = entries_.lock();
+        const auto entry = entries->find(shape->key);
+        if (entry == entries->end() || entry->second.identity.empty() ||
+            entry->second.identity != identity_of(path))
+            return {};
+    }
+    store_.touch(shape->key);
+    return path;
+}
+
+bool Templates::is_ready(std::string_view key) {
+    auto entries = entries_.lock();
+    const auto entry = entries->find(std::string(key));
+    return entry != entries->end() && !entry->second.identity.empty() &&
+           entry->second.identity == identity_of(store_.path(key));
+}
+
+void Templates::want(const vmm::MachineSpec& spec) {
+    if (!enabled_) return;
+    tasks_.launch("template", [this, spec](const std::stop_token& stop) { work(spec, stop); });
+}
+
+void Templates::work(const vmm::MachineSpec& spec, const std::stop_token& stop) {
+    auto shape = shapes_.shape(spec);
+    if (!shape) return log_info("there is no template for this VM: {}", shape.error().message());
+    const auto made = job(spec, *std::move(shape));
+    {
+        auto entries = entries_.lock();
+        auto& entry = (*entries)[made.shape.key];
+        if (entry.busy || std::chrono::steady_clock::now() < entry.again ||
+            (!entry.identity.empty() && entry.identity == identity_of(made.path)))
+            return;
+    }
+    if (const auto provided = provide(made, false, stop); !provided && !stop.stop_requested())
+        log_warn("VMs of {} MiB boot without a template: {}", spec.memory_bytes / kMiB,
+                 provided.error().message());
+}
+
+Result<void> Templates::provide(const runtime::TemplateJob& made, bool anew,
+                                const std::stop_token& stop) {
+    const auto& key = made.shape.key;
+    {
+        auto entries = entries_.lock();
+        auto& entry = (*entries)[key];
+        if (entry.busy)
+            return fail(ErrorKind::conflict, "the template {} is being made already", key);
+        entry.busy = true;
+    }
+    const auto done = [&]() -> Result<void> {
+        const std::lock_guard alone(one_at_a_time_);
+        if (stop.stop_requested()) return fail(ErrorKind::cancelled, "the daemon ends");
+        std::error_code error;
+        if (!anew && std::filesystem::exists(made.path, error)) {
+            const auto good = maker_.check(made, stop);
+            if (good || stop.stop_requested()) return good;
+            log_warn("the template {} is made anew: {}", key, good.error().message());
+        }
+        if (stop.stop_requested()) return fail(ErrorKind::cancelled, "the daemon ends");
+        const auto begun = std::chrono::steady_clock::now();
+        HAKO_CHECK(maker_.build(made, stop));
+        log_info("made the template {} for VMs of {} MiB in {} ms", key,
+                 made.spec.memory_bytes / kMiB,
+                 std::chrono::duration_cast<std::chrono::milliseconds>(
+                     std::chrono::steady_clock::now() - begun)
+                     .count());
+        store_.shrink(key);
+        return {};
+    }();
+    auto entries = entries_.lock();
+    auto& entry = (*entries)[key];
+    entry.busy = false;
+    entry.identity = done ? identity_of(made.path) : "";
+    // Also after success: a start that finds it of no use removes it, and asks for the next one.
+    entry.failures = std::min(entry.failures + 1, kMostDoublings);
+    entry.again = std::chrono::steady_clock::now() + kFirstPause * (1 << entry.failures) / 2;
+    return done;
+}
+
+runtime::TemplateJob Templates::job(const vmm::MachineSpec& spec, vmm::TemplateShape shape) const {
+    auto path = store_.path(shape.key);
+    return {.spec = spec, .shape = std::move(shape), .path = std::move(path), .jail = jail_};
+}
+
+Result<vmm::StoredTemplate> Templates::build(const vmm::MachineSpec& spec, std::stop_token stop) {
+    if (!enabled_)
+        return fail(ErrorKind::conflict,
+                    "templates are switched off: see \"templates\" in the daemon's configuration");
+    HAKO_TRY(auto shape, shapes_.shape(spec));
+    const std::string key = shape.key;
+    HAKO_CHECK(provide(job(spec, std::move(shape)), true, stop));
+    return store_.find(key);
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,73 @@
+// Which machines are loaded instead of booted. A start never waits for a template: it takes one
+// that is known to be good, or boots; making and checking them happens in the background.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/result.h"
+#include "base/units.h"
+#include "engine/tasks.h"
+#include "engine/template_types.h"
+#include "runtime/template_builder.h"
+#include "vmm/machine_spec.h"
+#include "vmm/template_key.h"
+#include "vmm/template_store.h"
+
+namespace hako::engine {
+
+// What makes and tries them; tests have their own.
+struct TemplateMaker {
+    std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> build;
+    std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> check;
+};
+
+// Any thread may call anything.
+class Templates {
+public:
+    Templates(const TemplateOptions& options, TemplateMaker maker, std::vector<std::string> jail,
+              Tasks& tasks);
+
+    // Empty: there is none that is known to be good.
+    std::filesystem::path find(const vmm::MachineSpec& spec);
+    // Checks or makes the one of this shape, in the background; not again and again where that
+    // fails.
+    void want(const vmm::MachineSpec& spec);
+    // Makes it anew, and waits for that.
+    Result<vmm::StoredTemplate> build(const vmm::MachineSpec& spec, std::stop_token stop);
+
+    bool enabled() const { return enabled_; }
+    // Whether the next start takes it.
+    bool is_ready(std::string_view key);
+    const vmm::TemplateStore& store() const { return store_; }
+
+private:
+    struct Entry {
+        std::string identity;  // of the file that was found good; empty: none
+        bool busy = false;     // somebody makes or checks it
+        int failures = 0;
+        std::chrono::steady_clock::time_point again{};  // not before
+    };
+    void work(const vmm::MachineSpec& spec, const std::stop_token& stop);
+    Result<void> provide(const runtime::TemplateJob& job, bool anew, const std::stop_token& stop);
+    runtime::TemplateJob job(const vmm::MachineSpec& spec, vmm::TemplateShape shape) const;
+
+    const bool enabled_;
+    const vmm::TemplateStore store_;
+    const TemplateMaker maker_;
+    const std::vector<std::string> jail_;
+    Tasks& tasks_;
+    vmm::TemplateShapes shapes_;
+    Guarded<std::map<std::string, Entry>> entries_;  // by key
+    std::mutex one_at_a_time_;                       // each is work for a processor
+};
+
+}  // namespace hako::engine

@@ -1,0 +1,130 @@
+#include "engine/templates.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "vmm/template_writer.h"
+
+namespace hako::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TemplatesTest : public testing::Test {
+protected:
+    TemplatesTest() {
+        for (const auto& file : {spec_.kernel, spec_.initramfs}) EXPECT_TRUE(write_file(file, "x"));
+        const auto qemu = folder_.path() / "qemu";
+        EXPECT_TRUE(write_file(qemu, "#!/bin/sh\necho QEMU 1\n", 0755));
+        ::setenv("HAKO_QEMU", qemu.c_str(), 1);
+    }
+    ~TemplatesTest() override {
+        tasks_.stop_all();
+        ::unsetenv("HAKO_QEMU");
+    }
+
+    Result<void> make(const runtime::TemplateJob& job) {
+        ++built_;
+        if (broken_) return fail(ErrorKind::exhausted, "no space left");
+        HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path));
+        HAKO_CHECK(write_all(writer.state(), "state"));
+        HAKO_CHECK(writer.finish({.key = job.shape.key, .created = now()}));
+        return writer.publish();
+    }
+    std::unique_ptr<Templates> open(bool enabled = true) {
+        return std::make_unique<Templates>(
+            TemplateOptions{.enabled = enabled, .folder = folder_.path() / "templates"},
+            TemplateMaker{[this](const auto& job, const auto&) { return make(job); },
+                          [this](const auto& job, const auto&) -> Result<void> {
+                              ++checked_;
+                              return vmm::verify_template(job.path);
+                          }},
+            std::vector<std::string>{}, tasks_);
+    }
+    fs::path wait_for(Templates& templates) {
+        for (int i = 0; i < 2000 && templates.find(spec_).empty(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        return templates.find(spec_);
+    }
+
+    TempDir folder_ = *TempDir::create();
+    Tasks tasks_;
+    std::atomic<int> built_ = 0;
+    std::atomic<int> checked_ = 0;
+    std::atomic<bool> broken_ = false;
+    vmm::MachineSpec spec_{
+        .id = "x", .kernel = folder_.path() / "vmlinux", .initramfs = folder_.path() / "initramfs"};
+};
+
+TEST_F(TemplatesTest, IsMadeInTheBackgroundAndThenFound) {
+    const auto templates = open();
+    EXPECT_EQ(templates->find(spec_), "");
+    templates->want(spec_);
+    EXPECT_TRUE(fs::exists(wait_for(*templates)));
+    EXPECT_EQ(built_, 1);
+}
+
+TEST_F(TemplatesTest, TheNextDaemonChecksItFirst) {
+    ASSERT_TRUE(open()->build(spec_, {}));
+    const auto templates = open();
+    EXPECT_EQ(templates->find(spec_), "");
+    templates->want(spec_);
+    EXPECT_NE(wait_for(*templates), "");
+    EXPECT_EQ(checked_, 1);
+    EXPECT_EQ(built_, 1);
+}
+
+TEST_F(TemplatesTest, OneThatDoesNotPassItsCheckIsMadeAnew) {
+    const auto made = open()->build(spec_, {});
+    ASSERT_TRUE(made);
+    ASSERT_TRUE(write_file(made->path, "garbage"));
+    const auto templates = open();
+    templates->want(spec_);
+    EXPECT_NE(wait_for(*templates), "");
+    EXPECT_EQ(built_, 2);
+}
+
+TEST_F(TemplatesTest, WhatWasChangedOrRemovedIsNotTaken) {
+    const auto templates = open();
+    const auto made = templates->build(spec_, {});
+    ASSERT_TRUE(made);
+    ASSERT_EQ(templates->find(spec_), made->path);
+    ASSERT_TRUE(write_file(made->path, "garbage"));
+    EXPECT_EQ(templates->find(spec_), "");
+    EXPECT_FALSE(templates->is_ready(made->header.key));
+    fs::remove(made->path);
+    EXPECT_EQ(templates->find(spec_), "");
+}
+
+TEST_F(TemplatesTest, IsNotTakenForAnotherKernelOrShape) {
+    const auto templates = open();
+    ASSERT_TRUE(templates->build(spec_, {}));
+    auto other = spec_;
+    other.memory_bytes *= 2;
+    EXPECT_EQ(templates->find(other), "");
+    ASSERT_TRUE(write_file(spec_.kernel, "another"));
+    EXPECT_EQ(templates->find(spec_), "");
+}
+
+TEST_F(TemplatesTest, AFailureIsNotTriedAgainAtOnce) {
+    const auto templates = open();
+    broken_ = true;
+    EXPECT_EQ(templates->build(spec_, {}).error().kind(), ErrorKind::exhausted);
+    templates->want(spec_);
+    tasks_.stop_all();
+    EXPECT_EQ(built_, 1);
+    EXPECT_EQ(templates->find(spec_), "");
+}
+
+TEST_F(TemplatesTest, CanBeSwitchedOff) {
+    const auto templates = open(false);
+    templates->want(spec_);
+    EXPECT_EQ(templates->build(spec_, {}).error().kind(), ErrorKind::conflict);
+    EXPECT_FALSE(fs::exists(folder_.path() / "templates"));
+}
+
+}  // namespace
+}  // namespace hako::engine

@@ -1,0 +1,33 @@
+// The first words to a guest that was saved while it waited, and that has just been loaded
+// (docs/formats/template.md). They go over the agent's channel before gRPC does: a guest must have
+// its own time and randomness before it does anything for anybody.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/units.h"
+
+namespace hako::guest {
+
+// What the guest says, once, when it begins to wait.
+constexpr char kWaits = 'W';
+
+struct Wake {
+    WallTime time{};
+    std::string entropy;  // kWakeEntropy bytes
+};
+constexpr std::size_t kWakeEntropy = 64;
+
+// Magic (8 bytes), seconds (8) and nanoseconds (4) since the epoch, little-endian, entropy.
+constexpr std::size_t kWakeBytes = 8 + 8 + 4 + kWakeEntropy;
+// With the time of now and fresh random bytes.
+Result<Wake> make_wake();
+std::string encode(const Wake& wake);
+// ErrorKind::corrupt where these are not such bytes.
+Result<Wake> decode_wake(std::string_view bytes);
+
+}  // namespace hako::guest

@@ -1,0 +1,96 @@
+#include "runtime/template_builder.h"
+
+#include <array>
+#include <thread>
+
+#include "base/log.h"
+#include "guest/agent_client.h"
+#include "guest/wake.h"
+#include "vmm/cgroup.h"
+#include "vmm/template_writer.h"
+
+namespace hako::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kName = "template-";
+// The kernel still has a few things to put away when vminitd begins to wait.
+constexpr milliseconds kSettle(200);
+constexpr milliseconds kSaveDeadline(60'000);
+constexpr milliseconds kQuitGrace(1'000);
+
+vmm::MachineSpec bare_machine(const vmm::MachineSpec& spec) {
+    vmm::MachineSpec bare = spec;
+    bare.id = std::string(kName) + random_id().substr(0, 12);
+    bare.disks.clear();
+    bare.nics.clear();
+    bare.state.clear();
+    vmm::choose_agent_channel(bare);  // with an own address, where it has one
+    return bare;
+}
+
+// Until vminitd says that it waits.
+Result<Fd> wait_for_guest(vmm::Machine& machine, const vmm::MachineSpec& spec) {
+    const auto deadline = vmm::agent_deadline(spec);
+    HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
+    HAKO_TRY(const bool spoke, wait_readable(channel.get(), deadline));
+    std::byte word{};
+    HAKO_TRY(const auto count,
+             spoke ? read_some(channel.get(), {&word, 1}) : Result<std::size_t>(0));
+    if (count != 1 || word != std::byte{guest::kWaits})
+        return fail(machine.explain(ErrorKind::unavailable, "the guest does not wait to be saved"));
+    return channel;
+}
+
+Result<void> load(const TemplateJob& job, const std::filesystem::path& state,
+                  const std::stop_token& stop) {
+    auto spec = bare_machine(job.spec);
+    spec.state = state;
+    HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail}));
+    const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
+    const auto reach_agent = [&]() -> Result<void> {
+        HAKO_TRY(Fd channel, machine->take_agent_channel(vmm::agent_deadline(spec)));
+        HAKO_CHECK(send_wake(channel.get()));
+        HAKO_TRY(const auto agent, guest::AgentClient::connect(std::move(channel)));
+        HAKO_TRY([[maybe_unused]] const auto info, agent->info(vmm::agent_deadline(spec)));
+        return {};
+    };
+    const auto reached = reach_agent();
+    if (!reached) return fail(machine->explain(reached.error().kind(), reached.error().message()));
+    return machine->stop(milliseconds(0));
+}
+
+}  // namespace
+
+Result<void> send_wake(int channel) {
+    HAKO_TRY(const auto wake, guest::make_wake());
+    return with_context(write_all(channel, guest::encode(wake)), "cannot wake the guest");
+}
+
+Result<void> build_template(const TemplateJob& job, const std::stop_token& stop) {
+    HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path));
+    auto spec = bare_machine(job.spec);
+    spec.kernel_arguments.emplace_back("hako.wake=1");
+    {
+        HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail}));
+        const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
+        // Open until the state is saved: the guest is to see the same host as when it is loaded.
+        HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec));
+        std::this_thread::sleep_for(kSettle);
+        HAKO_CHECK(machine->save_state(writer.state(), kSaveDeadline));
+        HAKO_CHECK(machine->stop(kQuitGrace));
+    }
+    HAKO_CHECK(writer.finish({.key = job.shape.key, .shape = job.shape.parts, .created = now()}));
+    HAKO_CHECK(with_context(load(job, writer.temporary(), stop), "the new template does not load"));
+    return writer.publish();
+}
+
+Result<void> check_template(const TemplateJob& job, const std::stop_token& stop) {
+    HAKO_CHECK(vmm::verify_template(job.path));
+    return with_context(load(job, job.path, stop), "the template does not load");
+}
+
+void remove_template_leftovers() { vmm::CgroupTree().remove_empty(kName); }
+
+}  // namespace hako::runtime

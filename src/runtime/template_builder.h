@@ -1,0 +1,34 @@
+// Makes templates: boots a VM until vminitd waits, saves its state, and loads it for a trial.
+#pragma once
+
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "vmm/machine.h"
+#include "vmm/template_key.h"
+
+namespace hako::runtime {
+
+// Of these machines only what they share with `spec` counts: disks and id are not theirs.
+struct TemplateJob {
+    vmm::MachineSpec spec;
+    vmm::TemplateShape shape;
+    std::filesystem::path path;     // of the template
+    std::vector<std::string> jail;  // as MachineOptions::jail
+};
+
+// Takes about as long as two starts. The calling thread must live as long as that. A template that
+// does not pass its trial is not published.
+Result<void> build_template(const TemplateJob& job, const std::stop_token& stop);
+// Reads all of it, and loads it once, until its agent answers.
+Result<void> check_template(const TemplateJob& job, const std::stop_token& stop);
+// Of a crash in the middle.
+void remove_template_leftovers();
+
+// The first words to a guest that was just loaded.
+Result<void> send_wake(int channel);
+
+}  // namespace hako::runtime

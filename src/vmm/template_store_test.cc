@@ -1,0 +1,152 @@
+#include "vmm/template_store.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "vmm/template_key.h"
+#include "vmm/template_writer.h"
+
+namespace hako::vmm {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TemplateStoreTest : public testing::Test {
+protected:
+    void write(const std::string& key, std::string_view state = "saved guest") {
+        auto writer = TemplateWriter::create(store_.path(key));
+        ASSERT_TRUE(writer) << writer.error().message();
+        ASSERT_TRUE(write_all(writer->state(), state));
+        ASSERT_TRUE(writer->finish({.key = key, .shape = {{"cpus", 1}}, .created = now()}));
+        EXPECT_FALSE(fs::exists(store_.path(key)));
+        ASSERT_TRUE(writer->publish());
+    }
+    std::vector<std::string> keys() const {
+        std::vector<std::string> list;
+        for (const auto& one : store_.list()) list.push_back(one.header.key);
+        return list;
+    }
+
+    TempDir folder_ = *TempDir::create();
+    TemplateStore store_{folder_.path(), 3 * (kTemplateHeaderBytes + 11)};
+};
+
+TEST_F(TemplateStoreTest, GivesTheStateBack) {
+    write("a1");
+    const auto found = store_.find("a1");
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->header.shape["cpus"], 1);
+    EXPECT_EQ(found->header.state_bytes, 11U);
+    EXPECT_TRUE(verify_template(found->path));
+    const auto state = open_template_state(found->path);
+    ASSERT_TRUE(state);
+    std::array<std::byte, 11> bytes{};
+    ASSERT_EQ(*read_full(state->get(), bytes), bytes.size());
+    EXPECT_EQ(as_text(bytes), "saved guest");
+}
+
+TEST_F(TemplateStoreTest, RefusesWhatIsCutOffChangedOrNone) {
+    write("a1");
+    const auto path = store_.path("a1");
+    ASSERT_EQ(::truncate(path.c_str(), kTemplateHeaderBytes + 10), 0);
+    EXPECT_EQ(open_template_state(path).error().kind(), ErrorKind::corrupt);
+    ASSERT_EQ(::truncate(path.c_str(), 100), 0);
+    EXPECT_EQ(read_template(path).error().kind(), ErrorKind::corrupt);
+    write("a1");
+    std::fstream(path, std::ios::in | std::ios::out).seekp(kTemplateHeaderBytes + 3).put('X');
+    EXPECT_TRUE(read_template(path));
+    EXPECT_EQ(verify_template(path).error().kind(), ErrorKind::corrupt);
+    ASSERT_TRUE(write_file(path, std::string(kTemplateHeaderBytes, 'x')));
+    EXPECT_EQ(read_template(path).error().kind(), ErrorKind::corrupt);
+    EXPECT_TRUE(store_.list().empty());
+    EXPECT_EQ(store_.find("../a1").error().kind(), ErrorKind::not_found);
+}
+
+TEST_F(TemplateStoreTest, WhatIsNotPublishedLeavesNothing) {
+    {
+        auto writer = TemplateWriter::create(store_.path("a1"));
+        ASSERT_TRUE(writer);
+        EXPECT_TRUE(fs::exists(writer->temporary()));
+    }
+    EXPECT_TRUE(fs::is_empty(folder_.path()));
+}
+
+TEST_F(TemplateStoreTest, TheLongestUnusedGoes) {
+    for (const auto* key : {"a1", "a2", "a3", "a4"}) {
+        write(key);
+        ::usleep(10'000);
+    }
+    store_.touch("a1");
+    store_.shrink("a4");
+    EXPECT_EQ(keys(), (std::vector<std::string>{"a1", "a4", "a3"}));
+    EXPECT_TRUE(store_.remove("a3"));
+    EXPECT_EQ(store_.remove("a3").error().kind(), ErrorKind::not_found);
+}
+
+class TemplateKeyTest : public testing::Test {
+protected:
+    TemplateKeyTest() {
+        for (const auto& file : {spec_.kernel, spec_.initramfs}) EXPECT_TRUE(write_file(file, "x"));
+        use_qemu("1");
+    }
+    ~TemplateKeyTest() override { ::unsetenv("HAKO_QEMU"); }
+    void use_qemu(const std::string& version) {
+        const auto qemu = folder_.path() / "qemu";
+        EXPECT_TRUE(replace_file(qemu, "#!/bin/sh\necho QEMU " + version + "\n", 0755));
+        ::setenv("HAKO_QEMU", qemu.c_str(), 1);
+    }
+    std::string key(const MachineSpec& spec) {
+        const auto shape = shapes_.shape(spec);
+        return shape ? shape->key : shape.error().message();
+    }
+
+    TempDir folder_ = *TempDir::create();
+    MachineSpec spec_{.id = "x",
+                      .kernel = folder_.path() / "vmlinux",
+                      .initramfs = folder_.path() / "initramfs",
+                      .tsc_khz = 2'500'000};
+    TemplateShapes shapes_;
+};
+
+TEST_F(TemplateKeyTest, HangsOnAllThatTheStateHangsOn) {
+    const auto first = key(spec_);
+    EXPECT_EQ(first.size(), 16U);
+    auto other = spec_;
+    other.id = "y";
+    other.disks = {{.serial = "d", .extents = {"/d"}}};
+    other.tsc_khz += 3;
+    EXPECT_EQ(key(other), first);
+    const auto differs = [&](auto change) {
+        auto changed = spec_;
+        change(changed);
+        EXPECT_NE(key(changed), first);
+    };
+    differs([](auto& s) { s.memory_bytes *= 2; });
+    differs([](auto& s) { s.cpus = 2; });
+    differs([](auto& s) { s.accelerator = Accelerator::kvm; });
+    differs([](auto& s) { s.channel = AgentChannel::vsock; });
+    differs([](auto& s) { s.kernel_arguments = {"x"}; });
+    differs([](auto& s) { s.tsc_khz *= 2; });
+    for (const auto& file : {spec_.kernel, spec_.initramfs}) {
+        ASSERT_TRUE(write_file(file, "another one"));
+        EXPECT_NE(key(spec_), first);
+        ASSERT_TRUE(write_file(file, "x"));
+    }
+    EXPECT_EQ(key(spec_), first);
+    use_qemu("2");
+    EXPECT_NE(key(spec_), first);
+}
+
+TEST_F(TemplateKeyTest, AStartReadsNothing) {
+    EXPECT_FALSE(shapes_.known(spec_));
+    const auto first = key(spec_);
+    ASSERT_TRUE(shapes_.known(spec_));
+    EXPECT_EQ(shapes_.known(spec_)->key, first);
+    ASSERT_TRUE(write_file(spec_.kernel, "another one"));
+    EXPECT_FALSE(shapes_.known(spec_));
+}
+
+}  // namespace
+}  // namespace hako::vmm

@@ -1,0 +1,177 @@
+"""VMs that are loaded from a template instead of booted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hako import HELLO, Daemon, wait_until
+
+LOADED = "from a template: agent answered"
+
+
+def templates(daemon: Daemon) -> list[dict]:
+    status, body = daemon.api("GET", "/hako/v1/templates")
+    assert status == 200, body
+    assert isinstance(body, list)
+    return body
+
+
+def wait_for_template(daemon: Daemon) -> Path:
+    """The file of the default shape, which the daemon makes by itself."""
+    wait_until(lambda: [one for one in templates(daemon) if one["Ready"]], 180, f"a template; {daemon.log()}")
+    return daemon.root / "templates" / f"{templates(daemon)[0]['Key']}.template"
+
+
+def shim_log(daemon: Daemon, name: str) -> str:
+    return (daemon.run_dir / "vm" / daemon.inspect(name)["Id"][:12] / "shim.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def loading(programs: Path) -> Iterator[Daemon]:
+    daemon = Daemon()
+    daemon.configuration = {}
+    daemon.start()
+    wait_for_template(daemon)
+    yield daemon
+    daemon.destroy()
+
+
+@pytest.fixture
+def fresh(loading: Daemon) -> Iterator[Daemon]:
+    """With a template that is ready; after the test nothing is left."""
+    wait_until(lambda: any(one["Ready"] for one in templates(loading)), 180, loading.log())
+    yield loading
+    ids = loading.hako("ps", "-aq").stdout.split()
+    if ids:
+        loading.hako("rm", "-f", *ids)
+    wait_until(lambda: not loading.leftovers(), 20, f"clean: {loading.leftovers()}")
+
+
+def start(daemon: Daemon, name: str, *command: str) -> None:
+    daemon.hako("run", "-d", "--name", name, HELLO, *(command or ("sleep", "600")))
+
+
+def test_is_loaded_and_works(fresh: Daemon) -> None:
+    start(fresh, "a")
+    assert LOADED in shim_log(fresh, "a")
+    assert fresh.hako("exec", "a", "hostname").stdout.strip() == fresh.inspect("a")["Id"][:12]
+    assert fresh.hako("exec", "-i", "a", "sh", "-c", "cat > /f; cat /f", input="kept").stdout == "kept"
+
+
+def test_clock_runs_and_is_right(fresh: Daemon) -> None:
+    start(fresh, "a")
+    guest = int(fresh.hako("exec", "a", "date", "+%s").stdout)
+    assert abs(guest - time.time()) < 30
+    up = [float(fresh.hako("exec", "a", "cat", "/proc/uptime").stdout.split()[0]) for _ in range(2)]
+    assert 0 < up[0] < up[1] < 600
+    fresh.hako("exec", "a", "sleep", "0.1")  # a timer fires
+
+
+def test_kernel_log_is_clean(fresh: Daemon) -> None:
+    start(fresh, "a")
+    log = fresh.hako("exec", "--privileged", "a", "dmesg", "-r").stdout
+    # Of levels 0 to 3: emergency to error.
+    assert not [line for line in log.splitlines() if re.match(r"<[0-3]>", line)], log
+
+
+IDENTITY = ("cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; head -c 32 /dev/urandom | od -An -tx1;"
+            # auxv's AT_RANDOM (25) points to the stack, whose place is random, too.
+            "od -An -tx8 -w16 /proc/self/auxv | grep -E '^ 0*19 '; hostname")
+
+
+def test_no_two_share_an_identity(fresh: Daemon) -> None:
+    seen = []
+    for name in ("a", "b", "c"):
+        start(fresh, name)
+        assert LOADED in shim_log(fresh, name)
+        seen.append(fresh.hako("exec", name, "sh", "-c", IDENTITY).stdout.splitlines())
+    assert len(seen[0]) >= 5
+    for lines in zip(*seen):
+        assert len(set(lines)) == 3, lines
+
+
+def falls_back(daemon: Daemon, says: str) -> None:
+    assert daemon.hako("run", "--rm", HELLO, "echo", "up").stdout == "up\n"
+    start(daemon, "fallen")
+    log = shim_log(daemon, "fallen")
+    assert LOADED not in log and "agent answered" in log
+    assert says in log, log
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut off", "garbage"])
+def test_damaged_file_ends_in_a_boot_and_a_new_template(fresh: Daemon, damage: str) -> None:
+    path = wait_for_template(fresh)
+    if damage == "deleted":
+        path.unlink()
+    elif damage == "cut off":
+        os.truncate(path, path.stat().st_size // 2)
+    else:
+        path.write_bytes(b"x" * path.stat().st_size)
+    falls_back(fresh, "agent answered")
+    # The first boot of the shape has one made.
+    wait_until(lambda: path.exists() and any(one["Ready"] for one in templates(fresh)), 180, fresh.log())
+    start(fresh, "again")
+    assert LOADED in shim_log(fresh, "again")
+
+
+def test_state_that_does_not_load_ends_in_a_boot(own: Daemon) -> None:
+    """One that passed the daemon's checks, and was changed with its time put back."""
+    own.configuration = {}
+    own.start()
+    path = wait_for_template(own)
+    times = path.stat()
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\0" * 4096)  # QEMU's magic, its machine's name
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    falls_back(own, "is of no use, booting instead")
+    own.hako("rm", "-f", "fallen")
+
+
+def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -> None:
+    own.configuration = {}
+    own.start()
+    first = wait_for_template(own)
+    made = first.stat().st_mtime_ns
+    own.stop()
+    own.start()
+    wait_for_template(own)
+    assert first.stat().st_mtime_ns == made
+    own.stop()
+    qemu = own.folder / "qemu"
+    real = subprocess.run(["sh", "-c", "command -v qemu-system-x86_64"], capture_output=True, text=True).stdout.strip()
+    qemu.write_text(f"#!/bin/sh\nexec {real} \"$@\"\n")
+    qemu.chmod(0o755)
+    own.folder.chmod(0o755)
+    own.environment["HAKO_QEMU"] = str(qemu)
+    own.start()
+    wait_until(lambda: len([one for one in templates(own) if one["Ready"]]) == 1
+               and len(templates(own)) == 2, 180, own.log())
+    ready = next(one for one in templates(own) if one["Ready"])
+    assert ready["Key"] not in str(first)
+
+
+def test_many_starts_while_it_is_made_anew(fresh: Daemon) -> None:
+    count = 30 if os.environ.get("HAKO_SOAK") else 4
+    with ThreadPoolExecutor(count + 1) as pool:
+        rebuilt = pool.submit(fresh.api, "POST", "/hako/v1/templates", None, None, 180)
+        runs = [pool.submit(fresh.hako, "run", "--rm", HELLO, "echo", str(i), timeout=300) for i in range(count)]
+        assert [run.result().stdout for run in runs] == [f"{i}\n" for i in range(count)]
+        assert rebuilt.result()[0] in (201, 409), rebuilt.result()
+
+
+def test_switched_off_every_vm_boots(own: Daemon) -> None:
+    own.configuration = {"templates": False}
+    own.start()
+    start(own, "a")
+    assert LOADED not in shim_log(own, "a")
+    assert not (own.root / "templates").exists()
+    own.hako("rm", "-f", "a")
