@@ -4,6 +4,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
@@ -16,6 +18,25 @@ using Clock = std::chrono::steady_clock;
 
 // How long a VM that was booted for files waits for more of them, or for the container's start.
 constexpr std::chrono::seconds kLinger{5};
+
+// A guest may claim as many changes as it likes; they are all held in memory.
+constexpr std::size_t kMaxChanges = 1'000'000;
+constexpr std::size_t kMaxChangesText = 128 * kMiB;
+
+class ChangesWriter : public TextWriter {
+public:
+    Result<void> write(std::span<const std::byte> data) override {
+        changes_ += static_cast<std::size_t>(std::ranges::count(data, std::byte{0}));
+        if (changes_ > kMaxChanges || text.size() + data.size() > kMaxChangesText)
+            return fail(ErrorKind::too_large,
+                        "the container has more than {} changed files: export it instead",
+                        kMaxChanges);
+        return TextWriter::write(data);
+    }
+
+private:
+    std::size_t changes_ = 0;
+};
 
 // Ends the VM once nobody has used it for a while, or the daemon ends.
 void linger(Context& context, const EntryPtr& entry) {
@@ -163,7 +184,7 @@ Result<void> Engine::copy_in(std::string_view container, const CopyTarget& targe
 }
 
 Result<std::vector<Change>> Engine::changes(std::string_view container) {
-    TextWriter list;
+    ChangesWriter list;
     HAKO_CHECK(with_files(*context_, container, [&](runtime::ShimClient& shim) {
         return shim.changes(true, list, context_->closing.get_token());
     }));

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <tuple>
 
@@ -16,6 +17,9 @@
 
 namespace hako::engine {
 namespace {
+
+// What no host has; QEMU would say so in words of its own.
+constexpr std::uint64_t kMaximumMemory = 16 * 1024 * kGiB;
 
 constexpr std::uint64_t kNanoCpus = 1'000'000'000;
 constexpr std::uint64_t kEmulatorMemory = 16 * kMiB;  // what the guest keeps a copy of
@@ -84,6 +88,23 @@ Result<void> check_extra_hosts(const std::vector<std::string>& hosts) {
     return {};
 }
 
+// They become lines of /etc/hosts.
+bool is_name_letter(char letter) {
+    const auto byte = static_cast<unsigned char>(letter);
+    return std::isalnum(byte) != 0 || letter == '-' || letter == '.' || letter == '_';
+}
+
+// A name below /proc/sys, with dots or slashes.
+Result<void> check_sysctls(const StringMap& sysctls) {
+    for (const auto& [name, value] : sysctls)
+        if (name.empty() || name.starts_with('/') || name.find("..") != std::string::npos ||
+            (name + value).find('\0') != std::string::npos)
+            return fail(ErrorKind::invalid,
+                        "field Sysctls: \"{}\" is no name such as net.core.somaxconn",
+                        name.substr(0, 64));
+    return {};
+}
+
 Result<void> check_config(const ContainerConfig& config) {
     if (!config.stop_signal.empty()) HAKO_CHECK(parse_signal(config.stop_signal));
     for (const std::string& entry : config.env)
@@ -93,8 +114,13 @@ Result<void> check_config(const ContainerConfig& config) {
         return fail(ErrorKind::invalid,
                     "the working directory '{}' is invalid, it needs to be an absolute path",
                     config.working_dir);
-    if (config.hostname.size() > 64)
-        return fail(ErrorKind::invalid, "invalid hostname: {}", config.hostname.substr(0, 64));
+    for (const auto& [field, name] :
+         {std::pair{"Hostname", &config.hostname}, std::pair{"Domainname", &config.domainname}})
+        if (name->size() > 64 || !std::ranges::all_of(*name, is_name_letter))
+            return fail(ErrorKind::invalid, "field {}: invalid hostname: {}", field,
+                        name->substr(0, 64));
+    if (config.stop_timeout && *config.stop_timeout < -1)
+        return fail(ErrorKind::invalid, "field StopTimeout must be -1 (for ever) or more");
     return {};
 }
 
@@ -190,6 +216,9 @@ std::string hosts_file(const Container& container) {
 Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     if (config.memory != 0 && config.memory < kMinimumMemory)
         return fail(ErrorKind::invalid, "Minimum memory limit allowed is 6MB");
+    if (config.memory > kMaximumMemory)
+        return fail(ErrorKind::invalid, "field Memory must be at most {} GiB",
+                    kMaximumMemory / kGiB);
     HAKO_CHECK(check_cpus(config, host_cpus));
     HAKO_CHECK(scratch_size(config));
     HAKO_CHECK(parse_security(config));
@@ -199,6 +228,7 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
                     "the container without -v and --mount");
     HAKO_CHECK(log_limits(config));
     HAKO_CHECK(check_extra_hosts(config.extra_hosts));
+    HAKO_CHECK(check_sysctls(config.sysctls));
     return check_restart_policy(config);
 }
 

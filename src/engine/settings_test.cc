@@ -49,6 +49,24 @@ TEST(Settings, CpusAreWholeInTheMachineAndExactInItsCgroup) {
     EXPECT_EQ(cpu.at("period"), 100'000);
 }
 
+TEST(Settings, WhatNoMachineCanHaveIsRefused) {
+    const auto refused = [](const HostConfig& host) { return !check_host_config(host, 4); };
+    EXPECT_TRUE(refused({.memory = std::uint64_t{1} << 62U}));
+    EXPECT_TRUE(refused({.sysctls = {{"../../etc/passwd", "1"}}}));
+    EXPECT_FALSE(refused({.sysctls = {{"net.ipv4.conf.eth0/1.forwarding", "1"}}}));
+    const auto makes = [](const ContainerConfig& config) {
+        CreateRequest request;
+        request.config = config;
+        request.config.cmd = {{"true"}};
+        return make_container(request, images::Image{}, std::string(64, 'a'), 4).has_value();
+    };
+    EXPECT_TRUE(makes({.hostname = "a-b_c.d"}));
+    EXPECT_FALSE(makes({.hostname = "a\n1.2.3.4 b"}));
+    EXPECT_FALSE(makes({.domainname = "a b"}));
+    EXPECT_FALSE(makes({.stop_timeout = -2}));
+    EXPECT_TRUE(makes({.stop_timeout = -1}));
+}
+
 TEST(Settings, ScratchSize) {
     EXPECT_EQ(*scratch_size({}), kDefaultScratchSize);
     EXPECT_EQ(*scratch_size({.storage_opt = {{"size", "1g"}}}), kGiB);

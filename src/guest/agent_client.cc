@@ -2,6 +2,7 @@
 
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
 
 #include "guest/chunks.h"
 #include "guest/messages.h"
@@ -14,15 +15,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kMaxMessage = 4 << 20;
-constexpr std::size_t kMaxData = 64 * kKiB;
-// Short calls. A guest under emulation on a busy host is slow, not dead.
-constexpr std::chrono::milliseconds kDeadline = 60s;
-// A container's end may wait for processes that do not die at once.
-constexpr std::chrono::milliseconds kLongDeadline = 120s;
+// The longest answer is the list of a container's processes.
+constexpr int kMaxMessage = 1 << 20;
+// Of a stream, what may have come and not been read yet.
+constexpr int kMaxUnread = 256 << 10;
 
+// By the clock that nobody sets.
 void set_deadline(grpc::ClientContext& context, std::chrono::milliseconds timeout) {
-    context.set_deadline(std::chrono::system_clock::now() + timeout);
+    context.set_deadline(gpr_time_from_millis(timeout.count(), GPR_TIMESPAN));
 }
 
 agent::v1::ProcessRequest to_request(const ProcessId& id) {
@@ -46,42 +46,65 @@ Result<void> to_result(const grpc::Status& status) {
     return fail(to_error(status));
 }
 
+// Of a call that was cancelled when the guest took too long.
+Result<void> to_result(const grpc::Status& status, const Patience& patience) {
+    if (patience.is_over()) return to_result({grpc::StatusCode::DEADLINE_EXCEEDED, {}});
+    return to_result(status);
+}
+
 }  // namespace
 
 struct AgentClient::Impl {
-    explicit Impl(std::shared_ptr<grpc::Channel> channel)
-        : stub(agent::v1::Agent::NewStub(std::move(channel))) {}
+    Impl(std::shared_ptr<grpc::Channel> channel, const Deadlines& limits, Cut how)
+        : stub(agent::v1::Agent::NewStub(std::move(channel))),
+          deadlines(limits),
+          cut(std::move(how)) {}
 
     // One unary call with a deadline.
     template <typename Method, typename Request, typename Response>
     Result<void> fetch(Method method, const Request& request, Response& response,
-                       std::chrono::milliseconds timeout = kDeadline) {
+                       std::chrono::milliseconds timeout) {
         grpc::ClientContext context;
         set_deadline(context, timeout);
-        return to_result(((*stub).*method)(&context, request, &response));
+        Patience patience(context, timeout, cut);
+        return to_result(
+            patience.wait([&] { return ((*stub).*method)(&context, request, &response); }),
+            patience);
     }
     template <typename Method, typename Request>
-    Result<void> call(Method method, const Request& request,
-                      std::chrono::milliseconds timeout = kDeadline) {
+    Result<void> call(Method method, const Request& request, std::chrono::milliseconds timeout) {
         agent::v1::Empty response;
         return fetch(method, request, response, timeout);
     }
+    template <typename Method, typename Request>
+    Result<void> call(Method method, const Request& request) {
+        return call(method, request, deadlines.call);
+    }
 
     std::unique_ptr<agent::v1::Agent::Stub> stub;
+    const Deadlines deadlines;
+    const Cut cut;
 };
 
 using Stub = agent::v1::Agent::Stub;
 
-Result<std::unique_ptr<AgentClient>> AgentClient::connect(Fd channel) {
+Result<std::unique_ptr<AgentClient>> AgentClient::connect(Fd channel, const Deadlines& deadlines) {
     if (!channel) return fail(ErrorKind::invalid, "the agent's channel is not open");
     // gRPC takes the descriptor as it is and would block in it.
     HAKO_CHECK(set_nonblocking(channel.get(), true));
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxMessage);
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // which lets windows grow
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kMaxUnread);
     arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    HAKO_TRY(Fd socket, channel.duplicate());
+    const Cut cut = [socket = std::make_shared<const Fd>(std::move(socket))] {
+        ::shutdown(socket->get(), SHUT_RDWR);
+    };
     auto impl = std::make_unique<Impl>(
-        grpc::CreateCustomInsecureChannelFromFd("vm", channel.release(), arguments));
+        grpc::CreateCustomInsecureChannelFromFd("vm", channel.release(), arguments), deadlines,
+        cut);
     return std::unique_ptr<AgentClient>(new AgentClient(std::move(impl)));
 }
 
@@ -108,7 +131,7 @@ Result<void> AgentClient::unmount(const std::string& target) {
 }
 
 Result<void> AgentClient::sync() {
-    return impl_->call(&Stub::Sync, agent::v1::Empty(), kLongDeadline);
+    return impl_->call(&Stub::Sync, agent::v1::Empty(), impl_->deadlines.sync);
 }
 
 Result<void> AgentClient::set_time(WallTime time) {
@@ -147,7 +170,7 @@ Result<void> AgentClient::create_container(const Container& container) {
 }
 
 Result<void> AgentClient::delete_container(const std::string& container) {
-    return impl_->call(&Stub::DeleteContainer, to_request(container), kLongDeadline);
+    return impl_->call(&Stub::DeleteContainer, to_request(container), impl_->deadlines.sync);
 }
 
 Result<void> AgentClient::update_container(const std::string& container,
@@ -155,7 +178,7 @@ Result<void> AgentClient::update_container(const std::string& container,
     agent::v1::UpdateContainerRequest request;
     request.set_container(container);
     request.set_resources(resources);
-    return impl_->call(&Stub::UpdateContainer, request);
+    return impl_->call(&Stub::UpdateContainer, request, impl_->deadlines.quick);
 }
 
 Result<void> AgentClient::create_process(const ProcessSpec& spec) {
@@ -170,7 +193,7 @@ Result<void> AgentClient::create_process(const ProcessSpec& spec) {
 
 Result<int> AgentClient::start_process(const ProcessId& id) {
     agent::v1::StartProcessResponse response;
-    HAKO_CHECK(impl_->fetch(&Stub::StartProcess, to_request(id), response));
+    HAKO_CHECK(impl_->fetch(&Stub::StartProcess, to_request(id), response, impl_->deadlines.call));
     return response.pid();
 }
 
@@ -180,7 +203,7 @@ Result<void> AgentClient::signal(const ProcessId& id, int number, bool all) {
     request.set_process(id.process);
     request.set_signal(number);
     request.set_all(all);
-    return impl_->call(&Stub::Signal, request);
+    return impl_->call(&Stub::Signal, request, impl_->deadlines.quick);
 }
 
 Result<void> AgentClient::resize(const ProcessId& id, unsigned columns, unsigned rows) {
@@ -189,7 +212,7 @@ Result<void> AgentClient::resize(const ProcessId& id, unsigned columns, unsigned
     request.set_process(id.process);
     request.set_columns(columns);
     request.set_rows(rows);
-    return impl_->call(&Stub::Resize, request);
+    return impl_->call(&Stub::Resize, request, impl_->deadlines.quick);
 }
 
 Result<ProcessExit> AgentClient::wait(const ProcessId& id, std::stop_token stop) {
@@ -206,27 +229,32 @@ Result<void> AgentClient::delete_process(const ProcessId& id) {
 
 Result<Stdio> AgentClient::stdio(const ProcessId& id) {
     auto impl = std::make_unique<Stdio::Impl>();
+    impl->cut = impl_->cut;
     impl->stream = impl_->stub->Stdio(&impl->context);
     agent::v1::StdioInput first;
     first.set_container(id.container);
     first.set_process(id.process);
-    impl->stream->Write(first);
-    agent::v1::StdioOutput accepted;
-    if (impl->stream->Read(&accepted)) return Stdio(std::move(impl));
-    const auto status = impl->finish();
-    return status.ok() ? fail(ErrorKind::corrupt, "the guest refused the streams without a reason")
-                       : fail(to_error(status));
+    Patience patience(impl->context, impl_->deadlines.call, impl_->cut);
+    const bool is_accepted = patience.wait([&] {
+        agent::v1::StdioOutput accepted;
+        return impl->stream->Write(first) && impl->stream->Read(&accepted);
+    });
+    if (is_accepted) return Stdio(std::move(impl));
+    HAKO_CHECK(to_result(impl->finish(), patience));
+    return fail(ErrorKind::corrupt, "the guest refused the streams without a reason");
 }
 
 Result<std::string> AgentClient::statistics(const std::string& container) {
     agent::v1::StatisticsResponse response;
-    HAKO_CHECK(impl_->fetch(&Stub::Statistics, to_request(container), response));
+    HAKO_CHECK(
+        impl_->fetch(&Stub::Statistics, to_request(container), response, impl_->deadlines.quick));
     return response.SerializeAsString();
 }
 
 Result<std::string> AgentClient::list_processes(const std::string& container) {
     agent::v1::ListProcessesResponse response;
-    HAKO_CHECK(impl_->fetch(&Stub::ListProcesses, to_request(container), response));
+    HAKO_CHECK(impl_->fetch(&Stub::ListProcesses, to_request(container), response,
+                            impl_->deadlines.quick));
     return response.SerializeAsString();
 }
 
@@ -239,8 +267,9 @@ Result<void> AgentClient::copy_in(const CopyIn& where, Reader& tar, std::stop_to
     message.set_container(where.container);
     message.set_path(where.path);
     message.set_no_overwrite_dir_non_dir(where.no_overwrite_dir_non_dir);
-    HAKO_TRY(const auto status, send_chunks(context, *writer, std::move(message), tar));
-    return to_result(status);
+    Patience patience(context, impl_->deadlines.call, impl_->cut);
+    HAKO_TRY(const auto status, send_chunks(context, *writer, std::move(message), tar, patience));
+    return to_result(status, patience);
 }
 
 Result<void> AgentClient::copy_out(const std::string& container, const std::string& path,
@@ -252,9 +281,10 @@ Result<void> AgentClient::copy_out(const std::string& container, const std::stri
     request.set_container(container);
     request.set_path(path);
     const auto reader = impl_->stub->CopyOut(&context, request);
+    Patience patience(context, impl_->deadlines.call, impl_->cut);
     agent::v1::DataChunk described;
-    if (!reader->Read(&described)) {
-        HAKO_CHECK(to_result(reader->Finish()));
+    if (!patience.wait([&] { return reader->Read(&described); })) {
+        HAKO_CHECK(to_result(reader->Finish(), patience));
         return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
     }
     if (auto wanted = on_stat(from_message(described.stat())); !wanted) {
@@ -262,8 +292,8 @@ Result<void> AgentClient::copy_out(const std::string& container, const std::stri
         (void)reader->Finish();
         return wanted;
     }
-    HAKO_TRY(const auto status, take_chunks(context, *reader, tar));
-    return to_result(status);
+    HAKO_TRY(const auto status, take_chunks(context, *reader, tar, patience));
+    return to_result(status, patience);
 }
 
 Result<void> AgentClient::changes(const Changes& what, Writer& out, std::stop_token stop) {
@@ -275,26 +305,29 @@ Result<void> AgentClient::changes(const Changes& what, Writer& out, std::stop_to
     request.set_lower(what.lower);
     request.set_list(what.list);
     const auto reader = impl_->stub->Changes(&context, request);
-    HAKO_TRY(const auto status, take_chunks(context, *reader, out));
-    return to_result(status);
+    Patience patience(context, impl_->deadlines.call, impl_->cut);
+    HAKO_TRY(const auto status, take_chunks(context, *reader, out, patience));
+    return to_result(status, patience);
 }
 
 Result<PathStat> AgentClient::stat_path(const std::string& container, const std::string& path) {
     grpc::ClientContext context;
-    set_deadline(context, kDeadline);
     agent::v1::CopyOutRequest request;
     request.set_container(container);
     request.set_path(path);
     request.set_stat_only(true);
     const auto reader = impl_->stub->CopyOut(&context, request);
     agent::v1::DataChunk chunk;
-    const bool told = reader->Read(&chunk) && chunk.has_stat();
-    agent::v1::DataChunk rest;
-    while (reader->Read(&rest)) {
-    }
-    HAKO_CHECK(to_result(reader->Finish()));
-    if (!told) return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
-    return from_message(chunk.stat());
+    Patience patience(context, impl_->deadlines.quick, impl_->cut);
+    const bool told = patience.wait([&] { return reader->Read(&chunk) && chunk.has_stat(); });
+    agent::v1::DataChunk more;
+    const auto status = patience.wait([&] {
+        if (reader->Read(&more)) context.TryCancel();  // nobody asked for more
+        return reader->Finish();
+    });
+    if (told) return from_message(chunk.stat());
+    HAKO_CHECK(to_result(status, patience));
+    return fail(ErrorKind::corrupt, "the guest did not say what {} is", path);
 }
 
 Result<void> AgentClient::events(const std::function<void(const Event&)>& on_event,

@@ -1,8 +1,9 @@
 // The host side of vminitd's service (proto/agent.proto): one object per running VM.
 //
-// The guest is not trusted. Messages are limited to 4 MiB, every call that should be short has a
-// deadline, and whatever the guest answers becomes a value or an Error, never a crash. All methods
-// block and may be called from any thread, also at the same time.
+// The guest is not trusted. Messages are limited to 1 MiB, and 256 KiB of each stream wait to be
+// read. A call that should be short has a deadline; of a copy every piece has one. Only a process'
+// end and its output may take for ever. Whatever the guest answers becomes a value or an Error,
+// never a crash. All methods block and may be called from any thread, also at the same time.
 //
 // Errors carry the guest's sentence and its kind (guest/status.h). A guest that is gone, or a
 // channel that broke, is ErrorKind::unavailable; a channel never comes back: make a new client.
@@ -169,7 +170,7 @@ public:
     enum class Stream : std::uint8_t { out = 1, err = 2 };
     struct Output {
         Stream stream = Stream::out;
-        std::string data;  // at most 64 KiB
+        std::string data;
     };
 
     Stdio(Stdio&&) noexcept;
@@ -194,8 +195,17 @@ private:
 
 class AgentClient {
 public:
+    // A guest under emulation on a busy host is slow, not dead.
+    struct Deadlines {
+        std::chrono::milliseconds call = std::chrono::seconds(60);   // and one piece of a copy
+        std::chrono::milliseconds quick = std::chrono::seconds(20);  // costs the guest nothing
+        std::chrono::milliseconds sync = std::chrono::seconds(120);
+    };
     // channel: a connected stream socket whose other end reaches vminitd.
-    static Result<std::unique_ptr<AgentClient>> connect(Fd channel);
+    static Result<std::unique_ptr<AgentClient>> connect(Fd channel, const Deadlines& deadlines);
+    static Result<std::unique_ptr<AgentClient>> connect(Fd channel) {
+        return connect(std::move(channel), Deadlines());
+    }
     AgentClient(const AgentClient&) = delete;
     AgentClient& operator=(const AgentClient&) = delete;
     ~AgentClient();

@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "proto/agent.grpc.pb.h"
 
@@ -131,6 +132,37 @@ TEST(AgentClient, AGuestThatIsSilentIsNotWaitedForForEver) {
     ASSERT_FALSE(info);
     EXPECT_EQ(info.error().kind(), ErrorKind::deadline) << info.error().message();
     EXPECT_FALSE(AgentClient::connect(Fd()));
+}
+
+TEST(AgentClient, AGuestThatReadsNothingIsNotWaitedForForEver) {
+    auto sockets = make_socket_pair();
+    // Full from the beginning: gRPC waits for what it is just writing, cancelled or not.
+    while (::send(sockets->first.get(), "x", 1, MSG_DONTWAIT) == 1) {
+    }
+    const auto client =
+        AgentClient::connect(std::move(sockets->first), {.call = 200ms, .quick = 200ms});
+    ASSERT_TRUE(client);
+    NoWriter nowhere;
+    EXPECT_FALSE((*client)->info(200ms));
+    EXPECT_FALSE((*client)->signal({"c", "p"}, 9, false));
+    EXPECT_FALSE((*client)->stdio({"c", "p"}));
+    EXPECT_FALSE((*client)->changes({}, nowhere));
+    EXPECT_FALSE((*client)->stat_path("c", "/"));
+}
+
+TEST(AgentClient, OfASilentGuestEveryCallEnds) {
+    auto sockets = make_socket_pair();
+    const auto client =
+        AgentClient::connect(std::move(sockets->first), {.call = 200ms, .quick = 200ms});
+    ASSERT_TRUE(client);
+    NoWriter nowhere;
+    const auto on_stat = [](const PathStat&) { return Result<void>(); };
+    EXPECT_EQ((*client)->stdio({"c", "p"}).error().kind(), ErrorKind::deadline);
+    EXPECT_EQ((*client)->changes({}, nowhere).error().kind(), ErrorKind::deadline);
+    EXPECT_EQ((*client)->copy_out("c", "/", on_stat, nowhere).error().kind(), ErrorKind::deadline);
+    EXPECT_EQ((*client)->stat_path("c", "/").error().kind(), ErrorKind::deadline);
+    EXPECT_EQ((*client)->list_processes("c").error().kind(), ErrorKind::deadline);
+    EXPECT_EQ((*client)->create_process({}).error().kind(), ErrorKind::deadline);
 }
 
 TEST(AgentClient, GarbageOnTheChannelIsUnavailable) {

@@ -8,15 +8,19 @@
 
 #include "base/stream.h"
 #include "base/units.h"
+#include "guest/patience.h"
 
 namespace hako::guest {
+
+// In pieces: for the guest to say that all has arrived. It may write its disk back first.
+constexpr unsigned kLastAnswer = 3;
 
 // To the stream's end, whose status it gives. A writer that fails cancels the call.
 template <typename Chunk>
 Result<grpc::Status> take_chunks(grpc::ClientContext& context, grpc::ClientReader<Chunk>& reader,
-                                 Writer& out) {
+                                 Writer& out, Patience& patience) {
     Chunk chunk;
-    while (reader.Read(&chunk)) {
+    while (patience.wait([&] { return reader.Read(&chunk); })) {
         const auto taken = out.write(as_bytes(chunk.data()));
         if (taken) continue;
         context.TryCancel();
@@ -30,10 +34,10 @@ Result<grpc::Status> take_chunks(grpc::ClientContext& context, grpc::ClientReade
 // reader that fails cancels the call.
 template <typename Message>
 Result<grpc::Status> send_chunks(grpc::ClientContext& context, grpc::ClientWriter<Message>& writer,
-                                 Message message, Reader& from) {
+                                 Message message, Reader& from, Patience& patience) {
     std::vector<std::byte> buffer(64 * kKiB);
     // A failed write means that the other side has ended the call: Finish tells why.
-    while (writer.Write(message)) {
+    while (patience.wait([&] { return writer.Write(message); })) {
         const auto got = from.read(buffer);
         if (!got) {
             context.TryCancel();
@@ -45,7 +49,7 @@ Result<grpc::Status> send_chunks(grpc::ClientContext& context, grpc::ClientWrite
         message.set_data(buffer.data(), *got);
     }
     writer.WritesDone();
-    return writer.Finish();
+    return patience.wait([&] { return writer.Finish(); }, kLastAnswer);
 }
 
 }  // namespace hako::guest

@@ -7,6 +7,8 @@ namespace hako::guest {
 namespace {
 
 constexpr std::size_t kMaxData = 64 * kKiB;
+// From the guest's last message to the end of the call.
+constexpr std::chrono::seconds kEndDeadline{20};
 
 }  // namespace
 
@@ -50,10 +52,12 @@ Result<std::optional<Stdio::Output>> Stdio::read() {
                            : fail(to_error(status));
     }
     if (message.end()) {
-        (void)close_input();
-        while (impl_->stream->Read(&message)) {
-        }
-        (void)impl_->finish();
+        Patience patience(impl_->context, kEndDeadline, impl_->cut);
+        patience.wait([&] {
+            (void)close_input();  // which waits for a writer whose bytes the guest does not take
+            if (impl_->stream->Read(&message)) cancel();
+            return impl_->finish();
+        });
         return std::nullopt;
     }
     return Output{message.stream() == agent::v1::StdioOutput::STDERR ? Stream::err : Stream::out,

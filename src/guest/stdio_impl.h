@@ -7,6 +7,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "guest/agent_client.h"
+#include "guest/patience.h"
 #include "proto/agent.grpc.pb.h"
 
 namespace hako::guest {
@@ -26,6 +27,7 @@ struct Stdio::Impl {
     }
 
     grpc::ClientContext context;
+    Cut cut;
     std::unique_ptr<Stream> stream;
     std::mutex writing;                  // close_input may come from the reading thread, at the end
     bool input_closed = false;           // guarded by writing

@@ -9,6 +9,7 @@ namespace {
 constexpr int kKilledByVm = 137;  // as if by SIGKILL
 constexpr int kNotFound = 127;
 constexpr int kNotExecutable = 126;
+constexpr int kHighestCode = 255;
 
 LogStream log_stream(guest::Stdio::Stream stream) {
     return stream == guest::Stdio::Stream::err ? LogStream::err : LogStream::out;
@@ -35,8 +36,7 @@ Result<ContainerProcess::Started> ContainerProcess::start() {
         return fail(ErrorKind::conflict, "the process was started already");
     const auto pid = agent_.start_process(id());
     if (!pid) {
-        const bool not_found = pid.error().kind() == ErrorKind::exec_not_found;
-        finish({.code = not_found ? kNotFound : kNotExecutable, .exited_at = now()});
+        finish(never_started(pid.error()));
         return fail(pid.error());
     }
     const Started started{.pid = *pid, .at = now()};
@@ -71,9 +71,28 @@ void ContainerProcess::follow() {
 
 ExitRecord ContainerProcess::await_exit() {
     const auto exit = agent_.wait(id());
-    if (exit)
-        return {.code = exit->code, .oom_killed = exit->oom_killed, .exited_at = exit->exited_at};
+    if (!exit) return lost();
+    // The guest may say what it likes, but no exit has such a code or time.
+    const auto begun = state_.lock()->started->at;
+    const auto end = now();
+    const bool is_code = exit->code >= 0 && exit->code <= kHighestCode;
+    const bool is_time = exit->exited_at >= begun && exit->exited_at <= end;
+    return {.code = is_code ? exit->code : kKilledByVm,
+            .oom_killed = exit->oom_killed,
+            .exited_at = is_time ? exit->exited_at : end};
+}
+
+ExitRecord ContainerProcess::lost() const {
     return {.code = kKilledByVm, .exited_at = now(), .reason = setup_.explain_loss()};
+}
+
+ExitRecord ContainerProcess::never_started(const Error& error) const {
+    switch (error.kind()) {
+        case ErrorKind::exec_not_found: return {.code = kNotFound, .exited_at = now()};
+        case ErrorKind::unavailable:
+        case ErrorKind::deadline: return lost();
+        default: return {.code = kNotExecutable, .exited_at = now()};
+    }
 }
 
 void ContainerProcess::finish(const ExitRecord& record) {

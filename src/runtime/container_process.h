@@ -65,6 +65,8 @@ private:
 
     void follow();
     ExitRecord await_exit();
+    ExitRecord lost() const;  // with its VM
+    ExitRecord never_started(const Error& error) const;
     void finish(const ExitRecord& record);
 
     guest::AgentClient& agent_;

@@ -30,6 +30,11 @@ constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first 
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr std::string_view kEmulatorSerial = "emulator";
 
+milliseconds time_until(std::chrono::steady_clock::time_point end) {
+    const auto left = end - std::chrono::steady_clock::now();
+    return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(left));
+}
+
 }  // namespace
 
 Sandbox::Sandbox(SandboxSpec spec, std::vector<std::string> jail)
@@ -278,10 +283,12 @@ void Sandbox::tear_down() {
         return std::tuple(state->containers, state->machine, state->agent,
                           state->stop_grace.value_or(kPowerOffGrace));
     }();
+    // Together, not each: there may be many.
     const auto wait_for_processes = [&containers = containers] {
+        const auto end = std::chrono::steady_clock::now() + kExecsEnd;
         for (const auto& [id, container] : containers)
             for (const auto& [name, process] : container->processes())
-                if (process->started()) (void)process->wait(kExecsEnd);
+                if (process->started()) (void)process->wait(time_until(end));
     };
     if (!machine) return;
     // Asked to end while it stands still: it cannot power itself off.
@@ -290,9 +297,7 @@ void Sandbox::tear_down() {
         if (!stop_asked()) wait_for_processes();
         const auto deadline = std::chrono::steady_clock::now() + grace;
         (void)agent->power_off(grace);
-        const auto left = deadline - std::chrono::steady_clock::now();
-        (void)machine->wait(
-            std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(left)));
+        (void)machine->wait(time_until(deadline));
     }
     if (const auto stopped = machine->stop(kQuitGrace); !stopped)
         log_error("QEMU does not stop: {}", stopped.error().message());

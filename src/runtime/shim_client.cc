@@ -20,13 +20,14 @@ namespace {
 using grpc::ClientContext;
 using std::chrono::milliseconds;
 
-constexpr auto kCallDeadline = std::chrono::seconds(30);
-constexpr auto kAddDeadline = std::chrono::seconds(60);
+// Longer than the guest's (guest/agent_client.cc), so that the shim can say that it is the guest.
+constexpr auto kCallDeadline = std::chrono::seconds(70);
+constexpr auto kAddDeadline = std::chrono::seconds(120);
 constexpr auto kConnectDeadline = std::chrono::seconds(5);
 constexpr std::size_t kInputPiece = 64 * kKiB;
 
 void set_deadline(ClientContext& context, milliseconds deadline) {
-    context.set_deadline(std::chrono::system_clock::now() + deadline);
+    context.set_deadline(gpr_time_from_millis(deadline.count(), GPR_TIMESPAN));
 }
 
 Result<void> check(const grpc::Status& status) {
@@ -330,7 +331,8 @@ public:
         auto request = about<shim::v1::CopyOutRequest>();
         request.set_path(path);
         const auto reader = connection_->stub().CopyOut(&context, request);
-        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, tar));
+        guest::Patience patience(context, kCallDeadline);
+        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, tar, patience));
         return check(status);
     }
 
@@ -349,7 +351,8 @@ public:
         auto request = about<shim::v1::ChangesRequest>();
         request.set_list(list);
         const auto reader = connection_->stub().Changes(&context, request);
-        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out));
+        guest::Patience patience(context, kCallDeadline);
+        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out, patience));
         return check(status);
     }
 
@@ -362,7 +365,8 @@ public:
         auto request = about<shim::v1::CopyInRequest>();
         request.set_path(path);
         request.set_no_overwrite_dir_non_dir(no_overwrite_dir_non_dir);
-        HAKO_TRY(const auto status, guest::send_chunks(context, *writer, request, tar));
+        guest::Patience patience(context, kCallDeadline);
+        HAKO_TRY(const auto status, guest::send_chunks(context, *writer, request, tar, patience));
         return check(status);
     }
 

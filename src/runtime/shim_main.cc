@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +16,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/thread.h"
+#include "base/units.h"
 #include "runtime/sandbox.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/shim_record.h"
@@ -29,6 +32,8 @@ constexpr int kReadyFd = 3;  // of a detached shim: it writes a byte here once i
 constexpr auto kReadyDeadline = std::chrono::seconds(15);
 constexpr auto kReasonIsRead = std::chrono::seconds(10);
 constexpr auto kStopGrace = std::chrono::seconds(10);
+constexpr std::size_t kStackBytes = 512 * kKiB;
+constexpr rlim_t kMostMemory = 192 * kMiB;
 
 Result<SandboxSpec> read_spec(const fs::path& file) {
     HAKO_TRY(const auto text, read_file(file));
@@ -44,9 +49,24 @@ sigset_t stop_signals() {
     return signals;
 }
 
+// All that a guest can make gRPC keep is in here; beyond it the shim ends, and its VM with it. The
+// stacks of threads count whole.
+void limit_memory() {
+    pthread_attr_t threads;
+    ::pthread_attr_init(&threads);
+    ::pthread_attr_setstacksize(&threads, kStackBytes);
+    ::pthread_setattr_default_np(&threads);
+    ::pthread_attr_destroy(&threads);
+    rlimit data{};
+    ::getrlimit(RLIMIT_DATA, &data);
+    data.rlim_cur = std::min<rlim_t>(data.rlim_max, kMostMemory);  // QEMU takes it back
+    ::setrlimit(RLIMIT_DATA, &data);
+}
+
 Result<void> serve(const fs::path& file, const fs::path& self, Fd ready) {
     // Small and quiet: few malloc arenas, no signal handlers, a closed pipe is an error value.
     ::mallopt(M_ARENA_MAX, 2);
+    limit_memory();
     ::signal(SIGPIPE, SIG_IGN);
     const sigset_t signals = stop_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);

@@ -59,7 +59,9 @@ Result<void> Hotplug::add(const DiskNode& node, const std::string& serial) {
                                            {"bus", kScsiBus},
                                            {"id", device_name(serial)},
                                            {"drive", node_name(serial)},
-                                           {"serial", serial}}));
+                                           {"serial", serial},
+                                           {"werror", "report"},
+                                           {"rerror", "report"}}));
     return {};
 }
 

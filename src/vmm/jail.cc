@@ -133,6 +133,9 @@ void set_limits() {
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, 1024);
     limit(RLIMIT_NPROC, 1024);
+    // The shim's own limit is none for the guest's memory.
+    rlimit data{};
+    if (::getrlimit(RLIMIT_DATA, &data) == 0) limit(RLIMIT_DATA, data.rlim_max);
 }
 
 // uid 0 stays what it is: the user of a user namespace that has no other.

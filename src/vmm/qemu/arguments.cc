@@ -65,7 +65,7 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
     if (spec.accelerator == Accelerator::kvm) add(list, {"-accel", "kvm", "-cpu", "host"});
     // One thread for all emulated processors: with a thread each, QEMU 7.2 now and then lets one of
     // them run into a breakpoint that the kernel put up while it patched its own code, and panic.
-    else add(list, {"-accel", "tcg,thread=single,tb-size=128", "-cpu", "max"});
+    else add(list, {"-accel", "tcg,thread=single,tb-size=32", "-cpu", "max"});
     add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
                std::to_string(spec.cpus)});
     // What is loaded has its kernel in its memory.
@@ -102,8 +102,10 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
         for (const auto& file : node.files)
             add(list, {"-add-fd", fmt::format("fd={0},set={0}", file.fd)});
         add(list, {"-blockdev", as_option(node.options)});
+        // A full disk is the guest's to hear of: QEMU would stop the whole machine.
         slots.add_device("virtio-blk-device",
-                         fmt::format("drive={},serial={}", name, spec.disks[i].serial));
+                         fmt::format("drive={},serial={},werror=report,rerror=report", name,
+                                     spec.disks[i].serial));
         std::ranges::move(node.files, std::back_inserter(launch.files));
     }
     return {};

@@ -45,7 +45,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
 -machine microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off
 -global virtio-mmio.force-legacy=false
--accel tcg,thread=single,tb-size=128
+-accel tcg,thread=single,tb-size=32
 -cpu max
 -m 256M
 -smp 2
@@ -63,7 +63,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
 -add-fd fd=7,set=7
 -blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/7,node-name=disk0,read-only=off
--device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch)");
+-device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch,werror=report,rerror=report)");
 }
 
 TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
@@ -121,7 +121,7 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -add-fd fd=8,set=8
 -add-fd fd=9,set=9
 -blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/9,node-name=disk0,read-only=on
--device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=rootfs)");
+-device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=rootfs,werror=report,rerror=report)");
 
     ASSERT_EQ(launch->files.size(), 3U);
     EXPECT_EQ(launch->files[0].path, metadata);
