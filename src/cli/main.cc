@@ -119,6 +119,7 @@ Command all_commands() {
     root.add(logout_command());
     root.add(container_group());
     root.add(image_group());
+    root.add(pod_command());
     root.add(kernel_command());
     root.add(rootfs_command());
     root.add(macos_command());

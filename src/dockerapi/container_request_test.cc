@@ -128,6 +128,11 @@ constexpr Wrong kWrong[] = {
     {"ConsoleSize", R"("HostConfig":{"ConsoleSize":[1]})"},
     {"MaskedPaths", R"("HostConfig":{"MaskedPaths":"/x"})"},
     {"PidMode", R"("HostConfig":{"PidMode":"host"})"},
+    {"PidMode", R"("HostConfig":{"PidMode":"mine"})"},
+    {"IpcMode", R"("HostConfig":{"IpcMode":"container:"})"},
+    {"UTSMode", R"("HostConfig":{"UTSMode":"host"})"},
+    {"UsernsMode", R"("HostConfig":{"UsernsMode":"container:x"})"},
+    {"Devices", R"("HostConfig":{"Devices":[{"PathOnHost":1}]})"},
     {"MemorySwap", R"("HostConfig":{"MemorySwap":1000})"},
     {"MemorySwap", R"("HostConfig":{"Memory":10000000,"MemorySwap":1000})"},
     {"LogConfig", R"("HostConfig":{"LogConfig":{"Config":{"max-size":1}}})"},
@@ -150,13 +155,10 @@ constexpr Wrong kNotOffered[] = {
     {"Mounts", R"({"Mounts":[{"Type":"bind"}]})"},
     {"VolumesFrom", R"({"VolumesFrom":["x"]})"},
     {"Links", R"({"Links":["x"]})"},
-    {"Devices", R"({"Devices":[{"PathOnHost":"/dev/x"}]})"},
     {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},
     {"PortBindings", R"({"PortBindings":{"80/tcp":[{"HostPort":"80"}]}})"},
     {"PublishAllPorts", R"({"PublishAllPorts":true})"},
     {"NetworkMode", R"({"NetworkMode":"host"})"},
-    {"NetworkMode", R"({"NetworkMode":"container:x"})"},
-    {"PidMode", R"({"PidMode":"container:x"})"},
 };
 
 TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
@@ -176,12 +178,26 @@ TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
               ErrorKind::not_found);
 }
 
+TEST(CreateRequest, NamespacesOfAnotherContainer) {
+    const auto parsed = parse_create(body_with(
+        R"("HostConfig":{"NetworkMode":"container:a","PidMode":"container:a","IpcMode":"shareable",
+                         "CpusetCpus":"0","Devices":[{"PathOnHost":"/dev/fuse"}]})"));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    const auto& host = parsed->request.host_config;
+    EXPECT_EQ(host.network_mode, "container:a");
+    EXPECT_EQ(host.pid_mode, "container:a");
+    EXPECT_EQ(host.cpuset_cpus, "0");
+    ASSERT_EQ(host.devices.size(), 1U);
+    EXPECT_EQ(host.devices[0].path, "/dev/fuse");
+    EXPECT_TRUE(parsed->warnings.empty());
+}
+
 TEST(CreateRequest, WhatHasNoEffectIsAWarning) {
     const auto parsed = parse_create(body_with(
-        R"("Healthcheck":{"Test":["CMD","true"]},"HostConfig":{"CpusetCpus":"0","Dns":["1.1.1.1"]})"));
+        R"("Healthcheck":{"Test":["CMD","true"]},"HostConfig":{"SecurityOpt":["apparmor=x"],"Dns":["1.1.1.1"]})"));
     ASSERT_TRUE(parsed);
     EXPECT_THAT(parsed->warnings,
-                testing::UnorderedElementsAre(HasSubstr("CpusetCpus"), HasSubstr("Dns")));
+                testing::UnorderedElementsAre(HasSubstr("apparmor"), HasSubstr("Dns")));
     EXPECT_EQ(parsed->request.config.healthcheck->test.size(), 2U);
 }
 

@@ -118,7 +118,8 @@ Result<void> commit(const Services& services, Request& request, Response& respon
     if (id.empty()) return fail(ErrorKind::invalid, "container is missing: name one to commit");
     HAKO_TRY(const auto container, services.containers.inspect(id));
     engine::CommitOptions options{.author = query.value_or("author", ""),
-                                  .comment = query.value_or("comment", "")};
+                                  .comment = query.value_or("comment", ""),
+                                  .pause = flag(query, "pause", true)};
     if (const auto repository = query.value_or("repo", ""); !repository.empty()) {
         HAKO_TRY(options.name, reference_of(repository, query.value_or("tag", "")));
         if (options.name->digest)

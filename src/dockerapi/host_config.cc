@@ -30,7 +30,6 @@ constexpr std::array kRefused{
     Field{"VolumesFrom", "using the volumes of another container (--volumes-from)"},
     Field{"VolumeDriver", "a volume driver"},
     Field{"Links", "linking containers (--link)"},
-    Field{"Devices", "giving host devices to a container (--device)"},
     Field{"DeviceRequests", "giving GPUs and other devices to a container (--gpus)"},
     Field{"PortBindings", "publishing ports (-p)"},
     Field{"PublishAllPorts", "publishing ports (-P)"},
@@ -38,9 +37,7 @@ constexpr std::array kRefused{
     Field{"CgroupParent", "a parent cgroup: a container is a VM of its own"},
 };
 // Without effect here, but the container runs well without them.
-constexpr std::array kIgnored{"CpusetCpus",
-                              "CpusetMems",
-                              "BlkioWeight",
+constexpr std::array kIgnored{"BlkioWeight",
                               "BlkioWeightDevice",
                               "BlkioDeviceReadBps",
                               "BlkioDeviceWriteBps",
@@ -82,15 +79,23 @@ Result<void> refuse_what_must_not_be_ignored(const Json& host) {
                         "{}: a container is a virtual machine and cannot share the host's "
                         "namespace: {}",
                         name, instead);
-        if (mode.starts_with("container:"))
-            return not_offered(fmt::format("{}: sharing the namespace of {}", name, mode));
+        const bool joins = mode.starts_with("container:");
+        if (joins && (name == "UsernsMode" || name == "CgroupnsMode"))
+            return fail(ErrorKind::invalid, "{}: another container's is not shared: {}", name,
+                        instead);
+        if (mode == "container:")
+            return fail(ErrorKind::invalid, "{}: name the container: container:NAME", name);
+        if (!joins && !mode.empty() && mode != "private" && mode != "shareable")
+            return fail(ErrorKind::invalid, "invalid {}: {}: {}", name, mode.substr(0, 64),
+                        instead);
     }
     return {};
 }
 
 Result<std::string> network_mode(const Json& host) {
     HAKO_TRY(auto mode, json_field_or<std::string>(host, "NetworkMode", ""));
-    if (mode == "host" || mode.starts_with("container:"))
+    if (mode.starts_with("container:") && mode != "container:") return mode;
+    if (mode == "host")
         return not_offered(fmt::format("NetworkMode: sharing the network of {}", mode));
     if (!mode.empty() && mode != "default" && mode != "bridge" && mode != "none")
         return fail(ErrorKind::not_found, "network {} not found", mode);
@@ -164,6 +169,8 @@ Result<void> read_limits(const Json& host, engine::HostConfig& config) {
     HAKO_CHECK(read_amount(host, "CpuPeriod", config.cpu_period));
     HAKO_CHECK(read_field(host, "CpuQuota", config.cpu_quota));
     HAKO_CHECK(read_field(host, "PidsLimit", config.pids_limit));
+    HAKO_CHECK(read_field(host, "CpusetCpus", config.cpuset_cpus));
+    HAKO_CHECK(read_field(host, "CpusetMems", config.cpuset_mems));
     HAKO_CHECK(check_swap(host, config.memory));
     HAKO_CHECK(read_amount(host, "ShmSize", config.shm_size));
     HAKO_CHECK(read_field(host, "OomScoreAdj", config.oom_score_adj));
@@ -174,6 +181,32 @@ Result<void> read_limits(const Json& host, engine::HostConfig& config) {
     if (config.oom_score_adj < -1000 || config.oom_score_adj > 1000)
         return fail(ErrorKind::invalid, "field OomScoreAdj must be -1000 to 1000");
     return {};
+}
+
+Result<std::vector<engine::Device>> devices(const Json& host) {
+    HAKO_TRY(const auto list, json_field_or<std::vector<Json>>(host, "Devices", {}));
+    std::vector<engine::Device> devices;
+    for (const auto& entry : list) {
+        engine::Device device;
+        const auto read = [&]() -> Result<void> {
+            HAKO_CHECK(read_field(entry, "PathOnHost", device.node));
+            HAKO_CHECK(read_field(entry, "PathInContainer", device.path));
+            return read_field(entry, "CgroupPermissions", device.permissions);
+        };
+        HAKO_CHECK(with_context(read(), "field Devices"));
+        if (device.path.empty()) device.path = device.node;
+        devices.push_back(std::move(device));
+    }
+    return devices;
+}
+
+// The VM is the border, and it has no such modules.
+void warn_of_security_modules(const Strings& options, Strings& warnings) {
+    for (const auto& option : options)
+        for (const std::string_view name : {"apparmor", "label"})
+            if (option.starts_with(name))
+                warnings.push_back(fmt::format(
+                    "SecurityOpt {} has no effect: the container's border is its VM.", name));
 }
 
 void warn_of_what_has_no_effect(const Json& host, Strings& warnings) {
@@ -200,6 +233,8 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "CapDrop", config.cap_drop));
     HAKO_CHECK(read_field(host, "GroupAdd", config.group_add));
     HAKO_CHECK(read_field(host, "SecurityOpt", config.security_opt));
+    warn_of_security_modules(config.security_opt, warnings);
+    HAKO_TRY(config.devices, devices(host));
     HAKO_CHECK(read_field(host, "ExtraHosts", config.extra_hosts));
     HAKO_CHECK(read_field(host, "Tmpfs", config.tmpfs));
     HAKO_CHECK(read_field(host, "Sysctls", config.sysctls));
@@ -212,6 +247,9 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "AutoRemove", config.auto_remove));
     HAKO_CHECK(read_field(host, "Init", config.init));
     HAKO_TRY(config.network_mode, network_mode(host));
+    HAKO_CHECK(read_field(host, "PidMode", config.pid_mode));
+    HAKO_CHECK(read_field(host, "IpcMode", config.ipc_mode));
+    HAKO_CHECK(read_field(host, "UTSMode", config.uts_mode));
     HAKO_CHECK(read_restart_policy(host, config));
     HAKO_TRY(const auto log, json_field_or<Json>(host, "LogConfig", Json::object()));
     HAKO_CHECK(with_context(read_field(log, "Type", config.log_driver), "field LogConfig"));
@@ -237,6 +275,8 @@ Result<ParsedUpdate> parse_update(const Json& body) {
     set(request.cpu_quota, config.cpu_quota);
     set(request.cpu_shares, config.cpu_shares);
     set(request.pids_limit, config.pids_limit);
+    set(request.cpuset_cpus, config.cpuset_cpus);
+    set(request.cpuset_mems, config.cpuset_mems);
     if (!config.restart_policy.empty()) {
         request.restart_policy = config.restart_policy;
         request.restart_retries = config.restart_retries;

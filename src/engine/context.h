@@ -40,6 +40,7 @@ struct Context {
     std::unique_ptr<vmm::KernelStore> kernels;   // null in tests
     Surroundings world;
     Registry registry;
+    Vms vms;
     EventLog events;
     Guarded<std::optional<vmm::ProbeResult>> accelerator;  // once the probe is done
     // Held while an image is removed, and from finding one until its container is recorded.
@@ -59,15 +60,21 @@ void emit(Context& context, const EntryPtr& entry, std::string action,
 
 // --- start.cc: the caller holds entry->operation, and the container does not run.
 Result<void> start_container(Context& context, const EntryPtr& entry);
-// What its VM shall be.
-Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container);
-// Sets the entry's shim and returns when the first process is prepared. What a failure leaves is
-// remove_sandbox()'s.
-Result<void> boot_sandbox(Context& context, const EntryPtr& entry,
-                          const runtime::SandboxSpec& spec);
+// How it shall run, and in which VM. alone: in its own, whatever it shares.
+Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container,
+                                          bool alone = false);
 // The sentences that Docker's clients know a missing or unusable command by.
 Error explain_exec_failure(const Error& error, std::string_view prefix,
                            const std::vector<std::string>& command);
+
+// --- vm.cc: the caller holds entry->operation.
+// Into the VM that it is planned for, which is booted where it does not run. Sets the entry's shim
+// and returns when the first process is prepared. What a failure leaves is remove_from_vm()'s.
+Result<void> place_container(Context& context, const EntryPtr& entry,
+                             const runtime::SandboxSpec& spec);
+// Takes away what is left of it in its VM, or kills that. The VM ends with the last container: with
+// a grace time its guest is asked. Without the lock, once the container has ended.
+void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::milliseconds grace = {});
 
 // --- restart.cc
 // Starts the container again, and again, while its status is restarting. Blocks.
@@ -96,8 +103,6 @@ Result<void> stop_container(Context& context, const EntryPtr& entry, const StopO
 void watch_container(Context& context, const EntryPtr& entry);
 // Records the end of a run. No verb may run at the same time that starts the container.
 void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit);
-// Removes what is left of a VM that ended, or kills one that did not.
-void remove_sandbox(Context& context, const EntryPtr& entry);
 // Blocks until nothing of the last run is left, nor a VM for files. The caller holds
 // entry->operation.
 Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry);

@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/names.h"
 #include "engine/settings.h"
+#include "engine/sharing.h"
 #include "fsimage/ext4/format.h"
 #include "runtime/log_file.h"
 
@@ -73,7 +74,7 @@ Result<void> make_files(const Layout& layout, const Container& container) {
 }
 
 Result<Container> record_container(Context& context, const CreateRequest& request, std::string id,
-                                   std::string name) {
+                                   std::string name, std::vector<std::string>& warnings) {
     const std::lock_guard in_use(context.image_use);
     HAKO_TRY(const images::Image image,
              context.world.images->find(request.config.image, request.platform));
@@ -81,6 +82,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     HAKO_TRY(Container container, make_container(request, image, std::move(id), context.host_cpus));
     container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
+    HAKO_TRY(warnings, resolve_sharing(context.registry, container));
     container.name = std::move(name);
     container.created = now();
     container.log_path = context.layout.container_log(container.id);
@@ -101,8 +103,9 @@ Result<Created> Engine::create(const CreateRequest& request) {
         return fail(ErrorKind::invalid, "no image is named: give one to create a container from");
     const std::string id = random_id();
     HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
-    HAKO_TRY(Container container, record_container(*context_, request, id, name.name()));
     Created created{.id = id};
+    HAKO_TRY(Container container,
+             record_container(*context_, request, id, name.name(), created.warnings));
     if (!container.emulated.empty() && !request.platform)
         created.warnings.push_back(fmt::format(
             "The requested image's platform (linux/{}) does not match the detected host "

@@ -44,6 +44,7 @@ struct Begun {
     Container container;
     ExecConfig config;
     std::shared_ptr<runtime::ShimClient> shim;
+    std::string vm;
 };
 Result<Begun> begin_exec(const EntryPtr& entry, const std::string& id) {
     auto live = entry->live.lock();
@@ -54,7 +55,7 @@ Result<Begun> begin_exec(const EntryPtr& entry, const std::string& id) {
     if (found->second.started)
         return fail(ErrorKind::conflict, "exec command {} has already run", id);
     found->second.started = true;
-    return Begun{live->container, found->second.exec.config, live->shim};
+    return Begun{live->container, found->second.exec.config, live->shim, live->vm_id()};
 }
 
 void end_exec(Context& context, const EntryPtr& entry, const std::string& id, int exit_code) {
@@ -78,7 +79,7 @@ Result<Session> open_session(const Context& context, const EntryPtr& entry, cons
     }
     if (begun.config.attach_stdout || begun.config.attach_stderr) {
         runtime::SandboxSpec sandbox;
-        sandbox.folder = context.layout.sandbox(entry->id);
+        sandbox.folder = context.layout.sandbox(begun.vm);
         HAKO_TRY(auto reader, runtime::LogReader::open(sandbox.exec_log(id)));
         const auto over = [id](const Entry::Live& live) {
             const auto found = live.execs.find(id);

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "base/fd.h"
@@ -28,9 +29,11 @@ struct FakeProcess {
     std::filesystem::path log;
 };
 
+// A container in its machine.
 class FakeSandbox {
 public:
-    explicit FakeSandbox(runtime::SandboxSpec sandbox_spec) : spec(std::move(sandbox_spec)) {
+    FakeSandbox(runtime::SandboxSpec sandbox_spec, std::string vm_id)
+        : spec(std::move(sandbox_spec)), vm(std::move(vm_id)) {
         EXPECT_TRUE(add("", spec.container.log));
     }
 
@@ -67,12 +70,14 @@ public:
     }
 
     const runtime::SandboxSpec spec;
+    const std::string vm;  // by the container that it was booted for
     std::mutex mutex;
     std::condition_variable_any changed;
     std::map<std::string, FakeProcess> processes;
     std::map<std::string, std::string> files;  // copied in, by path
     bool lost = false;
     bool paused = false;
+    int freezes = 0;  // for a commit
     std::vector<std::string> updates;
     bool ignores_sigterm = false;
 };
@@ -81,12 +86,28 @@ public:
 struct FakeWorld {
     std::mutex mutex;
     std::map<std::string, std::shared_ptr<FakeSandbox>> sandboxes;  // by the container's id
+    std::set<std::string> vms;                                      // those that run
     std::function<Result<void>(const runtime::SandboxSpec&)> on_ready;
     std::function<Result<void>(const std::string& process)> on_start;
     bool ignores_sigterm = false;
     int cleanups = 0;
     int spawns = 0;
 
+    std::shared_ptr<FakeSandbox> add(const runtime::SandboxSpec& spec, const std::string& vm) {
+        const std::lock_guard lock(mutex);
+        return sandboxes[spec.container.id] = std::make_shared<FakeSandbox>(spec, vm);
+    }
+    // A container's, or all of a VM.
+    void lose(const std::function<bool(const FakeSandbox&)>& which) {
+        std::vector<std::shared_ptr<FakeSandbox>> lost;
+        {
+            const std::lock_guard lock(mutex);
+            for (const auto& [id, sandbox] : sandboxes)
+                if (which(*sandbox)) lost.push_back(sandbox);
+            for (const auto& sandbox : lost) sandboxes.erase(sandbox->spec.container.id);
+        }
+        for (const auto& sandbox : lost) sandbox->lose();
+    }
     std::shared_ptr<FakeSandbox> find(const std::string& id) {
         const std::lock_guard lock(mutex);
         const auto found = sandboxes.find(id);
@@ -116,17 +137,21 @@ private:
 
 class FakeShim : public runtime::ShimClient {
 public:
-    FakeShim(FakeWorld& world, std::shared_ptr<FakeSandbox> sandbox)
-        : world_(world), sandbox_(std::move(sandbox)) {}
+    FakeShim(FakeWorld& world, std::string vm, std::shared_ptr<FakeSandbox> sandbox)
+        : world_(world), vm_(std::move(vm)), sandbox_(std::move(sandbox)) {}
 
     Result<vmm::Accelerator> ready(std::stop_token) override {
         if (world_.on_ready) HAKO_CHECK(world_.on_ready(sandbox_->spec));
         return vmm::Accelerator::tcg;
     }
-    Result<void> add(const runtime::ContainerSpec&) override {
-        return fail(ErrorKind::unimplemented, "a fake machine has one container");
+    Result<void> add(const runtime::ContainerSpec& spec) override {
+        sandbox_ = world_.add({.id = vm_, .container = spec}, vm_);
+        return {};
     }
-    Result<void> remove() override { return {}; }
+    Result<void> remove() override {
+        world_.lose([this](const FakeSandbox& other) { return &other == sandbox_.get(); });
+        return {};
+    }
     Result<runtime::StartedProcess> start(std::string_view process) override {
         const std::string id(process);
         if (world_.on_start) HAKO_CHECK(world_.on_start(id));
@@ -162,6 +187,7 @@ public:
         return {};
     }
     Result<runtime::SandboxState> state() override {
+        if (!sandbox_) return fail(ErrorKind::not_found, "No such container in the VM");
         const std::lock_guard lock(sandbox_->mutex);
         if (sandbox_->lost) return fail(ErrorKind::unavailable, "the shim is gone");
         runtime::SandboxState state{.qemu_pid = 4711, .paused = sandbox_->paused};
@@ -190,13 +216,14 @@ public:
     Result<guest::PathStat> stat_path(const std::string& path) override {
         return guest::PathStat{.name = path};
     }
-    Result<void> changes(bool list, Writer& out, std::stop_token) override {
+    Result<void> changes(bool list, bool freeze, Writer& out, std::stop_token) override {
+        if (freeze) ++sandbox_->freezes;
         using namespace std::string_view_literals;
         return out.write(as_bytes(list ? "C/etc\0A/etc/x\0"sv : "a layer"sv));
     }
     Result<void> delete_exec(std::string_view) override { return {}; }
     Result<void> shutdown(std::chrono::milliseconds) override {
-        sandbox_->lose();
+        world_.lose([this](const FakeSandbox& other) { return other.vm == vm_; });
         return {};
     }
 
@@ -208,40 +235,45 @@ private:
     }
 
     FakeWorld& world_;
+    std::string vm_;
     std::shared_ptr<FakeSandbox> sandbox_;
 };
 
 class FakeDriver : public SandboxDriver {
 public:
-    explicit FakeDriver(FakeWorld& world) : world_(world) {}
+    FakeDriver(FakeWorld& world, Layout layout) : world_(world), layout_(std::move(layout)) {}
 
     Result<ProcessIdentity> spawn(const runtime::SandboxSpec& spec) override {
         HAKO_CHECK(make_folders(spec.folder));
         HAKO_CHECK(replace_file(spec.spec_file(), dump_json(to_json(spec))));
+        world_.add(spec, spec.id);
         const std::lock_guard lock(world_.mutex);
-        world_.sandboxes[spec.id] = std::make_shared<FakeSandbox>(spec);
+        world_.vms.insert(spec.id);
         ++world_.spawns;
         return ProcessIdentity{1, 1};
     }
     Result<std::unique_ptr<runtime::ShimClient>> connect(std::string_view vm,
-                                                         std::string_view) override {
-        auto sandbox = world_.find(std::string(vm));
-        if (!sandbox) return fail(ErrorKind::unavailable, "no shim");
-        return std::make_unique<FakeShim>(world_, std::move(sandbox));
+                                                         std::string_view container) override {
+        const std::string id(vm);
+        auto sandbox = world_.find(std::string(container));
+        if (sandbox && sandbox->vm != id) sandbox = nullptr;
+        const std::lock_guard lock(world_.mutex);
+        if (!world_.vms.contains(id)) return fail(ErrorKind::unavailable, "no shim");
+        return std::make_unique<FakeShim>(world_, id, std::move(sandbox));
     }
-    Result<void> cleanup(std::string_view id, const std::filesystem::path&) override {
-        if (auto sandbox = world_.find(std::string(id))) {
-            sandbox->lose();
-            std::filesystem::remove_all(sandbox->spec.folder);
-        }
+    Result<void> cleanup(std::string_view vm, const std::filesystem::path&) override {
+        const std::string id(vm);
+        world_.lose([&](const FakeSandbox& other) { return other.vm == id; });
         const std::lock_guard lock(world_.mutex);
         ++world_.cleanups;
-        world_.sandboxes.erase(std::string(id));
+        world_.vms.erase(id);
+        std::filesystem::remove_all(layout_.sandbox(id));
         return {};
     }
 
 private:
     FakeWorld& world_;
+    Layout layout_;
 };
 
 class FakeImages : public ImageSource {
@@ -302,8 +334,8 @@ protected:
         ASSERT_TRUE(containers) << containers.error().message();
         auto context = std::make_unique<Context>(
             layout_, *std::move(database), *std::move(containers),
-            Surroundings{std::make_unique<FakeDriver>(world_), std::make_unique<FakeImages>(),
-                         std::make_unique<FakeMachines>()});
+            Surroundings{std::make_unique<FakeDriver>(world_, layout_),
+                         std::make_unique<FakeImages>(), std::make_unique<FakeMachines>()});
         auto opened = Engine::open(std::move(context));
         ASSERT_TRUE(opened) << opened.error().message();
         engine_ = *std::move(opened);

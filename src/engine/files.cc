@@ -67,9 +67,9 @@ Result<std::shared_ptr<runtime::ShimClient>> boot_for_files(Context& context,
     end_files_vm(context, entry);  // of one that has died
     HAKO_CHECK(wait_for_sandbox_end(context, entry));
     const Container container = entry->live.lock()->container;
-    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container));
-    if (auto done = boot_sandbox(context, entry, spec); !done) {
-        remove_sandbox(context, entry);
+    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container, true));
+    if (auto done = place_container(context, entry, spec); !done) {
+        remove_from_vm(context, entry);
         return fail(std::move(done).error().context(
             fmt::format("cannot reach the files of container {}", container.name)));
     }
@@ -128,17 +128,12 @@ Result<void> check_path(std::string_view path) {
 }  // namespace
 
 void end_files_vm(Context& context, const EntryPtr& entry) {
-    std::shared_ptr<runtime::ShimClient> shim;
     {
         auto live = entry->live.lock();
         if (live->files_spec.empty()) return;
         live->files_spec.clear();
-        shim = live->shim;
     }
-    // What was copied in is on the disk.
-    if (auto ended = shim->shutdown(std::chrono::milliseconds(0)); !ended)
-        log_warn("container {}: {}", entry->id, ended.error().message());
-    remove_sandbox(context, entry);
+    remove_from_vm(context, entry);  // at once: what was copied in is on the disk
 }
 
 bool take_files_vm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec) {
@@ -186,7 +181,7 @@ Result<void> Engine::copy_in(std::string_view container, const CopyTarget& targe
 Result<std::vector<Change>> Engine::changes(std::string_view container) {
     ChangesWriter list;
     HAKO_CHECK(with_files(*context_, container, [&](runtime::ShimClient& shim) {
-        return shim.changes(true, list, context_->closing.get_token());
+        return shim.changes(true, false, list, context_->closing.get_token());
     }));
     return guest::parse_changes(list.text);
 }
@@ -203,7 +198,7 @@ Result<std::string> Engine::commit(std::string_view container, const CommitOptio
                                        .created_by = fmt::format("{}", fmt::join(of.command, " "))};
     const auto write_layer = [&](Writer& layer) {
         return with_files(*context_, container, [&](runtime::ShimClient& shim) {
-            return shim.changes(false, layer, stop);
+            return shim.changes(false, options.pause, layer, stop);
         });
     };
     return told(*context_, container, "commit", context_->images->commit(commit, write_layer));

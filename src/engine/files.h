@@ -23,6 +23,7 @@ struct CommitOptions {
     Json config = Json::object();             // the new image's, as OCI's image-spec has it
     std::string author = {};
     std::string comment = {};
+    bool pause = true;  // the container's processes stand still meanwhile
 };
 
 }  // namespace hako::engine

@@ -10,11 +10,12 @@ constexpr std::size_t kMaxConsole = 2 * kMiB;
 
 // A running container's sandbox, as its shim was told.
 Result<runtime::SandboxSpec> sandbox_of(const Context& context, const EntryPtr& entry) {
-    if (!entry->live.lock()->running())
+    auto live = entry->live.lock();
+    if (!live->running())
         return fail(ErrorKind::conflict,
                     "container {} is not running: only running containers have a virtual machine",
                     entry->id);
-    return runtime::read_sandbox_spec(context.layout.sandbox(entry->id));
+    return runtime::read_sandbox_spec(context.layout.sandbox(live->vm_id()));
 }
 
 Result<std::vector<std::string>> command_line(int pid) {

@@ -35,6 +35,8 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("cpu_quota", config.cpu_quota);
     visit("cpu_period", config.cpu_period);
     visit("cpu_shares", config.cpu_shares);
+    visit("cpuset_cpus", config.cpuset_cpus);
+    visit("cpuset_mems", config.cpuset_mems);
     visit("pids_limit", config.pids_limit);
     visit("ulimits", config.ulimits);
     visit("cap_add", config.cap_add);
@@ -59,6 +61,10 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("log_driver", config.log_driver);
     visit("log_options", config.log_options);
     visit("network_mode", config.network_mode);
+    visit("pid_mode", config.pid_mode);
+    visit("ipc_mode", config.ipc_mode);
+    visit("uts_mode", config.uts_mode);
+    visit("devices", config.devices);
     visit("console_size", config.console_size);
 }
 
@@ -76,6 +82,11 @@ struct FieldWriter {
     void operator()(const char* key, const std::vector<Ulimit>& limits) const {
         Json& list = json[key] = Json::array();
         for (const Ulimit& limit : limits) list.push_back({limit.name, limit.soft, limit.hard});
+    }
+    void operator()(const char* key, const std::vector<Device>& devices) const {
+        Json& list = json[key] = Json::array();
+        for (const Device& device : devices)
+            list.push_back({device.node, device.path, device.permissions});
     }
     void operator()(const char* key, const HealthCheck& check) const {
         json[key] = {{"test", check.test},
@@ -110,6 +121,14 @@ struct FieldReader {
             if (item.size() != 3 || !item[0].is_string() || !item[1].is_number_integer() ||
                 !item[2].is_number_integer())
                 return refuse(key);
+            target.push_back({item[0], item[1], item[2]});
+        }
+    }
+    void operator()(const char* key, std::vector<Device>& target) const {
+        const auto list = read<std::vector<std::vector<std::string>>>(key);
+        if (!list || !*list) return;
+        for (const auto& item : **list) {
+            if (item.size() != 3) return refuse(key);
             target.push_back({item[0], item[1], item[2]});
         }
     }
@@ -199,6 +218,7 @@ Result<ContainerState> read_state(std::string_view text) {
     HAKO_CHECK(read_time(json, "started_at", state.started_at));
     HAKO_CHECK(read_time(json, "finished_at", state.finished_at));
     HAKO_TRY(state.restart_count, json_field_or(json, "restart_count", 0));
+    HAKO_TRY(state.vm, json_field_or<std::string>(json, "vm", ""));
     HAKO_TRY(state.stopped_by_user, json_field_or(json, "stopped_by_user", false));
     return state;
 }
@@ -247,7 +267,8 @@ std::string state_to_json(const ContainerState& state) {
                       {"started_at", format_time(state.started_at)},
                       {"finished_at", format_time(state.finished_at)},
                       {"restart_count", state.restart_count},
-                      {"stopped_by_user", state.stopped_by_user}});
+                      {"stopped_by_user", state.stopped_by_user},
+                      {"vm", state.vm}});
 }
 
 Result<ContainerState> state_from_json(std::string_view text) {

@@ -27,17 +27,31 @@ void add_execs(Entry::Live& live, const std::vector<runtime::ProcessState>& proc
     }
 }
 
+// Where it ran last, or its own.
+std::string last_vm(Entry& entry) {
+    auto live = entry.live.lock();
+    const std::string& vm = live->container.state.vm;
+    return vm.empty() ? entry.id : vm;
+}
+
 // The VM goes on: so does the container.
 void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState& sandbox,
            std::shared_ptr<runtime::ShimClient> shim) {
+    const auto vm = context.vms.get(last_vm(*entry));
+    {
+        const std::lock_guard operation(vm->operation);
+        vm->members.insert(entry->id);
+    }
     {
         auto live = entry->live.lock();
+        live->vm = vm;
         ContainerState& state = live->container.state;
         // The last daemon may have been killed before it could write down that it runs.
         if (!state.running()) {
             state = {};
             state.started_at = now();
         }
+        state.vm = live->vm_id();
         state.status = sandbox.paused ? Status::paused : Status::running;
         live->begun = std::chrono::steady_clock::now();
         state.pid = sandbox.qemu_pid;
@@ -55,7 +69,7 @@ void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState&
 
 // Adopts the container's sandbox if it is alive and its first process was started.
 bool adopt_if_alive(Context& context, const EntryPtr& entry) {
-    auto connected = context.world.sandboxes->connect(entry->id, entry->id);
+    auto connected = context.world.sandboxes->connect(last_vm(*entry), entry->id);
     if (!connected) return false;
     std::shared_ptr<runtime::ShimClient> shim = *std::move(connected);
     const auto sandbox = shim->state();
@@ -69,10 +83,22 @@ bool adopt_if_alive(Context& context, const EntryPtr& entry) {
     return false;
 }
 
+// A container that does not run any more, or was only prepared: after all that run are adopted.
 void settle(Context& context, const EntryPtr& entry) {
-    const std::filesystem::path log = context.layout.container_log(entry->id);
-    if (auto cleaned = context.world.sandboxes->cleanup(entry->id, log); !cleaned)
-        log_warn("container {}: {}", entry->id, cleaned.error().message());
+    const auto vm = context.vms.get(last_vm(*entry));
+    {
+        const std::lock_guard operation(vm->operation);
+        auto live = entry->live.lock();
+        // In a VM that others run in, it is taken out.
+        if (!vm->members.empty()) {
+            live->vm = vm;
+            if (auto shim = context.world.sandboxes->connect(vm->id, entry->id)) {
+                live->shim = *std::move(shim);
+                vm->members.insert(entry->id);
+            }
+        }
+    }
+    remove_from_vm(context, entry);
     if (!entry->live.lock()->running()) return;
     const auto record = runtime::read_exit_record(context.layout.container_exit(entry->id));
     runtime::ExitRecord exit;
@@ -123,6 +149,8 @@ void clean_unknown(Context& context, const std::vector<std::string>& set_aside) 
     for (const EntryPtr& entry : context.registry.all()) {
         ids.insert(entry->id);
         sandboxes.insert(context.layout.sandbox(entry->id).filename());
+        // That of a removed container, in which others go on.
+        sandboxes.insert(context.layout.sandbox(entry->live.lock()->vm_id()).filename());
     }
     for (const std::string& name : unknown_folders(context.layout.sandboxes(), sandboxes))
         clean_unknown_sandbox(context, name);
@@ -141,12 +169,16 @@ Result<void> recover(Context& context) {
     HAKO_CHECK(make_folders(context.layout.sandboxes(), 0711));
     HAKO_TRY(const std::vector<StoredContainer> stored, context.store.load());
     HAKO_TRY(const std::vector<std::string> set_aside, context.store.unreadable_ids());
-    std::vector<EntryPtr> to_remove, to_start;
+    std::vector<EntryPtr> lost, to_remove, to_start;
     for (const StoredContainer& item : stored) {
         const auto entry = std::make_shared<Entry>(item.container);
         HAKO_CHECK(context.registry.reserve_name(item.container.name, entry->id));
         context.registry.insert(entry);
-        const bool alive = !item.removing && adopt_if_alive(context, entry);
+        if (item.removing || !adopt_if_alive(context, entry)) lost.push_back(entry);
+    }
+    for (const StoredContainer& item : stored) {
+        const EntryPtr entry = *context.registry.find(item.container.id);
+        const bool alive = std::ranges::find(lost, entry) == lost.end();
         if (!alive) settle(context, entry);
         const bool ended = entry->live.lock()->container.state.status == Status::exited;
         if (item.removing || (!alive && ended && item.container.host_config.auto_remove))

@@ -15,6 +15,7 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "engine/types.h"
+#include "engine/vms.h"
 #include "runtime/shim_client.h"
 
 namespace hako::engine {
@@ -33,6 +34,7 @@ struct Entry {
         Container container;
         // Set from the start of the VM until all of it is gone, also past the container's exit.
         std::shared_ptr<runtime::ShimClient> shim;
+        std::shared_ptr<Vm> vm;  // with it, and a moment before
         // The container does not run and its VM is there for its files: as it was planned, in
         // JSON. Else empty.
         std::string files_spec;
@@ -46,6 +48,7 @@ struct Entry {
         std::chrono::steady_clock::time_point begun{};
         std::chrono::milliseconds back_off{0};
 
+        const std::string& vm_id() const { return vm ? vm->id : container.id; }
         bool running() const { return container.state.running(); }
         bool has_status(Status status) const { return container.state.status == status; }
     };

@@ -10,8 +10,7 @@ namespace {
 
 Result<void> remove_files(Context& context, const EntryPtr& entry) {
     HAKO_CHECK(context.store.mark_removing(entry->id));
-    HAKO_CHECK(
-        context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id)));
+    remove_from_vm(context, entry);
     std::error_code error;
     std::filesystem::remove_all(context.layout.container(entry->id), error);
     if (error)

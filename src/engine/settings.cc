@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <tuple>
 
@@ -12,6 +13,7 @@
 #include "engine/log_options.h"
 #include "engine/names.h"
 #include "engine/restart.h"
+#include "engine/sharing.h"
 #include "oci/capabilities.h"
 #include "oci/runtime_spec.h"
 
@@ -43,9 +45,11 @@ Result<SecurityOptions> parse_security(const HostConfig& config) {
         else if (key == "no-new-privileges" && value == "false") options.no_new_privileges = false;
         else if (key == "seccomp" && value == "unconfined") options.seccomp = value;
         else if (key == "seccomp" && value == "builtin") options.seccomp = value;
+        else if (key == "seccomp" && value.starts_with('{')) options.seccomp = value;
         else if (key == "seccomp")
-            return fail(ErrorKind::unimplemented,
-                        "own seccomp profiles are not offered: use builtin or unconfined");
+            return fail(ErrorKind::invalid,
+                        "seccomp={}: give builtin, unconfined or the text of a profile in JSON",
+                        value.substr(0, 64));
         // The host's security modules do not reach into a VM.
         else if (key != "apparmor" && key != "label" && key != "systempaths")
             return fail(ErrorKind::invalid, "invalid --security-opt 2: \"{}\"", option);
@@ -68,6 +72,67 @@ Result<void> check_cpus(const HostConfig& config, unsigned host_cpus) {
         return fail(ErrorKind::invalid,
                     "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. "
                     "1000000)");
+    return {};
+}
+
+// "0-2,5" -> the highest, 5.
+Result<unsigned> highest_of(std::string_view text, std::string_view what) {
+    const auto wrong = [&] {
+        return fail(ErrorKind::invalid, "Invalid value {} for {}: write it as 0-2 or 0,1",
+                    text.substr(0, 64), what);
+    };
+    unsigned highest = 0;
+    for (std::string_view rest = text;;) {
+        const auto range = rest.substr(0, rest.find(','));
+        unsigned first = 0;
+        const auto* end = range.data() + range.size();
+        auto [at, error] = std::from_chars(range.data(), end, first);
+        unsigned last = first;
+        if (error == std::errc() && at != end && *at == '-') {
+            const auto second = std::from_chars(at + 1, end, last);
+            at = second.ptr;
+            error = second.ec;
+        }
+        if (error != std::errc() || at != end || last < first || last > 4096) return wrong();
+        highest = std::max(highest, last);
+        if (range.size() == rest.size()) return highest;
+        rest.remove_prefix(range.size() + 1);
+    }
+}
+
+Result<void> check_cpuset(const HostConfig& config, unsigned host_cpus) {
+    if (!config.cpuset_cpus.empty()) {
+        HAKO_TRY(const unsigned highest, highest_of(config.cpuset_cpus, "cpuset cpus"));
+        if (highest >= host_cpus)
+            return fail(ErrorKind::invalid,
+                        "Requested CPUs are not available - requested {}, available: 0-{}",
+                        config.cpuset_cpus, host_cpus - 1);
+    }
+    if (config.cpuset_mems.empty()) return {};
+    HAKO_TRY(const unsigned node, highest_of(config.cpuset_mems, "cpuset mems"));
+    if (node == 0) return {};
+    return fail(ErrorKind::invalid,
+                "Requested memory nodes are not available - requested {}, available: 0: a VM has "
+                "one",
+                config.cpuset_mems);
+}
+
+Result<void> check_devices(const std::vector<Device>& devices) {
+    for (const Device& device : devices) {
+        for (const std::string_view host : {"/dev/bus/usb", "/dev/vfio", "/sys/"})
+            if (device.node.starts_with(host))
+                return fail(ErrorKind::unimplemented,
+                            "{}: passing devices of the host into a VM is not offered by this "
+                            "version of hako",
+                            device.node.substr(0, 64));
+        if (!device.node.starts_with("/dev/") || device.node.find("..") != std::string::npos)
+            return fail(ErrorKind::invalid,
+                        "error gathering device information while adding custom device \"{}\": "
+                        "name a node of the VM, such as /dev/fuse",
+                        device.node.substr(0, 64));
+        if (device.permissions.find_first_not_of("rwm") != std::string::npos)
+            return fail(ErrorKind::invalid, "invalid device mode: {}", device.permissions);
+    }
     return {};
 }
 
@@ -142,11 +207,6 @@ Result<ContainerConfig> merge_config(ContainerConfig config, const oci::ImageCon
     return config;
 }
 
-std::string hostname_of(const Container& container) {
-    return container.config.hostname.empty() ? container.id.substr(0, 12)
-                                             : container.config.hostname;
-}
-
 std::optional<oci::ConsoleSize> console_size(std::optional<WindowSize> size) {
     if (!size || size->columns == 0 || size->rows == 0) return std::nullopt;
     return oci::ConsoleSize{size->columns, size->rows};
@@ -169,7 +229,7 @@ Result<oci::ProcessSettings> base_process(const Container& container, bool privi
     return process;
 }
 
-Result<Json> make_spec(const Container& container) {
+Result<Json> make_spec(const Container& container, bool alone) {
     const HostConfig& host = container.host_config;
     HAKO_TRY(auto process, base_process(container, host.privileged));
     process.args = container.command;
@@ -186,6 +246,7 @@ Result<Json> make_spec(const Container& container) {
     settings.process = std::move(process);
     settings.resources = make_resources(host);
     settings.tmpfs = host.tmpfs;
+    for (const Device& device : host.devices) settings.devices[device.path] = device.node;
     settings.sysctls = host.sysctls;
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;
@@ -193,6 +254,10 @@ Result<Json> make_spec(const Container& container) {
     settings.readonly_rootfs = host.readonly_rootfs;
     settings.privileged = host.privileged;
     settings.init = host.init;
+    if (!alone) {
+        settings.shared_namespaces = shared_namespaces(host);
+        settings.own_network = has_bare_network(host);
+    }
     return oci::make_runtime_spec(settings);
 }
 
@@ -213,6 +278,11 @@ std::string hosts_file(const Container& container) {
 
 }  // namespace
 
+std::string hostname_of(const Container& container) {
+    return container.config.hostname.empty() ? container.id.substr(0, 12)
+                                             : container.config.hostname;
+}
+
 Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     if (config.memory != 0 && config.memory < kMinimumMemory)
         return fail(ErrorKind::invalid, "Minimum memory limit allowed is 6MB");
@@ -220,8 +290,11 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
         return fail(ErrorKind::invalid, "field Memory must be at most {} GiB",
                     kMaximumMemory / kGiB);
     HAKO_CHECK(check_cpus(config, host_cpus));
+    HAKO_CHECK(check_cpuset(config, host_cpus));
+    HAKO_CHECK(check_devices(config.devices));
     HAKO_CHECK(scratch_size(config));
-    HAKO_CHECK(parse_security(config));
+    HAKO_TRY(const SecurityOptions security, parse_security(config));
+    HAKO_CHECK(runtime::SeccompFilters().find(security.seccomp, "{}"));
     if (!config.binds.empty())
         return fail(ErrorKind::unimplemented,
                     "bind mounts and volumes are not offered by this version of hako: start "
@@ -234,8 +307,11 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
 
 oci::Resources make_resources(const HostConfig& config) {
     oci::Resources resources;
-    resources.memory_limit = memory_limit(config);
+    if (config.memory != 0 || shared_with(config).empty())
+        resources.memory_limit = memory_limit(config);
     resources.cpu_shares = config.cpu_shares;
+    resources.cpuset_cpus = config.cpuset_cpus;
+    resources.cpuset_mems = config.cpuset_mems;
     resources.pids_limit = config.pids_limit;
     if (config.cpu_period != 0) resources.cpu_period = config.cpu_period;
     resources.cpu_quota = config.cpu_quota;
@@ -266,7 +342,7 @@ Result<Container> make_container(const CreateRequest& request, const images::Ima
         kernel != request.host_config.annotations.end())
         container.kernel = kernel->second;
     // What is wrong with the rest shows here rather than at the start.
-    HAKO_CHECK(make_spec(container));
+    HAKO_CHECK(make_spec(container, false));
     return container;
 }
 
@@ -283,17 +359,25 @@ std::uint64_t machine_memory(std::uint64_t limit) {
     return (wanted + kPage - 1) / kPage * kPage;
 }
 
-unsigned machine_cpus(const HostConfig& config, vmm::Accelerator accelerator, unsigned host_cpus) {
+unsigned asked_cpus(const HostConfig& config) {
     std::uint64_t cpus = 0;
     if (config.nano_cpus != 0) {
         cpus = (config.nano_cpus + kNanoCpus - 1) / kNanoCpus;
     } else if (config.cpu_quota > 0) {
         const std::uint64_t period = config.cpu_period != 0 ? config.cpu_period : kDefaultCpuPeriod;
         cpus = (static_cast<std::uint64_t>(config.cpu_quota) + period - 1) / period;
-    } else {
-        cpus = accelerator == vmm::Accelerator::kvm ? kDefaultCpus : kDefaultEmulatedCpus;
     }
-    return static_cast<unsigned>(std::clamp<std::uint64_t>(cpus, 1, std::max(1U, host_cpus)));
+    if (!config.cpuset_cpus.empty())
+        if (const auto highest = highest_of(config.cpuset_cpus, "cpuset cpus"))
+            cpus = std::max<std::uint64_t>(cpus, *highest + 1);
+    return static_cast<unsigned>(std::min<std::uint64_t>(cpus, UINT32_MAX));
+}
+
+unsigned machine_cpus(const HostConfig& config, vmm::Accelerator accelerator, unsigned host_cpus) {
+    unsigned cpus = asked_cpus(config);
+    if (cpus == 0)
+        cpus = accelerator == vmm::Accelerator::kvm ? kDefaultCpus : kDefaultEmulatedCpus;
+    return std::clamp(cpus, 1U, std::max(1U, host_cpus));
 }
 
 Result<std::uint64_t> scratch_size(const HostConfig& config) {
@@ -311,13 +395,19 @@ Result<std::uint64_t> scratch_size(const HostConfig& config) {
 Result<runtime::ContainerSpec> make_sandbox_container(const Container& container,
                                                       const MachineParts& parts,
                                                       const Layout& layout) {
-    HAKO_TRY(const Json oci_spec, make_spec(container));
+    HAKO_TRY(const Json oci_spec, make_spec(container, parts.alone));
     HAKO_TRY(const SecurityOptions security, parse_security(container.host_config));
     runtime::ContainerSpec spec;
     spec.id = container.id;
-    spec.rootfs = {std::string(runtime::kRootfsSerial), parts.rootfs.extents, true};
+    // Beside other containers' disks, told by the id; a serial has 20 characters at most.
+    const bool shares = !parts.alone && !shared_with(container.host_config).empty();
+    const auto serial = [&](std::string_view own) -> std::string {
+        return shares ? fmt::format("{}{}", own.front(), container.id.substr(0, 19))
+                      : std::string(own);
+    };
+    spec.rootfs = {serial(runtime::kRootfsSerial), parts.rootfs.extents, true};
     spec.scratch = {
-        std::string(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
+        serial(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
     if (!container.emulated.empty())
         spec.emulator = runtime::EmulatorSpec{container.emulated, parts.emulator};
     spec.oci_spec = dump_json(oci_spec);
@@ -337,6 +427,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     runtime::SandboxSpec sandbox;
     sandbox.id = container.id;
     sandbox.folder = layout.sandbox(container.id);
+    sandbox.shares = !parts.alone && !shared_with(container.host_config).empty();
     HAKO_TRY(sandbox.container, make_sandbox_container(container, parts, layout));
     const auto& [rootfs, scratch] = std::tie(sandbox.container.rootfs, sandbox.container.scratch);
     sandbox.machine.id = container.id;

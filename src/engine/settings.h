@@ -32,6 +32,10 @@ constexpr std::string_view kKernelAnnotation = "io.hako.kernel";
 Result<Container> make_container(const CreateRequest& request, const images::Image& image,
                                  std::string id, unsigned host_cpus);
 
+// The first 12 digits of the id, where the container has no name of its own inside.
+std::string hostname_of(const Container& container);
+// By --cpus or a quota, rounded up, and as many as --cpuset-cpus names; 0 where none are asked for.
+unsigned asked_cpus(const HostConfig& config);
 std::uint64_t memory_limit(const HostConfig& config);
 // What the VM gets so that the container really has its limit: kernel and agent come on top.
 std::uint64_t machine_memory(std::uint64_t limit);
@@ -46,8 +50,10 @@ struct MachineParts {
     vmm::Accelerator accelerator = vmm::Accelerator::tcg;
     std::uint32_t tsc_khz = 0;  // as MachineSpec::tsc_khz
     unsigned host_cpus = 1;
+    bool alone = false;  // in a VM of its own, whatever it shares
 };
-// linux.resources of a container with these limits.
+// linux.resources of a container with these limits. In another one's VM there is no limit of memory
+// but one that is asked for.
 oci::Resources make_resources(const HostConfig& config);
 Result<void> check_host_config(const HostConfig& config, unsigned host_cpus);
 Result<runtime::ContainerSpec> make_sandbox_container(const Container& container,

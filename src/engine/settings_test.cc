@@ -102,10 +102,38 @@ TEST(Settings, SecurityOptions) {
     EXPECT_EQ(process_of(*sandbox_of({"no-new-privileges:false"})).at("noNewPrivileges"), false);
     CreateRequest request;
     request.config.cmd = {{"true"}};
+    const std::string profile = R"({"defaultAction":"SCMP_ACT_ALLOW"})";
+    EXPECT_EQ(sandbox_of({"seccomp=" + profile})->container.seccomp, profile);
     request.host_config.security_opt = {"seccomp={}"};
-    EXPECT_EQ(make_container(request, {}, "id", 1).error().kind(), ErrorKind::unimplemented);
+    EXPECT_THAT(make_container(request, {}, "id", 1).error().message(), HasSubstr("defaultAction"));
+    request.host_config.security_opt = {"seccomp=/a/path"};
+    EXPECT_EQ(make_container(request, {}, "id", 1).error().kind(), ErrorKind::invalid);
     request.host_config.security_opt = {"shields=up"};
     EXPECT_EQ(make_container(request, {}, "id", 1).error().kind(), ErrorKind::invalid);
+}
+
+TEST(Settings, DevicesAndProcessorsOfTheVm) {
+    const auto spec = *make_sandbox(
+        container({.cpuset_cpus = "0,2-3", .devices = {{"/dev/fuse", "/dev/other", "rwm"}}}),
+        kParts, {"/r", "/s"});
+    const Json oci = *parse_json(spec.container.oci_spec);
+    EXPECT_EQ(oci["linux"]["resources"]["cpu"]["cpus"], "0,2-3");
+    EXPECT_EQ(oci["mounts"].back()["destination"], "/dev/other");
+    EXPECT_EQ(oci["mounts"].back()["source"], "/dev/fuse");
+    EXPECT_EQ(machine_cpus({.cpuset_cpus = "0,2-3"}, vmm::Accelerator::tcg, 8), 4U);
+    const auto refusal = [](HostConfig config) {
+        const auto checked = check_host_config(config, 4);
+        return checked ? "none" : checked.error().message();
+    };
+    EXPECT_EQ(refusal({.cpuset_cpus = "0-3"}), "none");
+    EXPECT_THAT(refusal({.cpuset_cpus = "1-4"}), HasSubstr("requested 1-4, available: 0-3"));
+    for (const char* wrong : {"x", "1-", "2-1", "0,,1", "-1", "0,"})
+        EXPECT_THAT(refusal({.cpuset_cpus = wrong}), HasSubstr("cpuset cpus")) << wrong;
+    EXPECT_THAT(refusal({.cpuset_mems = "1"}), HasSubstr("memory nodes"));
+    EXPECT_THAT(refusal({.devices = {{"/dev/vfio/7", "/dev/vfio/7", "rwm"}}}),
+                HasSubstr("devices of the host"));
+    EXPECT_THAT(refusal({.devices = {{"fuse", "/dev/fuse", "rwm"}}}), HasSubstr("/dev/fuse"));
+    EXPECT_THAT(refusal({.devices = {{"/dev/fuse", "/dev/fuse", "x"}}}), HasSubstr("device mode"));
 }
 
 TEST(Settings, ExecsInheritTheContainers) {

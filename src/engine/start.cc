@@ -39,6 +39,7 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
     state.status = Status::running;
     state.restart_count = live->container.state.restart_count;
     state.pid = sandbox.qemu_pid;
+    state.vm = live->vm_id();
     state.started_at = started_at;
     state.finished_at = live->container.state.finished_at;
     HAKO_CHECK(context.store.save_state(entry->id, state));
@@ -55,7 +56,7 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
         return fail_errno(errno, "cannot remove {}", spec.container.exit_record.string());
     if (!take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
-        HAKO_CHECK(boot_sandbox(context, entry, spec));
+        HAKO_CHECK(place_container(context, entry, spec));
     }
     const WallTime started_at = now();
     const auto shim = entry->live.lock()->shim;
@@ -101,7 +102,8 @@ void forget_restarts(Entry::Live& live) {
 
 }  // namespace
 
-Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container) {
+Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container,
+                                          bool alone) {
     HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
     HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));
     HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
@@ -116,28 +118,9 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
                          .emulator = std::move(emulator),
                          .accelerator = probe.accelerator,
                          .tsc_khz = probe.tsc_khz,
-                         .host_cpus = context.host_cpus},
+                         .host_cpus = context.host_cpus,
+                         .alone = alone},
                         context.layout);
-}
-
-Result<void> boot_sandbox(Context& context, const EntryPtr& entry,
-                          const runtime::SandboxSpec& spec) {
-    context.boots.acquire();
-    struct Release {
-        std::counting_semaphore<>& boots;
-        ~Release() { boots.release(); }
-    } const release{context.boots};
-
-    runtime::SandboxSpec chosen = spec;
-    if (context.templates) chosen.machine.state = context.templates->find(spec.machine);
-    HAKO_CHECK(context.world.sandboxes->spawn(chosen));
-    HAKO_TRY(auto connected, context.world.sandboxes->connect(entry->id, entry->id));
-    const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
-    entry->live.lock()->shim = shim;
-    HAKO_CHECK(shim->ready(context.closing.get_token()));
-    if (context.templates && context.templates->find(spec.machine).empty())
-        context.templates->want(spec.machine);
-    return {};
 }
 
 Error explain_exec_failure(const Error& error, std::string_view prefix,
@@ -164,7 +147,7 @@ Result<void> start_container(Context& context, const EntryPtr& entry) {
     }
     const Error error = as_start_error(started.error(), container.name);
     log_warn("{}", error.message());
-    remove_sandbox(context, entry);
+    remove_from_vm(context, entry);
     record_failed_start(context, entry, error);
     if (container.host_config.auto_remove)
         if (auto removed = remove_container(context, entry); !removed)

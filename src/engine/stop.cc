@@ -14,6 +14,7 @@ constexpr std::chrono::seconds kKillDeadline{10};
 
 struct Run {
     std::shared_ptr<runtime::ShimClient> shim;
+    std::string vm;
     std::uint64_t ends = 0;  // before the end of this run
     std::string name;
     std::string stop_signal;
@@ -24,8 +25,8 @@ std::optional<Run> current_run(const EntryPtr& entry) {
     auto live = entry->live.lock();
     if (!live->running()) return std::nullopt;
     const ContainerConfig& config = live->container.config;
-    return Run{live->shim, live->ends, live->container.name, config.stop_signal,
-               config.stop_timeout};
+    return Run{live->shim,           live->vm_id(),      live->ends,
+               live->container.name, config.stop_signal, config.stop_timeout};
 }
 
 // True when the run has ended; no time-out waits for ever. ErrorKind::cancelled when the daemon
@@ -71,8 +72,7 @@ Result<void> kill_run(Context& context, const EntryPtr& entry, const Run& run) {
     HAKO_TRY(const bool killed, wait_for_end(context, entry, run, kKillDeadline));
     if (killed) return {};
     log_warn("container {} does not answer SIGKILL: its VM is ended", run.name);
-    HAKO_CHECK(
-        context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id)));
+    HAKO_CHECK(context.world.sandboxes->cleanup(run.vm, context.layout.container_log(entry->id)));
     HAKO_TRY(const bool ended, wait_for_end(context, entry, run, kKillDeadline));
     if (ended) return {};
     return fail(ErrorKind::deadline, "container {} cannot be killed", run.name);

@@ -47,6 +47,13 @@ struct ContainerConfig {
     bool attach_stdin = false, attach_stdout = false, attach_stderr = false;
 };
 
+// A device node of the VM in the container.
+struct Device {
+    std::string node;         // in the VM: "/dev/fuse"
+    std::string path;         // in the container
+    std::string permissions;  // of "rwm"
+};
+
 struct WindowSize {
     std::uint32_t columns = 0;
     std::uint32_t rows = 0;
@@ -66,10 +73,11 @@ struct HostConfig {
     std::int64_t cpu_quota = 0;   // microseconds in cpu_period; 0: no quota
     std::uint64_t cpu_period = 0;
     std::uint64_t cpu_shares = 0;
-    std::int64_t pids_limit = 0;  // 0 and -1: no limit
+    std::string cpuset_cpus, cpuset_mems;  // "0-1,3"; empty: all of the VM's
+    std::int64_t pids_limit = 0;           // 0 and -1: no limit
     std::vector<Ulimit> ulimits;
     std::vector<std::string> cap_add, cap_drop;  // with or without "CAP_", any case; "ALL"
-    std::vector<std::string> group_add;          // numbers
+    std::vector<std::string> group_add;          // names or numbers
     std::vector<std::string> security_opt;       // no-new-privileges, seccomp=unconfined ...
     std::vector<std::string> extra_hosts;        // "name:address" for /etc/hosts
     std::vector<std::string> binds;              // not offered yet: create refuses them
@@ -88,7 +96,9 @@ struct HostConfig {
     int restart_retries = 0;     // on-failure gives up after so many; 0: never
     std::string log_driver;      // "json-file", "local", "none"; empty: json-file
     StringMap log_options;       // Docker's: max-size, max-file, labels, env ...
-    std::string network_mode;
+    // "container:<id>" shares that container's namespace, and so its VM (sharing.h).
+    std::string network_mode, pid_mode, ipc_mode, uts_mode;
+    std::vector<Device> devices;
     std::optional<WindowSize> console_size;
 };
 
@@ -106,6 +116,8 @@ struct ContainerState {
     WallTime finished_at{};
     int restart_count = 0;         // restarts by its policy since somebody started it
     bool stopped_by_user = false;  // the last run: its policy does not start it again
+    // The VM that it runs in, or ran in last, by the id of the container that it was booted for.
+    std::string vm;
 
     bool running() const { return status == Status::running || status == Status::paused; }
 };
@@ -202,6 +214,7 @@ struct Pruned {
 struct UpdateRequest {
     std::optional<std::uint64_t> memory, nano_cpus, cpu_period, cpu_shares;
     std::optional<std::int64_t> cpu_quota, pids_limit;
+    std::optional<std::string> cpuset_cpus, cpuset_mems;
     std::optional<std::string> restart_policy;
     std::optional<int> restart_retries;
     std::string host_config_json = "{}";  // the same, as the client sent it, for inspect

@@ -18,6 +18,8 @@ HostConfig changed(HostConfig config, const UpdateRequest& request) {
     assign(config.cpu_quota, request.cpu_quota);
     assign(config.cpu_shares, request.cpu_shares);
     assign(config.pids_limit, request.pids_limit);
+    assign(config.cpuset_cpus, request.cpuset_cpus);
+    assign(config.cpuset_mems, request.cpuset_mems);
     assign(config.restart_policy, request.restart_policy);
     assign(config.restart_retries, request.restart_retries);
     return config;
@@ -32,9 +34,9 @@ Result<std::string> merged(const std::string& before, const std::string& now_sen
 }
 
 // A VM keeps the memory and the CPUs that it was started with.
-Result<std::vector<std::string>> what_waits(const Context& context, const std::string& id,
+Result<std::vector<std::string>> what_waits(const Context& context, const std::string& vm,
                                             const HostConfig& config) {
-    HAKO_TRY(const auto spec, runtime::read_sandbox_spec(context.layout.sandbox(id)));
+    HAKO_TRY(const auto spec, runtime::read_sandbox_spec(context.layout.sandbox(vm)));
     const vmm::MachineSpec& machine = spec.machine;
     std::vector<std::string> warnings;
     if (machine_memory(memory_limit(config)) > machine.memory_bytes)
@@ -65,14 +67,18 @@ Result<std::vector<std::string>> Engine::update(std::string_view name,
 
     std::vector<std::string> warnings;
     std::shared_ptr<runtime::ShimClient> shim;
-    if (auto live = entry->live.lock(); live->running()) shim = live->shim;
+    std::string vm;
+    if (auto live = entry->live.lock(); live->running()) {
+        shim = live->shim;
+        vm = live->vm_id();
+    }
     const auto resources_of = [](const HostConfig& config) {
         return dump_json(oci::make_resources(make_resources(config)));
     };
     const std::string resources = resources_of(container.host_config);
     if (shim && resources != resources_of(before)) {
         HAKO_CHECK(check_not_paused(entry));
-        HAKO_TRY(warnings, what_waits(*context_, entry->id, container.host_config));
+        HAKO_TRY(warnings, what_waits(*context_, vm, container.host_config));
         HAKO_CHECK(shim->update(resources));
     }
     HAKO_CHECK(context_->store.save_settings(container));

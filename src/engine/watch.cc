@@ -32,21 +32,6 @@ void remove_after_exit(Context& context, const EntryPtr& entry) {
         log_warn("container {}: {}", entry->id, removed.error().message());
 }
 
-// Asks the guest first.
-void end_sandbox(Context& context, const EntryPtr& entry) {
-    std::shared_ptr<runtime::ShimClient> shim;
-    bool keeps_disk = true;
-    {
-        auto live = entry->live.lock();
-        shim = live->shim;
-        keeps_disk = !live->container.host_config.auto_remove;
-    }
-    if (shim)
-        if (auto ended = shim->shutdown(keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0); !ended)
-            log_debug("container {}: {}", entry->id, ended.error().message());
-    remove_sandbox(context, entry);
-}
-
 }  // namespace
 
 void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRecord& exit) {
@@ -79,16 +64,6 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
     entry->changed.notify_all();
 }
 
-void remove_sandbox(Context& context, const EntryPtr& entry) {
-    if (auto cleaned =
-            context.world.sandboxes->cleanup(entry->id, context.layout.container_log(entry->id));
-        !cleaned)
-        log_warn("container {}: {}", entry->id, cleaned.error().message());
-    auto live = entry->live.lock();
-    live->shim.reset();
-    entry->changed.notify_all();
-}
-
 Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry) {
     end_files_vm(context, entry);
     auto live = entry->live.lock();
@@ -107,9 +82,9 @@ void watch_container(Context& context, const EntryPtr& entry) {
         if (!exit && stop.stop_requested()) return;
         record_exit(context, entry,
                     exit ? *exit : exit_of_lost_sandbox(context, entry->id, exit.error()));
-        end_sandbox(context, entry);
-        if (entry->live.lock()->container.host_config.auto_remove)
-            remove_after_exit(context, entry);
+        const bool keeps_disk = !entry->live.lock()->container.host_config.auto_remove;
+        remove_from_vm(context, entry, keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0);
+        if (!keeps_disk) remove_after_exit(context, entry);
         restart_when_due(context, entry, stop);
     });
 }

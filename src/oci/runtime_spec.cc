@@ -78,9 +78,10 @@ Result<Json> make_user(const ProcessSettings& settings) {
     for (const std::string& group : settings.groups) {
         std::uint32_t id = 0;
         const auto [end, error] = std::from_chars(group.data(), group.data() + group.size(), id);
-        if (error != std::errc() || end != group.data() + group.size())
-            return fail(ErrorKind::invalid, "Unable to find group {}: give its number", group);
-        user["additionalGids"].push_back(id);
+        const bool is_number = error == std::errc() && end == group.data() + group.size();
+        // The guest knows the container's groups.
+        if (is_number) user["additionalGids"].push_back(id);
+        else user["additionalGroups"].push_back(group);
     }
     return user;
 }
@@ -125,6 +126,10 @@ Result<Json> make_mounts(const RuntimeSettings& settings) {
         HAKO_CHECK(check_absolute("mount path", path));
         mounts.push_back(make_mount(path, "tmpfs", "tmpfs", tmpfs_options(options)));
     }
+    for (const auto& [path, node] : settings.devices) {
+        HAKO_CHECK(check_absolute("device path", path));
+        mounts.push_back(make_mount(path, "bind", node, {"bind"}));
+    }
     return mounts;
 }
 
@@ -138,6 +143,8 @@ Json make_resources(const Resources& resources) {
         json["cpu"]["period"] = resources.cpu_period;
     }
     if (resources.cpu_shares != 0) json["cpu"]["shares"] = resources.cpu_shares;
+    if (!resources.cpuset_cpus.empty()) json["cpu"]["cpus"] = resources.cpuset_cpus;
+    if (!resources.cpuset_mems.empty()) json["cpu"]["mems"] = resources.cpuset_mems;
     if (resources.pids_limit != 0) json["pids"]["limit"] = resources.pids_limit;
     return json;
 }
@@ -147,7 +154,10 @@ namespace {
 Json make_linux(const RuntimeSettings& settings) {
     Json namespaces = Json::array();
     for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"})
-        namespaces.push_back({{"type", type}});
+        if (!settings.shared_namespaces.contains(type)) namespaces.push_back({{"type", type}});
+    for (const auto& [type, container] : settings.shared_namespaces)
+        namespaces.push_back({{"type", type}, {"path", "container:" + container}});
+    if (settings.own_network) namespaces.push_back({{"type", "network"}});
 
     // An unprivileged process may bind any port and send pings: the VM is the container's alone.
     Json sysctl = {{"net.ipv4.ip_unprivileged_port_start", "0"},
@@ -173,6 +183,7 @@ Result<Json> make_process(const ProcessSettings& settings) {
     HAKO_CHECK(check_text("the command", settings.args));
     HAKO_CHECK(check_text("the environment", settings.env));
     HAKO_CHECK(check_text("the user", {settings.user}));
+    HAKO_CHECK(check_text("a group", settings.groups));
     const std::string cwd = settings.cwd.empty() ? "/" : settings.cwd;
     HAKO_CHECK(check_absolute("the working directory", cwd));
     HAKO_TRY(Json user, make_user(settings));
@@ -199,10 +210,12 @@ Result<Json> make_runtime_spec(const RuntimeSettings& settings) {
     Json spec = {{"ociVersion", "1.1.0"},
                  {"process", std::move(process)},
                  {"root", {{"path", settings.rootfs}, {"readonly", settings.readonly_rootfs}}},
-                 {"hostname", settings.hostname},
                  {"mounts", std::move(mounts)},
                  {"linux", make_linux(settings)}};
     if (settings.init) spec["annotations"]["io.hako.init"] = "true";
+    if (settings.privileged) spec["annotations"]["io.hako.devices"] = "all";
+    if (settings.shared_namespaces.contains("uts")) return spec;
+    spec["hostname"] = settings.hostname;
     if (!settings.domainname.empty()) spec["domainname"] = settings.domainname;
     return spec;
 }

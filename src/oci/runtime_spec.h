@@ -34,7 +34,7 @@ struct ProcessSettings {
     std::vector<std::string> env;
     std::string cwd = "/";
     std::string user;                       // empty: root
-    std::vector<std::string> groups;        // additional group ids, as decimal numbers
+    std::vector<std::string> groups;        // additional ones: numbers, or names for the guest
     std::vector<std::string> capabilities;  // from select_capabilities()
     std::vector<Rlimit> rlimits;
     std::optional<int> oom_score_adj;
@@ -47,8 +47,9 @@ struct Resources {
     std::uint64_t memory_limit = 0;  // bytes; 0: none
     std::int64_t cpu_quota = 0;      // microseconds in each period; 0: none
     std::uint64_t cpu_period = 100'000;
-    std::uint64_t cpu_shares = 0;  // Docker's 2..262144; 0: the default
-    std::int64_t pids_limit = 0;   // 0 and -1: none
+    std::uint64_t cpu_shares = 0;          // Docker's 2..262144; 0: the default
+    std::string cpuset_cpus, cpuset_mems;  // "0-1,3"; empty: all
+    std::int64_t pids_limit = 0;           // 0 and -1: none
 };
 
 struct RuntimeSettings {
@@ -58,14 +59,18 @@ struct RuntimeSettings {
     std::string domainname;
     ProcessSettings process;
     Resources resources;
-    std::map<std::string, std::string> tmpfs;  // path -> mount options
+    std::map<std::string, std::string> tmpfs;    // path -> mount options
+    std::map<std::string, std::string> devices;  // path in the container -> the VM's node
     std::map<std::string, std::string> sysctls;
     // Unset: Docker's lists (none if privileged).
     std::optional<std::vector<std::string>> masked_paths, readonly_paths;
     std::uint64_t shm_size = 0;  // bytes; 0: 64 MiB
     bool readonly_rootfs = false;
-    bool privileged = false;
-    bool init = false;  // an init process of ours is PID 1 (annotation io.hako.init)
+    bool privileged = false;  // with all devices of the VM (annotation io.hako.devices)
+    // Namespaces of another container in the VM: "pid", "ipc", "uts", "network" -> its id.
+    std::map<std::string, std::string> shared_namespaces;
+    bool own_network = false;  // with its loopback only
+    bool init = false;         // an init process of ours is PID 1 (annotation io.hako.init)
 };
 
 // ErrorKind::invalid for an unknown limit's name, a relative path, a NUL in a string.

@@ -105,13 +105,14 @@ TEST(RuntimeSpec, PrivilegedMasksNothing) {
 TEST(RuntimeSpec, ProcessOfAUser) {
     ProcessSettings process = simple().process;
     process.user = "www:staff";
-    process.groups = {"10"};
+    process.groups = {"10", "staff"};
     process.rlimits = {{"nofile", 1024, -1}};
     process.tty = true;
     process.console_size = ConsoleSize{80, 24};
     const Json json = make_process(process).value();
     EXPECT_EQ(json["user"]["username"], "www:staff");
     EXPECT_EQ(json["user"]["additionalGids"], Json{10});
+    EXPECT_EQ(json["user"]["additionalGroups"], Json{"staff"}) << "for the guest to look up";
     EXPECT_TRUE(json["capabilities"]["effective"].empty()) << "as execve leaves them";
     EXPECT_EQ(json["capabilities"]["bounding"], Json{"CAP_KILL"});
     EXPECT_EQ(json["consoleSize"], Json::parse(R"({"width":80,"height":24})"));
@@ -132,7 +133,7 @@ TEST(RuntimeSpec, BadInput) {
     process.cwd = "here";
     EXPECT_FALSE(make_process(process));
     process = simple().process;
-    process.groups = {"staff"};
+    process.groups = {std::string("a\0b", 3)};
     EXPECT_FALSE(make_process(process));
     process.args.clear();
     EXPECT_EQ(make_process(process).error().message(), "No command specified");

@@ -60,6 +60,8 @@ struct SandboxSpec {
     vmm::MachineSpec machine;
     NetworkSpec network = {};
     ContainerSpec container;
+    // The container is for a VM that runs already; the rest is as if it had one of its own.
+    bool shares = false;
     std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here
     // From power-on to the agent's first answer; 0: by the accelerator.
     std::chrono::milliseconds boot_deadline{0};
@@ -86,9 +88,11 @@ Result<SandboxSpec> read_sandbox_spec(const std::filesystem::path& folder);
 // ShimClient::connect works, and shim_record() says who the shim is.
 Result<ProcessIdentity> spawn_shim(const Installation& installation, const SandboxSpec& spec);
 
+// The container's log gets its END record if that is missing.
+Result<void> end_log(const std::filesystem::path& log);
+
 // Removes all that a sandbox leaves on the host: kills its shim and QEMU if they still run, removes
 // the VM's cgroup and the run folder. Works after a kill -9 of anything at any step, and again.
-// The container's log gets its END record if that is missing.
 Result<void> cleanup_sandbox(const Layout& layout, std::string_view id,
                              const std::filesystem::path& log = {});
 

@@ -1,17 +1,14 @@
 #include "runtime/seccomp.h"
 
 #include <sched.h>
-#include <seccomp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 #include <string_view>
 
-#include "base/fd.h"
 #include "base/json.h"
+#include "runtime/seccomp_filter.h"
+#include "runtime/seccomp_profile.h"
 #include "runtime/seccomp_table.h"
 
 namespace hako::runtime {
@@ -22,62 +19,14 @@ constexpr unsigned kNewNamespaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,
 // Linux, PER_LINUX32 and UNAME26 in their combinations, and the query.
 constexpr unsigned kPersonalities[] = {0x0, 0x8, 0x20000, 0x20008, 0xffffffff};
 
-// A filter in the making. Errors stick: the first one is told at the end.
-class Filter {
-public:
-    Filter() : context_(::seccomp_init(SCMP_ACT_ERRNO(ENOSYS))) {
-        check(context_ ? 0 : -ENOMEM);
-        check(::seccomp_arch_add(context_.get(), SCMP_ARCH_X86));
-        check(::seccomp_arch_add(context_.get(), SCMP_ARCH_X32));
-        // Searched as a tree, not call by call.
-        check(::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));
-    }
-
-    void add_all(std::uint32_t action, std::string_view names) {
-        while (!names.empty()) {
-            const auto name = names.substr(0, names.find(' '));
-            names.remove_prefix(std::min(name.size() + 1, names.size()));
-            add(action, name);
-        }
-    }
-
-    template <typename... Conditions>
-    void add(std::uint32_t action, std::string_view name, Conditions... conditions) {
-        const int call = ::seccomp_syscall_resolve_name(std::string(name).c_str());
-        if (call == __NR_SCMP_ERROR) return;  // newer than this host's libseccomp
-        const int error =
-            ::seccomp_rule_add(context_.get(), action, call, sizeof...(conditions), conditions...);
-        // Some calls do not exist on every architecture of the filter.
-        if (error != -EDOM) check(error);
-    }
-
-    Result<std::string> bytes() const {
-        if (error_ != 0) return fail_errno(-error_, "cannot build the seccomp profile");
-        const Fd file(::memfd_create("seccomp", MFD_CLOEXEC));
-        if (!file) return fail_errno(errno, "cannot make an anonymous file");
-        if (const int error = ::seccomp_export_bpf(context_.get(), file.get()); error != 0)
-            return fail_errno(-error, "cannot build the seccomp profile");
-        return read_file(fmt::format("/proc/self/fd/{}", file.get()));
-    }
-
-private:
-    void check(int error) {
-        if (error_ == 0) error_ = error;
-    }
-
-    struct Release {
-        void operator()(void* context) const { ::seccomp_release(context); }
-    };
-    std::unique_ptr<void, Release> context_;
-    int error_ = 0;
-};
-
 }  // namespace
 
 Result<std::string> default_seccomp_filter(const std::set<std::string>& capabilities) {
     constexpr auto kRefuse = SCMP_ACT_ERRNO(EPERM);
     const bool is_admin = capabilities.contains("CAP_SYS_ADMIN");
-    Filter filter;
+    SeccompFilter filter(SCMP_ACT_ERRNO(ENOSYS));
+    filter.add_architecture(SCMP_ARCH_X86);
+    filter.add_architecture(SCMP_ARCH_X32);
     filter.add_all(SCMP_ACT_ALLOW, kAllowedCalls);
 
     std::set<std::string_view> granted;
@@ -104,16 +53,16 @@ Result<std::string> default_seccomp_filter(const std::set<std::string>& capabili
         // and programs fall back to clone.
         unsigned all = 0;
         for (const unsigned flag : kNewNamespaces) {
-            filter.add(kRefuse, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+            filter.add(kRefuse, "clone", {SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag)});
             all |= flag;
         }
-        filter.add(SCMP_ACT_ALLOW, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, all, 0));
+        filter.add(SCMP_ACT_ALLOW, "clone", {SCMP_A0(SCMP_CMP_MASKED_EQ, all, 0)});
     }
     for (const unsigned personality : kPersonalities)
-        filter.add(SCMP_ACT_ALLOW, "personality", SCMP_A0(SCMP_CMP_EQ, personality));
+        filter.add(SCMP_ACT_ALLOW, "personality", {SCMP_A0(SCMP_CMP_EQ, personality)});
     // The agent's channel may be vsock: no container speaks to the host.
-    filter.add(kRefuse, "socket", SCMP_A0(SCMP_CMP_EQ, AF_VSOCK));
-    filter.add(SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_NE, AF_VSOCK));
+    filter.add(kRefuse, "socket", {SCMP_A0(SCMP_CMP_EQ, AF_VSOCK)});
+    filter.add(SCMP_ACT_ALLOW, "socket", {SCMP_A0(SCMP_CMP_NE, AF_VSOCK)});
     return filter.bytes();
 }
 
@@ -131,7 +80,9 @@ Result<std::string> SeccompFilters::find(const std::string& profile,
     Key key(profile, std::move(capabilities));
     auto filters = filters_.lock();
     if (const auto known = filters->find(key); known != filters->end()) return known->second;
-    HAKO_TRY(auto filter, default_seccomp_filter(key.second));
+    HAKO_TRY(auto filter, profile == kBuiltinSeccomp
+                              ? default_seccomp_filter(key.second)
+                              : seccomp_filter_of_profile(profile, key.second));
     return filters->emplace(std::move(key), std::move(filter)).first->second;
 }
 

@@ -21,15 +21,15 @@ Result<std::string> default_seccomp_filter(const std::set<std::string>& capabili
 // The bounding set in an OCI `process` object; empty when it names none.
 Result<std::set<std::string>> capabilities_of(const std::string& oci_process);
 
-// What a container has instead of a profile.
+// What a container has instead of a profile of its own (seccomp_profile.h).
 constexpr std::string_view kBuiltinSeccomp = "builtin";  // the default profile
 constexpr std::string_view kNoSeccomp = "unconfined";
 
 // Compiled filters are kept: making one takes as long as an exec. Thread-safe.
 class SeccompFilters {
 public:
-    // profile: one of the words above. The filter depends on the OCI process' capabilities; it is
-    // empty for kNoSeccomp.
+    // profile: one of the words above, or a text. The filter depends on the OCI process'
+    // capabilities; it is empty for kNoSeccomp.
     Result<std::string> find(const std::string& profile, const std::string& oci_process);
 
 private:

@@ -1,5 +1,7 @@
 #include "runtime/seccomp.h"
 
+#include "runtime/seccomp_profile.h"
+
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -100,6 +102,56 @@ TEST(SeccompTest, ReadsTheBoundingSet) {
     EXPECT_TRUE(capabilities_of("{}")->empty());
     EXPECT_FALSE(capabilities_of("[]"));
     EXPECT_FALSE(capabilities_of(R"({"capabilities":{"bounding":"all"}})"));
+}
+
+TEST(SeccompTest, AnOwnProfileIsInForce) {
+    constexpr const char* kProfile = R"({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
+        "syscalls": [
+            {"names": ["getppid", "newer_than_anything"], "action": "SCMP_ACT_ERRNO", "errnoRet": 7},
+            {"name": "getpgrp", "action": "SCMP_ACT_ERRNO"},
+            {"names": ["socket"], "action": "SCMP_ACT_ERRNO",
+             "args": [{"index": 0, "value": 16, "op": "SCMP_CMP_EQ"}]},
+            {"names": ["personality"], "action": "SCMP_ACT_ERRNO", "errnoRet": 8,
+             "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"},
+                      {"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]},
+            {"names": ["sync"], "action": "SCMP_ACT_ERRNO", "includes": {"caps": ["CAP_CHOWN"]}},
+            {"names": ["getuid"], "action": "SCMP_ACT_ERRNO", "excludes": {"caps": ["CAP_CHOWN"]}},
+            {"names": ["getgid"], "action": "SCMP_ACT_ERRNO", "includes": {"arches": ["s390x"]}},
+            {"names": ["getegid"], "action": "SCMP_ACT_ERRNO", "includes": {"minKernel": "99.0"}}
+        ]})";
+    SeccompFilters filters;
+    const auto filter = filters.find(kProfile, R"({"capabilities":{"bounding":["CAP_CHOWN"]}})");
+    ASSERT_TRUE(filter) << filter.error().message();
+    EXPECT_EQ(error_under(*filter, [] { return ::syscall(SYS_getppid); }), 7);
+    EXPECT_EQ(error_under(*filter, [] { return ::syscall(SYS_getpgrp); }), EPERM);
+    EXPECT_EQ(error_under(*filter, [] { return ::socket(AF_NETLINK, SOCK_RAW, 0); }), EPERM);
+    EXPECT_EQ(error_under(*filter, [] { return ::socket(AF_UNIX, SOCK_STREAM, 0); }), 0);
+    for (const unsigned personality : {1U, 2U})
+        EXPECT_EQ(error_under(*filter, [&] { return ::syscall(SYS_personality, personality); }), 8);
+    EXPECT_EQ(error_under(*filter, [] { return ::syscall(SYS_sync); }), EPERM);
+    for (const long call : {SYS_getuid, SYS_getgid, SYS_getegid})
+        EXPECT_EQ(error_under(*filter, [&] { return ::syscall(call) < 0 ? -1 : 0; }), 0) << call;
+    EXPECT_EQ(*filters.find(std::string(kNoSeccomp), "{}"), "");
+}
+
+TEST(SeccompTest, AWrongProfileNamesItsField) {
+    const auto refusal = [](const char* profile) {
+        const auto filter = seccomp_filter_of_profile(profile, {});
+        return filter ? "none" : filter.error().message();
+    };
+    EXPECT_NE(refusal("[]").find("no JSON object"), std::string::npos);
+    EXPECT_NE(refusal("{}").find("defaultAction"), std::string::npos);
+    EXPECT_NE(refusal(R"({"defaultAction":"SCMP_ACT_NOTIFY"})").find("defaultAction"),
+              std::string::npos);
+    EXPECT_NE(refusal(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["x"]}]})")
+                  .find("field syscalls: field action"),
+              std::string::npos);
+    EXPECT_NE(refusal(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["dup"],
+                          "action":"SCMP_ACT_KILL","args":[{"index":9,"op":"SCMP_CMP_EQ"}]}]})")
+                  .find("argument 9"),
+              std::string::npos);
 }
 
 }  // namespace

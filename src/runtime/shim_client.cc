@@ -345,11 +345,12 @@ public:
                                wall_time(response.mtime_unix_ns()), response.link_target()};
     }
 
-    Result<void> changes(bool list, Writer& out, std::stop_token stop) override {
+    Result<void> changes(bool list, bool freeze, Writer& out, std::stop_token stop) override {
         ClientContext context;
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
         auto request = about<shim::v1::ChangesRequest>();
         request.set_list(list);
+        request.set_freeze(freeze);
         const auto reader = connection_->stub().Changes(&context, request);
         guest::Patience patience(context, kCallDeadline);
         HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out, patience));

@@ -93,7 +93,8 @@ public:
     virtual Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token stop) = 0;
     virtual Result<guest::PathStat> stat_path(const std::string& path) = 0;
     // What differs from the image: a layer's tar, or text for guest::parse_changes().
-    virtual Result<void> changes(bool list, Writer& out, std::stop_token stop) = 0;
+    // freeze: its processes stand still meanwhile.
+    virtual Result<void> changes(bool list, bool freeze, Writer& out, std::stop_token stop) = 0;
     // Forgets an exec that ended, or that never started, and removes its log.
     virtual Result<void> delete_exec(std::string_view exec) = 0;
     // Ends VM and shim, whatever else runs there; returns when both are gone, as far as the shim

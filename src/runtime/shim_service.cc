@@ -277,7 +277,12 @@ public:
                    grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
         return with_container(*request, [&](Container& container) {
             ChunkWriter chunks(*writer);
-            return container.changes(request->list(), chunks);
+            if (!request->freeze() || container.frozen())
+                return container.changes(request->list(), chunks);
+            HAKO_CHECK(container.freeze(true));
+            auto changes = container.changes(request->list(), chunks);
+            const auto thawed = container.freeze(false);
+            return changes ? thawed : changes;
         });
     }
 

@@ -35,6 +35,13 @@ Result<ProcessIdentity> spawn_shim(const Installation& installation, const Sandb
     return record.shim;
 }
 
+Result<void> end_log(const fs::path& log) {
+    std::error_code error;
+    if (log.empty() || !fs::exists(log, error)) return {};
+    HAKO_TRY(auto writer, LogWriter::open(log));
+    return writer.is_open() ? writer.finish() : Result<void>();
+}
+
 Result<void> cleanup_sandbox(const Layout& layout, std::string_view id, const fs::path& log) {
     const auto folder = layout.sandbox(id);
     if (const auto record = read_shim_record(folder / "shim.json")) {
@@ -42,11 +49,8 @@ Result<void> cleanup_sandbox(const Layout& layout, std::string_view id, const fs
         if (record->qemu) HAKO_CHECK(kill_process(*record->qemu, kKillDeadline));
     }
     HAKO_CHECK(vmm::cleanup_machine(id));
+    HAKO_CHECK(end_log(log));
     std::error_code error;
-    if (!log.empty() && fs::exists(log, error)) {
-        HAKO_TRY(auto writer, LogWriter::open(log));
-        if (writer.is_open()) HAKO_CHECK(writer.finish());
-    }
     fs::remove_all(folder, error);
     if (error) return fail_errno(error.value(), "cannot remove {}", folder.native());
     return {};

@@ -7,11 +7,17 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <map>
 
 #include "init/common/path_in_root.h"
 
 namespace hako::init {
 namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDevicesAnnotation = "io.hako.devices";  // "all": those of the VM
 
 struct Device {
     std::string path;
@@ -77,6 +83,25 @@ Result<Device> read_device(const Json& json) {
     return device;
 }
 
+// What the VM's own /dev has, terminals and folders of mounts excepted.
+Result<void> make_all_devices(const Fd& root) {
+    std::error_code error;
+    for (fs::recursive_directory_iterator entry("/dev", error), end; !error && entry != end;
+         entry.increment(error)) {
+        struct stat state {};
+        if (::lstat(entry->path().c_str(), &state) != 0) continue;
+        const auto name = entry->path().filename();
+        if (S_ISDIR(state.st_mode) && (name == "pts" || name == "shm" || name == "mqueue"))
+            entry.disable_recursion_pending();
+        const bool is_terminal = name == "ptmx" || name == "console";
+        if (is_terminal || (!S_ISCHR(state.st_mode) && !S_ISBLK(state.st_mode))) continue;
+        HAKO_CHECK(make_device(root, {entry->path(), state.st_mode, major(state.st_rdev),
+                                      minor(state.st_rdev), state.st_uid, state.st_gid}));
+    }
+    if (error) return fail_errno(error.value(), "cannot list the VM's devices");
+    return {};
+}
+
 Result<void> make_links(const Fd& dev) {
     for (const auto& link : kLinks)
         if (::symlinkat(link.target, dev.get(), link.name) != 0 && errno != EEXIST)
@@ -98,6 +123,11 @@ Result<void> make_devices(const Fd& root, const Json& container) {
         for (const auto& device : kDefaults)
             HAKO_CHECK(make_device(root, {fmt::format("/dev/{}", device.name), S_IFCHR | 0666U,
                                           device.major, device.minor}));
+        using Annotations = std::map<std::string, std::string>;
+        HAKO_TRY(const auto annotations, json_field_or<Annotations>(container, "annotations", {}));
+        const auto wanted = annotations.find(kDevicesAnnotation);
+        if (wanted != annotations.end() && wanted->second == "all")
+            HAKO_CHECK(make_all_devices(root));
         HAKO_TRY(const auto linux_json, json_field_or<Json>(container, "linux", Json::object()));
         HAKO_TRY(const auto more, json_field_or<std::vector<Json>>(linux_json, "devices", {}));
         for (const auto& json : more) {

@@ -129,6 +129,9 @@ Result<User> user_of_process(const Json& process, const Accounts& accounts) {
     HAKO_TRY(const auto more,
              json_field_or<std::vector<std::uint32_t>>(json, "additionalGids", {}));
 
+    HAKO_TRY(const auto named,
+             json_field_or<std::vector<std::string>>(json, "additionalGroups", {}));
+
     HAKO_TRY(auto user, find_user(name, uid, accounts));
     if (name.empty()) {
         user.gid = gid;
@@ -136,6 +139,10 @@ Result<User> user_of_process(const Json& process, const Accounts& accounts) {
     }
     user.groups.insert(user.groups.begin(), user.gid);
     user.groups.insert(user.groups.end(), more.begin(), more.end());
+    for (const auto& group : named) {
+        HAKO_TRY(const auto gid, find_group(group, accounts.group));
+        user.groups.push_back(gid);
+    }
     std::vector<gid_t> unique;
     for (const auto group : user.groups)
         if (std::ranges::find(unique, group) == unique.end()) unique.push_back(group);

@@ -29,7 +29,8 @@ struct Accounts {
 // name is the user whose id is `fallback`. Errors are worded as Docker words them.
 Result<User> find_user(std::string_view name, uid_t fallback, const Accounts& accounts);
 
-// process.user: username if set, else uid and gid; additionalGids are added.
+// process.user: username if set, else uid and gid; additionalGids are added, and
+// additionalGroups: names, looked up in the container's own file.
 Result<User> user_of_process(const Json& process, const Accounts& accounts);
 
 }  // namespace hako::init

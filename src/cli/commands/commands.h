@@ -52,6 +52,7 @@ Command man_command();
 Command info_command();
 Command version_command();
 Command kernel_command();  // a group
+Command pod_command();     // a group
 Command macos_command();   // a group
 Command rootfs_command();  // a group
 Command system_command();  // a group

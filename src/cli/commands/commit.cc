@@ -9,6 +9,7 @@ namespace {
 struct CommitOptions {
     std::string author, message;
     std::vector<std::string> changes;
+    bool pause = true;
 };
 
 }  // namespace
@@ -19,11 +20,13 @@ Command commit_command() {
     command.option("-a,--author", options->author, "Author (\"John Doe <john@example.org>\")");
     command.option("-m,--message", options->message, "Commit message");
     command.option("-c,--change", options->changes, "Apply a Dockerfile instruction to the image");
+    command.flag("-p,--pause", options->pause, "Freeze the container meanwhile (default true)");
     command.arguments("CONTAINER [NAME[:TAG]]", 1, 2, Completes::containers);
     command.action([options](Session& session, const auto& names) -> Result<int> {
         http::Query query{{"container", names.front()},
                           {"author", options->author},
-                          {"comment", options->message}};
+                          {"comment", options->message},
+                          {"pause", options->pause ? "1" : "0"}};
         if (names.size() > 1) {
             const auto [name, tag] = split_image_name(names[1]);
             query.add("repo", name);

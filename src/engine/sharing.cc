@@ -1,0 +1,125 @@
+#include "engine/sharing.h"
+
+#include <array>
+
+#include "base/json.h"
+#include "engine/registry.h"
+#include "engine/settings.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr std::string_view kContainer = "container:";
+
+struct Mode {
+    std::string HostConfig::*field;
+    const char* api;   // the field's name in Docker's API
+    const char* type;  // of the namespace
+};
+constexpr std::array kModes{
+    Mode{&HostConfig::network_mode, "NetworkMode", "network"},
+    Mode{&HostConfig::pid_mode, "PidMode", "pid"},
+    Mode{&HostConfig::ipc_mode, "IpcMode", "ipc"},
+    Mode{&HostConfig::uts_mode, "UTSMode", "uts"},
+};
+
+bool shares(const std::string& mode) { return mode.starts_with(kContainer); }
+std::string other(const std::string& mode) { return mode.substr(kContainer.size()); }
+
+Result<void> check_contradictions(const Container& container) {
+    const HostConfig& host = container.host_config;
+    const bool network = shares(host.network_mode);
+    if ((network || shares(host.uts_mode)) && !container.config.hostname.empty())
+        return fail(ErrorKind::invalid,
+                    "conflicting options: hostname and the network or UTS mode: the host name is "
+                    "that of the other container");
+    if (network && !host.extra_hosts.empty())
+        return fail(ErrorKind::invalid,
+                    "conflicting options: custom host-to-IP mapping and the network mode: give "
+                    "--add-host to the other container");
+    if (!container.kernel.empty())
+        return fail(ErrorKind::invalid,
+                    "the kernel is that of the other container's VM: give --kernel to that one");
+    const std::string& mode = host.network_mode;
+    if (!network && !mode.empty() && mode != "default" && mode != "bridge" && mode != "none")
+        return fail(ErrorKind::invalid,
+                    "NetworkMode {}: a container in another one's VM has that one's network or "
+                    "none: use --network container:{} or --network none",
+                    mode, shared_with(host).substr(0, 12));
+    return {};
+}
+
+}  // namespace
+
+std::string shared_with(const HostConfig& config) {
+    for (const Mode& mode : kModes)
+        if (shares(config.*mode.field)) return other(config.*mode.field);
+    return {};
+}
+
+std::map<std::string, std::string> shared_namespaces(const HostConfig& config) {
+    std::map<std::string, std::string> shared;
+    for (const Mode& mode : kModes)
+        if (shares(config.*mode.field)) shared[mode.type] = other(config.*mode.field);
+    return shared;
+}
+
+bool has_bare_network(const HostConfig& config) {
+    return !shared_with(config).empty() && !shares(config.network_mode);
+}
+
+Result<std::vector<std::string>> resolve_sharing(const Registry& registry, Container& container) {
+    std::vector<std::string> warnings;
+    HostConfig& host = container.host_config;
+    const std::string name = shared_with(host);
+    if (name.empty()) return warnings;
+    HAKO_CHECK(check_contradictions(container));
+    const auto found = registry.find(name);
+    if (!found)
+        // Not as not_found: clients take that for a missing image.
+        return fail(ErrorKind::invalid, "{}: a container to share namespaces with must be there",
+                    found.error().message());
+    const Container target = (*found)->live.lock()->container;
+    HAKO_TRY(Json sent, parse_json(container.host_config_json));
+    for (const Mode& mode : kModes) {
+        std::string& value = host.*mode.field;
+        if (!shares(value)) continue;
+        const auto same = registry.find(other(value));
+        if (!same || (*same)->id != target.id)
+            return fail(ErrorKind::invalid,
+                        "{}: all namespaces must be shared with one container, {}, whose VM it "
+                        "will run in",
+                        mode.api, target.name);
+        value = std::string(kContainer) + target.id;
+        sent[mode.api] = value;
+    }
+    container.host_config_json = dump_json(sent);
+    if (shares(host.network_mode)) {
+        container.config.hostname = hostname_of(target);
+        container.config.domainname = target.config.domainname;
+    } else if (host.network_mode != "none") {
+        warnings.push_back(
+            fmt::format("The container has its loopback only: a virtual machine has one network. "
+                        "Use --network container:{} to share it.",
+                        target.name));
+    }
+    return warnings;
+}
+
+Result<void> check_room(const vmm::MachineSpec& machine, const Container& container) {
+    const HostConfig& host = container.host_config;
+    if (host.memory != 0 && machine_memory(host.memory) > machine.memory_bytes)
+        return fail(ErrorKind::invalid,
+                    "the VM that container {} is to run in has {} MiB of memory, too few for a "
+                    "limit of {} MiB: lower it, or give more to the container that it shares with",
+                    container.name, machine.memory_bytes / kMiB, host.memory / kMiB);
+    const unsigned cpus = asked_cpus(host);
+    if (cpus > machine.cpus)
+        return fail(ErrorKind::invalid,
+                    "the VM that container {} is to run in has {} CPUs, and {} are asked for: "
+                    "lower that, or give more to the container that it shares with",
+                    container.name, machine.cpus, cpus);
+    return {};
+}
+
+}  // namespace hako::engine

@@ -1,0 +1,113 @@
+// Containers into virtual machines and out of them.
+#include "base/log.h"
+#include "engine/context.h"
+#include "engine/sharing.h"
+#include "runtime/log_file.h"
+
+namespace hako::engine {
+namespace {
+
+// Boots a VM for the container.
+Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
+                                                  const runtime::SandboxSpec& spec) {
+    context.boots.acquire();
+    struct Release {
+        std::counting_semaphore<>& boots;
+        ~Release() { boots.release(); }
+    } const release{context.boots};
+
+    runtime::SandboxSpec chosen = spec;
+    if (context.templates) chosen.machine.state = context.templates->find(spec.machine);
+    HAKO_CHECK(context.world.sandboxes->spawn(chosen));
+    HAKO_TRY(auto connected, context.world.sandboxes->connect(spec.id, spec.id));
+    const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
+    HAKO_CHECK(shim->ready(context.closing.get_token()));
+    if (context.templates && context.templates->find(spec.machine).empty())
+        context.templates->want(spec.machine);
+    return shim;
+}
+
+// The VM that the plan means: its own, or that of the container that it shares with.
+Result<std::string> vm_of_plan(const Context& context, const runtime::SandboxSpec& spec,
+                               const Container& container) {
+    if (!spec.shares) return container.id;
+    const std::string other = shared_with(container.host_config);
+    HAKO_TRY(const EntryPtr entry, context.registry.find(other));
+    auto live = entry->live.lock();
+    if (!live->running())
+        return fail(ErrorKind::conflict,
+                    "cannot join the namespaces of a non running container: {} must be started "
+                    "first",
+                    live->container.name);
+    return live->vm_id();
+}
+
+Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::string& vm,
+                                                  const runtime::SandboxSpec& spec,
+                                                  const Container& container) {
+    HAKO_TRY(const auto sandbox, runtime::read_sandbox_spec(context.layout.sandbox(vm)));
+    if (spec.shares) HAKO_CHECK(check_room(sandbox.machine, container));
+    // The next daemon is to find it there.
+    ContainerState state = container.state;
+    state.vm = vm;
+    HAKO_CHECK(context.store.save_state(container.id, state));
+    HAKO_TRY(auto connected, context.world.sandboxes->connect(vm, container.id));
+    HAKO_CHECK(connected->add(spec.container));
+    return connected;
+}
+
+void end_log(Context& context, const std::string& id) {
+    if (const auto ended = runtime::end_log(context.layout.container_log(id)); !ended)
+        log_warn("container {}: {}", id, ended.error().message());
+}
+
+}  // namespace
+
+Result<void> place_container(Context& context, const EntryPtr& entry,
+                             const runtime::SandboxSpec& spec) {
+    const Container container = entry->live.lock()->container;
+    HAKO_TRY(const std::string id, vm_of_plan(context, spec, container));
+    const auto vm = context.vms.get(id);
+    const std::lock_guard operation(vm->operation);
+    if (vm->members.empty() && spec.shares)
+        return fail(ErrorKind::conflict, "the VM that container {} is to run in has just ended",
+                    container.name);
+    entry->live.lock()->vm = vm;  // whatever becomes of it, remove_from_vm() takes it away
+    const bool runs = !vm->members.empty();
+    vm->members.insert(entry->id);
+    HAKO_TRY(auto shim, runs ? join(context, id, spec, container) : boot(context, spec));
+    entry->live.lock()->shim = std::move(shim);
+    return {};
+}
+
+void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::milliseconds grace) {
+    std::shared_ptr<runtime::ShimClient> shim;
+    std::shared_ptr<Vm> vm;
+    {
+        auto live = entry->live.lock();
+        shim = live->shim;
+        vm = live->vm;
+    }
+    if (!vm) vm = context.vms.get(entry->id);
+    {
+        const std::lock_guard operation(vm->operation);
+        const bool was_in = vm->members.erase(entry->id) != 0;
+        Result<void> gone;
+        if (vm->members.empty()) {
+            if (shim && grace.count() > 0) gone = shim->shutdown(grace);
+            if (auto cleaned = context.world.sandboxes->cleanup(vm->id, {}); !cleaned)
+                gone = cleaned;
+        } else if (was_in && shim) {
+            gone = shim->remove();
+        }
+        // A VM that died says nothing more.
+        if (!gone) log_debug("container {}: {}", entry->id, gone.error().message());
+        end_log(context, entry->id);
+    }
+    auto live = entry->live.lock();
+    live->shim.reset();
+    live->vm.reset();
+    entry->changed.notify_all();
+}
+
+}  // namespace hako::engine

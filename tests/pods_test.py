@@ -1,0 +1,131 @@
+"""Several containers in one VM: pods, and containers that share another one's namespaces."""
+
+from __future__ import annotations
+
+import json
+
+from hako import HELLO, Daemon, wait_until
+
+
+def machines(daemon: Daemon) -> int:
+    return sum("qemu-system" in line for line in daemon.machines().values())
+
+
+def test_a_container_joins_the_namespaces_and_the_vm_of_another(clean: Daemon) -> None:
+    clean.hako("run", "-d", "--name", "box", HELLO, "sh", "-c",
+               "hostname; echo shared > /dev/shm/file; echo own > /file; "
+               "exec httpd -f -p 127.0.0.1:8080 -h /bin")
+    wait_until(lambda: clean.hako("exec", "box", "cat", "/dev/shm/file", check=False).stdout, 30)
+    one = machines(clean)
+    hostname = clean.hako("logs", "box").stdout
+    look = ("hostname; cat /dev/shm/file; cat /file; ps | grep -c '[h]ttpd'; "
+            "wget -q -O - http://127.0.0.1:8080/hello | head -c 2")
+    done = clean.hako("run", "--rm", *(f"--{kind}=container:box" for kind in ("network", "pid", "ipc", "uts")),
+                      HELLO, "sh", "-c", look, check=False)
+    assert done.stdout.splitlines()[:3] == [hostname.strip(), "shared", "1"], done
+    assert "#!" in done.stdout or len(done.stdout.splitlines()) == 4, done
+    assert "/file" in done.stderr, "its files are its own"
+    # By the plain API, with another set of shared namespaces.
+    done = clean.hako("run", "--rm", "--pid", "container:box", HELLO, "sh", "-c",
+                      "ps | grep -c '[h]ttpd'; ls /dev/shm; ls /sys/class/net")
+    assert done.stdout.split() == ["1", "lo"], done
+    assert "Use --network container:box" in done.stderr
+    assert machines(clean) == one
+    assert clean.state("box") == "running"
+
+
+def test_the_vm_lives_as_long_as_any_of_its_containers(clean: Daemon) -> None:
+    clean.hako("run", "-d", "--name", "box", HELLO, "sh", "-c", "echo 1 >> /kept; sleep 600")
+    clean.hako("run", "-d", "--name", "guest", "--network", "container:box", HELLO, "sh", "-c",
+               "trap 'exit 7' TERM; echo ready; while :; do sleep 0.2; done")
+    wait_until(lambda: "ready" in clean.hako("logs", "guest").stdout, 30)
+    pid = clean.inspect("box")["State"]["Pid"]
+    clean.hako("stop", "-t", "1", "box")
+    assert clean.state("guest") == "running"
+    clean.hako("exec", "guest", "true")
+    clean.hako("start", "box")
+    assert clean.inspect("box")["State"]["Pid"] == pid == clean.inspect("guest")["State"]["Pid"]
+    assert clean.hako("exec", "box", "cat", "/kept").stdout == "1\n1\n"
+    clean.hako("rm", "-f", "box")
+    assert clean.hako("exec", "guest", "echo", "on").stdout == "on\n"
+    clean.hako("stop", "guest")
+    assert clean.inspect("guest")["State"]["ExitCode"] == 7
+    failed = clean.hako("start", "guest", check=False)
+    assert failed.returncode != 0 and "No such container" in failed.stderr
+
+
+def test_a_joiner_keeps_its_files_over_restarts_and_is_paused_alone(clean: Daemon) -> None:
+    clean.hako("run", "-d", "--name", "box", HELLO, "sleep", "600")
+    clean.hako("run", "-d", "--name", "guest", "--network", "container:box", HELLO, "sh", "-c",
+               "echo run >> /log; while :; do date +%s%N > /tick; sleep 0.05; done")
+    wait_until(lambda: clean.hako("exec", "guest", "cat", "/tick", check=False).stdout, 30)
+    clean.hako("pause", "guest")
+    assert clean.state("guest") == "paused" and clean.state("box") == "running"
+    assert clean.hako("exec", "box", "echo", "on").stdout == "on\n"
+    clean.hako("unpause", "guest")
+    clean.hako("restart", "-t", "0", "guest")
+    assert clean.hako("exec", "guest", "cat", "/log").stdout == "run\nrun\n"
+    clean.hako("stop", "-t", "0", "guest")
+    clean.hako("cp", "guest:/log", "-", text=False)
+    assert "A /log" in clean.hako("diff", "guest").stdout
+
+
+def test_a_daemon_that_was_killed_finds_all_of_a_vm_again(own: Daemon) -> None:
+    own.start()
+    own.hako("run", "-d", "--name", "box", HELLO, "sleep", "600")
+    own.hako("run", "-d", "--name", "ends", "--network", "container:box", HELLO, "sh", "-c",
+             "echo words; while [ ! -e /dev/shm/end ]; do sleep 0.1; done; exit 9")
+    own.hako("run", "-d", "--name", "stays", "--ipc", "container:box", HELLO, "sleep", "600")
+    own.hako("exec", "-d", "ends", "sh", "-c", "sleep 1; touch /dev/shm/end")
+    own.kill()
+    own.start()
+    wait_until(lambda: own.state("ends") == "exited", 30)
+    assert own.inspect("ends")["State"]["ExitCode"] == 9
+    assert own.hako("logs", "ends").stdout == "words\n"
+    assert own.state("box") == own.state("stays") == "running"
+    own.hako("rm", "-f", "box")
+    own.kill()
+    own.start()
+    assert own.hako("exec", "stays", "echo", "on").stdout == "on\n"
+    own.hako("rm", "-f", "stays")
+    wait_until(lambda: not own.machines(), 30)
+
+
+def test_what_does_not_fit_is_said(clean: Daemon) -> None:
+    for flag in ("--network", "--pid", "--ipc", "--uts"):
+        refused = clean.hako("run", "--rm", flag, "container:nobody", HELLO, "true", check=False)
+        assert refused.returncode == 125 and "No such container: nobody" in refused.stderr, refused
+    clean.hako("create", "--name", "box", HELLO, "sleep", "600")
+    refused = clean.hako("run", "--rm", "--network", "container:box", HELLO, "true", check=False)
+    assert "box must be started" in refused.stderr, refused
+    clean.hako("start", "box")
+    refused = clean.hako("run", "--rm", "--network", "container:box", "-m", "4g", HELLO, "true", check=False)
+    assert "too few for a limit of 4096 MiB" in refused.stderr, refused
+    for flag in ("--pid", "--ipc", "--uts", "--userns"):
+        refused = clean.hako("run", "--rm", flag, "host", HELLO, "true", check=False)
+        assert refused.returncode == 125 and "a container is a virtual machine" in refused.stderr
+
+
+def test_a_pod(clean: Daemon) -> None:
+    clean.hako("pod", "create", "-m", "256m", "web")
+    clean.hako("pod", "add", "--name", "one", "web", HELLO, "sh", "-c", "hostname; sleep 600")
+    clean.hako("pod", "add", "--name", "two", "web", HELLO, "sleep", "600")
+    assert machines(clean) == 1
+    wait_until(lambda: clean.hako("logs", "one").stdout == "web\n", 30)
+    listed = clean.hako("pod", "ls", "--format", "{{.Name}} {{.Containers}} {{.Names}}").stdout
+    assert listed == "web 2 one,two\n"
+    pod, = json.loads(clean.hako("pod", "inspect", "web").stdout)
+    assert pod["Memory"] == 256 << 20 and pod["State"] == "running"
+    assert [member["Name"] for member in pod["Containers"]] == ["one", "two"]
+    clean.hako("stop", "-t", "0", "one", "two")
+    assert clean.hako("pod", "ls", "--format", "{{.Status}}").stdout.startswith("Up"), "until pod stop"
+    clean.hako("pod", "stop", "-t", "0", "web")
+    wait_until(lambda: machines(clean) == 0, 30)
+    clean.hako("pod", "start", "web")
+    assert [clean.state(name) for name in ("web", "one", "two")] == ["running"] * 3
+    refused = clean.hako("pod", "rm", "web", check=False)
+    assert refused.returncode == 1 and "--force" in refused.stderr
+    refused = clean.hako("pod", "stop", "one", check=False)
+    assert "one is a container, no pod" in refused.stderr
+    clean.hako("pod", "rm", "-f", "web")
+    assert clean.hako("ps", "-aq").stdout == ""
