@@ -275,7 +275,7 @@ public:
 
     Status Changes(ServerContext*, const shim::v1::ChangesRequest* request,
                    grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
-        return with_container(*request, [&](Container& container) {
+        return with_container(*request, [&](Container& container) -> Result<void> {
             ChunkWriter chunks(*writer);
             if (!request->freeze() || container.frozen())
                 return container.changes(request->list(), chunks);

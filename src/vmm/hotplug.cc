@@ -55,13 +55,16 @@ Result<void> Hotplug::add(const DiskNode& node, const std::string& serial) {
         HAKO_CHECK(qmp_.execute("add-fd", {{"fdset-id", file.fd}}, kQmpDeadline, fd.get()));
     }
     HAKO_CHECK(qmp_.execute("blockdev-add", node.options));
-    HAKO_CHECK(qmp_.execute("device_add", {{"driver", "scsi-hd"},
-                                           {"bus", kScsiBus},
-                                           {"id", device_name(serial)},
-                                           {"drive", node_name(serial)},
-                                           {"serial", serial},
-                                           {"werror", "report"},
-                                           {"rerror", "report"}}));
+    HAKO_CHECK(
+        qmp_.execute("device_add", {{"driver", "scsi-hd"},
+                                    {"bus", kScsiBus},
+                                    {"id", device_name(serial)},
+                                    {"drive", node_name(serial)},
+                                    // A guest that is to scan nothing takes only others than 0.
+                                    {"lun", 1},
+                                    {"serial", serial},
+                                    {"werror", "report"},
+                                    {"rerror", "report"}}));
     return {};
 }
 

@@ -90,7 +90,7 @@ TEST_F(HotplugTest, ADiskComesWithItsDescriptorAndGoes) {
                   R"("driver":"file","filename":"/dev/fdset/1000"},"node-name":"hot-s1",)"
                   R"("read-only":false})",
                   R"(device_add {"bus":"scsi.0","drive":"hot-s1","driver":"scsi-hd",)"
-                  R"("id":"disk-s1","rerror":"report","serial":"s1","werror":"report"})",
+                  R"("id":"disk-s1","lun":1,"rerror":"report","serial":"s1","werror":"report"})",
                   R"(device_del {"id":"disk-s1"})",
                   R"(blockdev-del {"node-name":"hot-s1"})",
                   R"(remove-fd {"fdset-id":1000})",

@@ -140,8 +140,8 @@ Result<User> user_of_process(const Json& process, const Accounts& accounts) {
     user.groups.insert(user.groups.begin(), user.gid);
     user.groups.insert(user.groups.end(), more.begin(), more.end());
     for (const auto& group : named) {
-        HAKO_TRY(const auto gid, find_group(group, accounts.group));
-        user.groups.push_back(gid);
+        HAKO_TRY(const auto id, find_group(group, accounts.group));
+        user.groups.push_back(id);
     }
     std::vector<gid_t> unique;
     for (const auto group : user.groups)

@@ -1,5 +1,6 @@
 #include "init/vminitd/mounts.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -43,14 +44,16 @@ std::string serial_of(const fs::path& disk) {
 }  // namespace
 
 Result<std::string> find_disk(const std::string& serial) {
-    // A SCSI disk is plugged in while the VM runs: the kernel finds it a moment later.
+    // A SCSI disk is plugged in while the VM runs: the kernel finds it a moment later,
+    // and opens it another moment later.
     std::error_code error;
     const bool may_come = !fs::is_empty("/sys/class/scsi_host", error) && !error;
     const auto deadline = std::chrono::steady_clock::now() + kPlugDeadline;
     do {
         for (const auto& entry : fs::directory_iterator("/sys/block", error))
-            if (serial_of(entry.path()) == serial)
-                return "/dev/" + entry.path().filename().string();
+            if (const auto node = "/dev/" + entry.path().filename().string();
+                serial_of(entry.path()) == serial && open_file(node, O_RDONLY))
+                return node;
         std::this_thread::sleep_for(kPlugPoll);
     } while (may_come && std::chrono::steady_clock::now() < deadline);
     return fail(ErrorKind::not_found, "the VM has no disk with the serial \"{}\"", serial);
