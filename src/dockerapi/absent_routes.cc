@@ -20,7 +20,6 @@ constexpr std::array kAbsent{
     Absent{"POST", "/build/prune", "building images"},
     Absent{"POST", "/session", "building images with BuildKit"},
     Absent{"POST", "/grpc", "building images with BuildKit"},
-    Absent{"GET", "/containers/{id}/attach/ws", "attaching by websocket"},
     Absent{"GET", "/images/search", "searching a registry"},
     Absent{"POST", "/networks/create", "networks of one's own"},
     Absent{"POST", "/networks/{id}/connect", "networks of one's own"},

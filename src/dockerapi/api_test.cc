@@ -130,6 +130,12 @@ TEST_F(ApiTest, ListFilters) {
     EXPECT_EQ(containers_.last_filter.exit_codes, (std::vector<int>{0, 1}));
     EXPECT_EQ(containers_.last_filter.ancestors, std::vector<std::string>{"busybox"});
     EXPECT_EQ(containers_.last_filter.before, "b");
+    EXPECT_EQ(list(R"({"publish":["80","53/udp"],"expose":["8000-8002/tcp"]})"), "200 ");
+    EXPECT_EQ(containers_.last_filter.published, (std::vector<std::string>{"80/tcp", "53/udp"}));
+    EXPECT_EQ(containers_.last_filter.exposed,
+              (std::vector<std::string>{"8000/tcp", "8001/tcp", "8002/tcp"}));
+    for (const auto* port : {"", "x", "80/", "80/ip", "9-8", "1-65536", "1-2-3", "-1"})
+        EXPECT_EQ(list(fmt::format(R"({{"expose":["{}"]}})", port)).substr(0, 4), "400 ") << port;
     EXPECT_EQ(list(R"({"status":["sleeping"]})"), "400 invalid filter 'status=sleeping'");
     EXPECT_EQ(list(R"({"exited":["x"]})"), "400 invalid filter 'exited=x'");
     EXPECT_EQ(list(R"({"color":["red"]})"), "400 invalid filter 'color'");

@@ -26,9 +26,35 @@ Result<void> create(const Services& services, Request& request, Response& respon
     return response.send_json(201, {{"Id", created.id}, {"Warnings", created.warnings}});
 }
 
-constexpr std::array<std::string_view, 13> kListFilters{
+constexpr std::array<std::string_view, 14> kListFilters{
     "id",    "name",   "label",   "status", "exited",  "ancestor", "before",
-    "since", "health", "network", "volume", "is-task", "publish"};
+    "since", "health", "network", "volume", "is-task", "publish",  "expose"};
+
+// "80", "80/udp", "8000-8010/tcp" as "port/protocol", each port of a range.
+Result<std::vector<std::string>> port_filter(std::string_view name,
+                                             const std::vector<std::string>& values) {
+    std::vector<std::string> ports;
+    for (const std::string& value : values) {
+        const std::size_t slash = std::min(value.find('/'), value.size());
+        const std::string protocol = slash < value.size() ? value.substr(slash + 1) : "tcp";
+        unsigned first = 0;
+        const char* end = value.data() + slash;
+        auto parsed = std::from_chars(value.data(), end, first);
+        unsigned last = first;
+        if (parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '-')
+            parsed = std::from_chars(parsed.ptr + 1, end, last);
+        constexpr std::array<std::string_view, 3> kProtocols{"tcp", "udp", "sctp"};
+        if (parsed.ec != std::errc() || parsed.ptr != end || first > last || last > 65535 ||
+            std::ranges::find(kProtocols, protocol) == kProtocols.end())
+            return fail(ErrorKind::invalid,
+                        "invalid filter '{}={}': a port such as 80, 80/udp or 8000-8010/tcp is "
+                        "expected",
+                        name, value);
+        for (unsigned port = first; port <= last; ++port)
+            ports.push_back(fmt::format("{}/{}", port, protocol));
+    }
+    return ports;
+}
 
 Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& parsed) {
     HAKO_TRY(const auto limit, number(query, "limit"));
@@ -58,6 +84,10 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
             return fail(ErrorKind::invalid, "invalid filter 'exited={}'", text);
         filter.exit_codes.push_back(code);
     }
+    for (const auto& [name, target] : {std::pair{"publish", &engine::ListFilter::published},
+                                       std::pair{"expose", &engine::ListFilter::exposed}}) {
+        HAKO_TRY(filter.*target, port_filter(name, values_of(parsed, name)));
+    }
     for (const auto& [name, target] : {std::pair{"before", &engine::ListFilter::before},
                                        std::pair{"since", &engine::ListFilter::since}})
         if (const auto values = values_of(parsed, name); !values.empty())
@@ -65,11 +95,11 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     return filter;
 }
 
-// Containers have no networks, volumes, published ports and swarm here: what asks for one finds
+// Containers have no networks, volumes and swarm here: what asks for one finds
 // nothing.
 bool asks_for_what_none_has(const Filters& parsed) {
     const auto tasks = values_of(parsed, "is-task");
-    return parsed.contains("network") || parsed.contains("volume") || parsed.contains("publish") ||
+    return parsed.contains("network") || parsed.contains("volume") ||
            std::ranges::find(tasks, "true") != tasks.end();
 }
 

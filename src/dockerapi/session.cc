@@ -35,8 +35,9 @@ Result<void> run_session(http::Hijacked& client, engine::Session session, Sessio
     std::jthread typing;
     if (session.input) {
         typing = start_thread("attach-input", [&](const std::stop_token&) {
-            if (pump_input(client, *session.input, options.detach_keys, ended.get_token()))
-                ended.request_stop();
+            if (!pump_input(client, *session.input, options.detach_keys, ended.get_token())) return;
+            if (session.on_detach) session.on_detach();
+            ended.request_stop();
         });
     }
     OutputWriter writer(client, options.output);

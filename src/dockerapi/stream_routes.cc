@@ -4,7 +4,9 @@
 #include "dockerapi/parameters.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/session.h"
+#include "dockerapi/version.h"
 #include "engine/log_options.h"
+#include "http/websocket.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -45,14 +47,24 @@ Result<void> logs(const Services& services, Request& request, Response& response
     return copy_output(*output, writer, request.gone);
 }
 
-Result<void> attach(const Services& services, Request& request, Response& response) {
+// What a client that attaches asks for, and gets.
+struct Attachment {
+    engine::Session session;
+    SessionOptions options;
+};
+struct Streams {
+    bool input, out, err;
+};
+Result<Attachment> open_attachment(const Services& services, const Request& request,
+                                   const Streams& wanted) {
     const http::Query& query = request.query;
     const bool streaming = flag(query, "stream");
     const bool with_logs = flag(query, "logs");
-    const bool input = streaming && flag(query, "stdin");
+    const bool input = streaming && wanted.input;
     HAKO_TRY(auto keys, DetachKeys::parse(query.value_or("detachKeys", "")));
     HAKO_TRY(const auto container, services.containers.inspect(request.parameter("id")));
-    engine::Session session;
+    Attachment attachment;
+    engine::Session& session = attachment.session;
     session.tty = container.config.tty;
     if (streaming) {
         // The output is always followed: its end is the end of the session.
@@ -61,12 +73,32 @@ Result<void> attach(const Services& services, Request& request, Response& respon
     } else if (with_logs) {
         HAKO_TRY(session.output, services.containers.logs(container.id, {}));
     }
-    HAKO_TRY(http::Hijacked * client, response.hijack(stream_type(request, session.tty)));
-    SessionOptions options;
-    options.output = {
-        .raw = session.tty, .out = flag(query, "stdout"), .err = flag(query, "stderr")};
-    if (input && session.tty) options.detach_keys = std::move(keys);
-    return run_session(*client, std::move(session), std::move(options));
+    attachment.options.output = {.raw = session.tty, .out = wanted.out, .err = wanted.err};
+    if (input && session.tty) attachment.options.detach_keys = std::move(keys);
+    return attachment;
+}
+
+Streams streams_of(const http::Query& query) {
+    return {flag(query, "stdin"), flag(query, "stdout"), flag(query, "stderr")};
+}
+
+Result<void> attach(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(auto attachment, open_attachment(services, request, streams_of(request.query)));
+    HAKO_TRY(http::Hijacked * client,
+             response.hijack(stream_type(request, attachment.session.tty)));
+    return run_session(*client, std::move(attachment.session), std::move(attachment.options));
+}
+
+// The same by WebSocket, never framed: what comes is one stream.
+Result<void> attach_websocket(const Services& services, Request& request, Response& response) {
+    HAKO_CHECK(http::check_origin(request));
+    const bool all = version_of(request) < ApiVersion{1, 42};  // older clients name no streams
+    HAKO_TRY(auto attachment,
+             open_attachment(services, request,
+                             all ? Streams{true, true, true} : streams_of(request.query)));
+    attachment.options.output.raw = true;
+    HAKO_TRY(const auto client, http::WebSocket::accept(request, response));
+    return run_session(*client, std::move(attachment.session), std::move(attachment.options));
 }
 
 Result<engine::WaitCondition> wait_condition(const http::Query& query) {
@@ -96,6 +128,7 @@ void add_stream_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
     routes.add("GET", "/containers/{id}/logs", logs);
     routes.add("POST", "/containers/{id}/attach", attach);
+    routes.add("GET", "/containers/{id}/attach/ws", attach_websocket);
     routes.add("POST", "/containers/{id}/wait", wait);
 }
 

@@ -75,6 +75,39 @@ TEST_F(StreamsTest, ATerminalDetachesByItsKeys) {
     EXPECT_EQ(outcome("POST", "/containers/none/attach?stream=1"), "404 No such container: none");
 }
 
+TEST_F(StreamsTest, AttachesByWebSocketWithoutFrames) {
+    containers_.add("app", {.open_stdin = true});
+    const auto process = containers_.process("app");
+    const auto open = [&](const std::string& query, const std::string& headers = "") {
+        Fd socket = http::connect(endpoint_).value();
+        EXPECT_TRUE(write_all(socket.get(),
+                              "GET /v1.45/containers/app/attach/ws?" + query +
+                                  " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: "
+                                  "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+                                  "dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+                                  headers + "\r\n"));
+        return socket;
+    };
+    EXPECT_EQ(outcome("GET", "/containers/app/attach/ws?stream=1").substr(0, 4), "400 ");
+    EXPECT_EQ(outcome("GET", "/containers/none/attach/ws?stream=1"), "404 No such container: none");
+    EXPECT_TRUE(process->input.lock()->empty());
+
+    const Fd foreign = open("stream=1&stdout=1", "Origin: http://evil\r\nConnection: close\r\n");
+    std::array<std::byte, 12> status;
+    ASSERT_TRUE(read_some(foreign.get(), status));
+    EXPECT_EQ(as_text(status), "HTTP/1.1 403");
+
+    const Fd socket = open("stream=1&stdin=1&stdout=1");
+    // "in", masked with zeros.
+    ASSERT_TRUE(write_all(socket.get(), std::string_view("\x82\x82\0\0\0\0in", 8)));
+    ASSERT_TRUE(eventually([&] { return *process->input.lock() == "in"; }));
+    process->output.write("hidden", Stream::err);
+    process->output.write("shown");
+    containers_.end("app", 0);
+    const std::string all = read_rest(socket.get());
+    EXPECT_EQ(all.substr(all.find("\r\n\r\n") + 4), "\x82\x05shown\x88\x02\x03\xe8");
+}
+
 TEST_F(StreamsTest, AnAttachedClientThatLeavesEndsTheSession) {
     containers_.add("app", {.open_stdin = true});
     {

@@ -83,6 +83,7 @@ Result<Session> Engine::attach(std::string_view container, const Attach& options
     if (options.output) {
         HAKO_TRY(session.output, open_output(*context_, entry, options.logs));
     }
+    session.on_detach = [context = context_.get(), entry] { emit(*context, entry, "detach"); };
     emit(*context_, entry, "attach");
     return session;
 }

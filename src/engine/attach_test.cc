@@ -115,6 +115,22 @@ TEST_F(AttachTest, AClientThatLeavesIsLetGo) {
     EXPECT_EQ(session->output->next(client.get_token()).error().kind(), ErrorKind::cancelled);
 }
 
+TEST_F(AttachTest, TellsWhoDetachesByKeys) {
+    const std::string id = run();
+    const auto session = engine_->attach(id, {.input = true, .output = true});
+    const auto exec = engine_->create_exec(id, {.cmd = {"cat"}, .attach_stdout = true});
+    const auto other = engine_->start_exec(*exec, {});
+    const WallTime before = now();
+    session->on_detach();
+    other->on_detach();
+    const auto events = engine_->events(before, now());
+    EXPECT_EQ(events->next({}).value()->action, "detach");
+    const auto of_exec = events->next({}).value();
+    EXPECT_EQ(of_exec->action, "exec_detach");
+    EXPECT_EQ(of_exec->attributes.at("execID"), *exec);
+    world_.find(id)->finish(*exec, 0);
+}
+
 TEST_F(AttachTest, ExecRunsBesideIt) {
     const std::string id = run();
     const auto exec =

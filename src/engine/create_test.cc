@@ -128,6 +128,8 @@ TEST_F(CreateTest, ReferencesAreIdsNamesAndPrefixes) {
 TEST_F(CreateTest, ListFilters) {
     CreateRequest labelled = request("web");
     labelled.config.labels = {{"tier", "front"}};
+    labelled.config_json = R"({"ExposedPorts":{"80/tcp":{},"53/udp":{}}})";
+    labelled.host_config_json = R"({"PortBindings":{"80":[{"HostPort":"8080"}]}})";
     const std::string web = create(labelled);
     const std::string job = run("job");
     const auto names = [&](const ListFilter& filter) {
@@ -148,6 +150,10 @@ TEST_F(CreateTest, ListFilters) {
     EXPECT_THAT(names({.all = true, .since = web}), ElementsAre("job"));
     EXPECT_THAT(names({.all = true, .before = job}), ElementsAre("web"));
     EXPECT_THAT(names({.all = true, .ancestors = {"busybox"}}), ElementsAre("job", "web"));
+    EXPECT_THAT(names({.all = true, .exposed = {"1/tcp", "53/udp"}}), ElementsAre("web"));
+    EXPECT_THAT(names({.all = true, .exposed = {"53/tcp"}}), ElementsAre());
+    EXPECT_THAT(names({.all = true, .published = {"80/tcp"}}), ElementsAre("web"));
+    EXPECT_THAT(names({.all = true, .published = {"8080/tcp"}}), ElementsAre());
     EXPECT_FALSE(engine_->list({.statuses = {"sleepy"}}));
 }
 

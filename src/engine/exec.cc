@@ -70,10 +70,13 @@ void end_exec(Context& context, const EntryPtr& entry, const std::string& id, in
     entry->changed.notify_all();
 }
 
-Result<Session> open_session(const Context& context, const EntryPtr& entry, const std::string& id,
+Result<Session> open_session(Context& context, const EntryPtr& entry, const std::string& id,
                              const Begun& begun) {
     Session session;
     session.tty = begun.config.tty;
+    session.on_detach = [&context, entry, id] {
+        emit(context, entry, "exec_detach", {{"execID", id}});
+    };
     if (begun.config.attach_stdin) {
         HAKO_TRY(session.input, begun.shim->open_input(id));
     }

@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "base/json.h"
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/list.h"
@@ -43,6 +44,19 @@ std::string_view health_of(const Container& container) {
     return container.health ? to_string(container.health->status) : "none";
 }
 
+// The keys of an object in what the client sent: "ExposedPorts", "PortBindings". A port without a
+// protocol is one of TCP.
+bool has_port(const std::string& sent, const char* field, const std::vector<std::string>& wanted) {
+    if (wanted.empty()) return true;
+    const auto json = parse_json(sent);
+    if (!json || !json->is_object() || !json->contains(field)) return false;
+    return std::ranges::any_of((*json)[field].items(), [&](const auto& item) {
+        const std::string& key = item.key();
+        const bool bare = key.find('/') == std::string::npos;
+        return std::ranges::find(wanted, bare ? key + "/tcp" : key) != wanted.end();
+    });
+}
+
 struct Resolved {
     std::vector<std::string> ancestor_ids;
     std::optional<WallTime> before, since;
@@ -68,7 +82,9 @@ bool matches(const Container& container, const ListFilter& filter, const Resolve
            any_or_empty(resolved.ancestor_ids,
                         [&](const auto& id) { return id == container.image_id; }) &&
            std::ranges::all_of(filter.labels,
-                               [&](const auto& label) { return has_label(container, label); });
+                               [&](const auto& label) { return has_label(container, label); }) &&
+           has_port(container.config_json, "ExposedPorts", filter.exposed) &&
+           has_port(container.host_config_json, "PortBindings", filter.published);
 }
 
 Result<void> check_statuses(const std::vector<std::string>& statuses) {

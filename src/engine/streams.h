@@ -2,6 +2,7 @@
 // after its end, reading ends and writing fails.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -37,6 +38,8 @@ struct Session {
     std::unique_ptr<OutputStream> output;  // both streams; null if not asked for
     std::unique_ptr<InputStream> input;    // null if not asked for, or if the process has none
     bool tty = false;
+    // To be called when the client leaves by its detach keys; may be empty.
+    std::function<void()> on_detach = {};
 };
 
 }  // namespace hako::engine

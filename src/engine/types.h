@@ -180,9 +180,10 @@ struct ListFilter {
     std::vector<std::string> statuses;
     std::vector<std::string> healths;  // "none", "starting", "healthy", "unhealthy"
     std::vector<int> exit_codes;
-    std::vector<std::string> ancestors;  // image names or ids
-    std::string before, since;           // containers
-    bool with_size = false;              // fills Container::size_rw
+    std::vector<std::string> ancestors;           // image names or ids
+    std::string before, since;                    // containers
+    std::vector<std::string> exposed, published;  // the container's ports: "80/tcp"
+    bool with_size = false;                       // fills Container::size_rw
 };
 
 enum class WaitCondition { not_running, next_exit, removed };
