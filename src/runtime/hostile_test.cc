@@ -165,7 +165,7 @@ TEST_P(HostileEndlessTest, StreamsEndWhenTheirReaderHasEnough) {
     Taker files;
     EXPECT_EQ(client_->copy_out("/", files, {}).error().message(), "enough");
     Taker list;
-    EXPECT_EQ(client_->changes(true, list, {}).error().message(), "enough");
+    EXPECT_EQ(client_->changes(true, false, list, {}).error().message(), "enough");
     EXPECT_TRUE(client_->stat_path("/"));
     for (int i = 0; i < 1000 && !fs::exists(spec_.container.log.native() + ".1"); ++i)
         std::this_thread::sleep_for(milliseconds(20));
