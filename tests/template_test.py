@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -175,3 +176,13 @@ def test_switched_off_every_vm_boots(own: Daemon) -> None:
     assert LOADED not in shim_log(own, "a")
     assert not (own.root / "templates").exists()
     own.hako("rm", "-f", "a")
+
+
+def test_the_command_lists_builds_and_removes(fresh: Daemon) -> None:
+    key = fresh.hako("template", "build", "-m", "96m").stdout.strip()
+    assert key in fresh.hako("template", "ls", "-q").stdout.split()
+    assert json.loads(fresh.hako("template", "info", key).stdout)[0]["Key"] == key
+    assert fresh.hako("template", "rm", key).stdout.strip() == key
+    assert key not in fresh.hako("template", "ls", "-q").stdout
+    gone = fresh.hako("template", "rm", key, check=False)
+    assert gone.returncode == 1 and key in gone.stderr

@@ -111,6 +111,11 @@ Result<Json> Api::hako_call(std::string_view path, const http::Query& query) con
     return call("POST", http::make_target(fmt::format("{}{}", kOwnApi, path), query), nullptr);
 }
 
+Result<void> Api::hako_remove(std::string_view path) const {
+    HAKO_CHECK(call("DELETE", http::make_target(fmt::format("{}{}", kOwnApi, path), {}), nullptr));
+    return {};
+}
+
 Result<void> Api::hako_upload(std::string_view path, const http::Query& query, Reader& body) const {
     http::ClientRequest request{
         .method = "POST",

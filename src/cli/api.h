@@ -49,6 +49,7 @@ public:
     Result<void> hako_post(std::string_view path) const;
     // A POST with an answer.
     Result<Json> hako_call(std::string_view path, const http::Query& query) const;
+    Result<void> hako_remove(std::string_view path) const;
     Result<void> hako_upload(std::string_view path, const http::Query& query, Reader& body) const;
 
 private:

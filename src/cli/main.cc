@@ -121,6 +121,7 @@ Command all_commands() {
     root.add(image_group());
     root.add(pod_command());
     root.add(kernel_command());
+    root.add(template_command());
     root.add(rootfs_command());
     root.add(macos_command());
     root.add(system_command());

@@ -51,7 +51,8 @@ Command doctor_command();
 Command man_command();
 Command info_command();
 Command version_command();
-Command kernel_command();  // a group
+Command kernel_command();    // a group
+Command template_command();  // a group
 Command pod_command();     // a group
 Command macos_command();   // a group
 Command rootfs_command();  // a group
