@@ -53,7 +53,7 @@ TEST_F(ApiTest, UnknownAndAbsentRoutes) {
 TEST_F(ApiTest, CreateListInspectRemove) {
     const auto created = send("POST", "/v1.50/containers/create?name=app",
                               R"({"Image":"busybox","Cmd":["sh","-c","echo a"],"Labels":{"a":"b"},
-                                  "HostConfig":{"NetworkMode":"bridge","CpusetCpus":"0"}})");
+                                  "HostConfig":{"NetworkMode":"bridge","CpusetCpus":"0","BlkioWeight":10}})");
     ASSERT_EQ(created.status, 201) << created.body;
     const Json answer = parse_json(created.body).value();
     const auto id = answer["Id"].get<std::string>();

@@ -21,7 +21,7 @@ TEST_F(ChangeRoutes, UpdateTakesWhatIsSet) {
     containers_.add("app");
     const auto response =
         send("POST", "/containers/app/update",
-             R"({"Memory":67108864,"NanoCpus":0,"PidsLimit":-1,"CpusetCpus":"0","KernelMemory":0,
+             R"({"Memory":67108864,"NanoCpus":0,"PidsLimit":-1,"BlkioWeight":10,"KernelMemory":0,
                  "RestartPolicy":{"Name":"on-failure","MaximumRetryCount":2}})");
     EXPECT_EQ(response.status, 200);
     EXPECT_EQ(parse_json(response.body)->at("Warnings").size(), 2U);

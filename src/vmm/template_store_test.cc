@@ -54,6 +54,7 @@ TEST_F(TemplateStoreTest, RefusesWhatIsCutOffChangedOrNone) {
     EXPECT_EQ(open_template_state(path).error().kind(), ErrorKind::corrupt);
     ASSERT_EQ(::truncate(path.c_str(), 100), 0);
     EXPECT_EQ(read_template(path).error().kind(), ErrorKind::corrupt);
+    fs::remove(path);
     write("a1");
     std::fstream(path, std::ios::in | std::ios::out).seekp(kTemplateHeaderBytes + 3).put('X');
     EXPECT_TRUE(read_template(path));
