@@ -21,7 +21,7 @@ build=(
 )
 run=(qemu-system-x86 nftables passt)
 test=(python3-pytest docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
-      strace procps iproute2 iptables qemu-user-static qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin)
+      strace procps iproute2 iptables qemu-user-static chromium qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin)
 soak=(debootstrap)
 bench=(iperf3 iproute2 podman skopeo umoci docker-registry zstd e2fsprogs python3-pytest)
 lint=(clang-format-16 clang-tidy-16)

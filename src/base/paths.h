@@ -21,6 +21,8 @@ struct Installation {
     std::filesystem::path daemon() const { return bin / "hakod"; }
     std::filesystem::path kernel() const { return share / "vmlinux"; }
     std::filesystem::path initramfs() const { return share / "initramfs.cpio"; }
+    std::filesystem::path web() const { return share / "web"; }  // the viewer's page
+    std::filesystem::path viewer() const { return bin / "hako-viewer"; }
     std::filesystem::path hello_image() const { return share / "hello.tar"; }
 };
 

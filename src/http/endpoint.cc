@@ -94,10 +94,10 @@ bool is_loopback(const sockaddr& address) {
     return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
 }
 
-Result<Fd> listen_tcp(const Endpoint& endpoint) {
+Result<Fd> listen_tcp(const Endpoint& endpoint, Reach reach) {
     HAKO_TRY(const auto addresses, resolve(endpoint, AI_PASSIVE));
     const addrinfo& address = *addresses;
-    if (!is_loopback(*address.ai_addr))
+    if (reach == Reach::loopback && !is_loopback(*address.ai_addr))
         return fail(ErrorKind::forbidden,
                     "{} is not a loopback address: whoever reaches it would have root; listen on "
                     "127.0.0.1 and forward it through ssh",
@@ -184,8 +184,8 @@ Result<Fd> connect(const Endpoint& endpoint, std::optional<std::chrono::millisec
     return connected;
 }
 
-Result<Fd> listen(const Endpoint& endpoint, mode_t mode) {
-    return endpoint.is_unix() ? listen_on_path(endpoint, mode) : listen_tcp(endpoint);
+Result<Fd> listen(const Endpoint& endpoint, mode_t mode, Reach reach) {
+    return endpoint.is_unix() ? listen_on_path(endpoint, mode) : listen_tcp(endpoint, reach);
 }
 
 Result<std::uint16_t> bound_port(int fd) {

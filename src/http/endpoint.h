@@ -33,10 +33,14 @@ struct Endpoint {
 Result<Fd> connect(const Endpoint& endpoint,
                    std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
+// From where a TCP socket may be reached.
+enum class Reach { loopback, anywhere };
+
 // A listening socket. A unix socket gets the mode; a stale file that nobody serves is replaced,
 // one that is served is ErrorKind::conflict. TCP is refused unless the address is a loopback one
-// (the API gives root to whoever can talk to it): ErrorKind::forbidden. Port 0 picks a free one.
-Result<Fd> listen(const Endpoint& endpoint, mode_t mode = 0660);
+// (the API gives root to whoever can talk to it) or `reach` says so: ErrorKind::forbidden. Port 0
+// picks a free one.
+Result<Fd> listen(const Endpoint& endpoint, mode_t mode = 0660, Reach reach = Reach::loopback);
 // The port that a TCP socket is bound to.
 Result<std::uint16_t> bound_port(int fd);
 

@@ -1,0 +1,47 @@
+// Drives Chromium for tests/viewer_test.py: one JSON command a line on standard input, one answer a line.
+import { chromium } from "playwright-core";
+import { createInterface } from "node:readline";
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  ],
+});
+const page = await browser.newPage({ viewport: { width: 1000, height: 700 } });
+const errors = [];
+page.on("pageerror", (error) => errors.push(String(error)));
+page.on("dialog", (dialog) => dialog.accept());
+page.setDefaultTimeout(60_000);
+
+const commands = {
+  open: ({ url }) => page.goto(url).then(() => null),
+  scheme: ({ scheme }) => page.emulateMedia({ colorScheme: scheme }),
+  click: ({ at }) => page.click(at),
+  fill: ({ at, text }) => page.fill(at, text),
+  choose: ({ at, value }) => page.selectOption(at, value),
+  press: ({ key }) => page.keyboard.press(key),
+  text: ({ at }) => page.textContent(at),
+  value: ({ at }) => page.inputValue(at),
+  see: ({ at }) => page.waitForSelector(at).then(() => null),
+  until: ({ at, text }) => page.locator(at).filter({ hasText: text }).waitFor().then(() => null),
+  shot: ({ path }) => page.screenshot({ path }).then(() => null),
+  attribute: ({ at, name }) => page.getAttribute(at, name),
+  download: async ({ at, path }) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(at)]);
+    await download.saveAs(path);
+    return download.suggestedFilename();
+  },
+  errors: () => errors,
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { command, ...options } = JSON.parse(line);
+  try {
+    console.log(JSON.stringify({ result: (await commands[command](options)) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ error: String(error) }));
+  }
+}
+await browser.close();
