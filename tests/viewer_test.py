@@ -24,7 +24,8 @@ DRIVER = Path(__file__).parent.parent / "web" / "test" / "driver.mjs"
 CHROMIUM = shutil.which("chromium")
 SHOTS = os.environ.get("HAKO_SHOTS")  # a folder for screenshots, to look at
 
-pytestmark = pytest.mark.skipif(not (SHARE / "web" / "viewer.js").exists(), reason="the viewer's page is not built: npm is missing")
+pytestmark = pytest.mark.skipif(not (SHARE / "web" / "viewer.js").exists(),
+                                reason="the viewer's page is not built: node, npm or the packages that npm fetches are missing")
 
 
 class Browser:
