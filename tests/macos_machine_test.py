@@ -4,8 +4,10 @@ here: Debian's GRUB stands in OpenCore's place, a disk of the test's own in the 
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -33,7 +35,7 @@ class Folder:
         self.recovery.write_bytes(make_dmg(DISK))
 
     def command(self, verb: str, *arguments: str, **variables: str) -> list[str | Path]:
-        settings = [word for name, value in {"KVM": "N", **variables}.items() for word in ("-e", f"{name}={value}")]
+        settings = [word for name, value in {"KVM": "N", "DISPLAY": "vnc", **variables}.items() for word in ("-e", f"{name}={value}")]
         return [BIN / "hako", "macos", verb, "--storage", self.storage, "--opencore", self.opencore, "--recovery",
                 self.recovery, *settings, *arguments]
 
@@ -85,6 +87,7 @@ def test_a_machine_keeps_what_it_is(folder: Folder) -> None:
     ({"RAM_SIZE": "1G"}, "RAM_SIZE=1G: "),
     ({"CPU_CORES": "0"}, "CPU_CORES=0: "),
     ({"WIDTH": "-1"}, "WIDTH=-1: "),
+    ({"WEB_PORT": "http"}, "WEB_PORT=http: "),
     ({"SN": "C02"}, "SN=C02: "),
     ({"MLB": "C0274000000000001"}, "checksum"),
     ({"MAC": "01:16:CB:01:02:03"}, "multicast"),
@@ -230,6 +233,93 @@ def test_a_second_signal_kills_at_once(folder: Folder) -> None:
         machine.kill()
     assert machine.returncode == 128 + signal.SIGKILL
     assert folder.progress()["stage"] == "failed"
+    assert not processes_naming(str(folder.storage))
+
+
+class Page:
+    """What the viewer of a booted machine says; logged in."""
+
+    def __init__(self, machine: subprocess.Popen[str]) -> None:
+        assert machine.stdout and machine.stderr
+        found = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\n", machine.stdout.readline())
+        assert found
+        self.port = int(found[1])
+        password = next(word[1] for line in machine.stderr if (word := re.search(r"the viewer's password is (\S+)", line)))
+        self.cookie = ""
+        response, _ = self.request("POST", "/login", json.dumps({"password": password}))
+        assert response.status == 204
+        self.cookie = str(response.getheader("Set-Cookie")).split(";")[0]
+
+    def request(self, method: str, path: str, body: str | None = None) -> tuple[http.client.HTTPResponse, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request(method, path, body, {"Cookie": self.cookie})
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        return response, text
+
+    def stage(self) -> str:
+        return json.loads(self.request("GET", "/progress")[1])["stage"]
+
+    def press(self, action: str) -> tuple[int, str]:
+        response, text = self.request("POST", f"/power?action={action}")
+        return response.status, text
+
+
+def test_the_viewer_shows_the_machine_and_ends_with_it(folder: Folder) -> None:
+    machine = folder.boot(DISPLAY="web", WEB_PORT="0", TIMEOUT="3600")
+    try:
+        page = Page(machine)
+        wait_until(lambda: page.stage() == "running", 120, "QEMU runs")
+        status, text = page.press("restart")
+        assert status == 501
+        assert "hako macos boot" in text
+        assert page.press("stop")[0] == 204
+        wait_until(lambda: page.stage() == "stopping", 60, "it is asked to stop")
+        assert page.press("stop")[0] == 204
+        assert machine.poll() is None, "asking twice ends no guest"
+        assert page.press("kill")[0] == 204
+        machine.communicate(timeout=120)
+    finally:
+        machine.kill()
+    assert machine.returncode == 128 + signal.SIGKILL
+    wait_until(lambda: not processes_naming(str(folder.storage)), 30, "nothing is left")
+
+
+def test_the_viewer_forces_a_machine_off(folder: Folder) -> None:
+    machine = folder.boot(DISPLAY="web", WEB_PORT="0", TIMEOUT="3600")
+    try:
+        page = Page(machine)
+        wait_until(lambda: page.stage() == "running", 120, "QEMU runs")
+        assert page.press("kill")[0] == 204
+        machine.communicate(timeout=120)
+    finally:
+        machine.kill()
+    assert machine.returncode == 128 + signal.SIGKILL
+
+
+def test_the_viewer_does_not_outlive_who_started_it(folder: Folder) -> None:
+    machine = folder.boot("--web-address", "127.0.0.1", DISPLAY="web", WEB_PORT="0")
+    try:
+        page = Page(machine)
+        wait_until(lambda: page.stage() == "running", 120, "QEMU runs")
+        machine.kill()
+        machine.wait(60)
+        wait_until(lambda: not any("hako-viewer" in line for line in processes_naming(str(folder.storage)).values()), 30,
+                   "the viewer has ended")
+    finally:
+        machine.kill()
+        for pid in processes_naming(str(folder.storage)):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_taken_port_is_named(folder: Folder) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        machine = folder.boot(DISPLAY="web", WEB_PORT=str(other.getsockname()[1]))
+        _, err = machine.communicate(timeout=120)
+    assert machine.returncode == 1
+    assert "WEB_PORT" in err
+    assert "DISPLAY=vnc" in err
     assert not processes_naming(str(folder.storage))
 
 

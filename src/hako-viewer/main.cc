@@ -22,6 +22,9 @@ constexpr std::size_t kMaxHeader = std::size_t{16} << 10U;
 struct Options {
     std::string listen = "tcp://127.0.0.1:8006";
     std::string api = "unix:///run/hako/docker.sock";
+    std::string container;
+    int parent = 0;
+    int listen_fd = -1;
     std::string password_file;
     bool open = false;
     viewer::MachinePlaces places;
@@ -44,7 +47,21 @@ Result<std::string> choose_password(const Options& options) {
     return password;
 }
 
-Result<void> run(Options options) {
+Result<std::unique_ptr<viewer::Machine>> find_machine(const Options& options) {
+    if (options.parent > 0) return viewer::machine_of_parent(options.places, options.parent);
+    if (options.container.empty())
+        return fail(ErrorKind::invalid, "name the machine's container with --container");
+    HAKO_TRY(auto api, http::Endpoint::parse(options.api));
+    return viewer::machine_of_container(options.places, std::move(api), options.container);
+}
+
+Result<Fd> open_listener(const Options& options, http::Reach reach) {
+    if (options.listen_fd >= 0) return Fd(options.listen_fd);
+    HAKO_TRY(const auto endpoint, http::Endpoint::parse(options.listen));
+    return http::listen(endpoint, 0660, reach);
+}
+
+Result<void> run(const Options& options) {
     sigset_t signals;
     ::sigemptyset(&signals);
     for (const int signal : {SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
@@ -52,21 +69,19 @@ Result<void> run(Options options) {
     std::signal(SIGPIPE, SIG_IGN);
 
     HAKO_TRY(const Installation installation, Installation::find());
-    HAKO_TRY(options.places.api, http::Endpoint::parse(options.api));
-    HAKO_TRY(const auto endpoint, http::Endpoint::parse(options.listen));
+    HAKO_TRY(const auto machine, find_machine(options));
     HAKO_TRY(std::string password, choose_password(options));
     const auto reach = password.empty() ? http::Reach::loopback : http::Reach::anywhere;
     std::vector<Fd> listeners;
-    HAKO_TRY(Fd listener, http::listen(endpoint, 0660, reach));
+    HAKO_TRY(Fd listener, open_listener(options, reach));
     listeners.push_back(std::move(listener));
 
     viewer::Access access(std::move(password));
-    const auto machine = viewer::machine_of_container(std::move(options.places));
     HAKO_TRY(const auto server,
              http::Server::start(
                  std::move(listeners), viewer::make_viewer(*machine, access, installation.web()),
                  {.max_connections = kMaxConnections, .max_header_bytes = kMaxHeader}));
-    log_info("the viewer is at {}", endpoint.to_string());
+    if (options.listen_fd < 0) log_info("the viewer is at {}", options.listen);
     int signal = 0;
     while (::sigwait(&signals, &signal) != 0) {
     }
@@ -79,16 +94,21 @@ int run_program(int argc, char** argv) {
     CLI::App app("The page of one machine: its progress, then its screen.");
     app.add_option("--listen", options.listen, "Where to serve: tcp://ADDRESS:PORT or unix://PATH")
         ->capture_default_str();
-    app.add_option("--container", options.places.container, "The machine's container")->required();
+    auto* listen_fd =
+        app.add_option("--listen-fd", options.listen_fd, "Serve on this socket, which listens");
+    auto* container = app.add_option("--container", options.container, "The machine's container");
+    app.add_option("--parent", options.parent, "Our parent's process id: it runs the machine")
+        ->excludes(container);
     app.add_option("--progress", options.places.progress, "Its progress file")->required();
     app.add_option("--vnc", options.places.vnc, "The unix socket of its screen")->required();
     app.add_option("--api", options.api, "hakod, for the power buttons")->capture_default_str();
     app.add_option("--password-file", options.password_file,
                    "Holds the password; else HAKO_VIEWER_PASSWORD, else one is made and logged");
-    app.add_flag("--no-password", options.open, "Lets everybody in; on loopback addresses only");
+    app.add_flag("--no-password", options.open, "Lets everybody in; on loopback addresses only")
+        ->excludes(listen_fd);
     CLI11_PARSE(app, argc, argv);
     init_log("hako-viewer", LogLevel::info);
-    const auto ran = run(std::move(options));
+    const auto ran = run(options);
     if (!ran) log_error("{}", ran.error().message());
     return ran ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -151,7 +151,7 @@ void add_peripherals(Arguments& list, const MacMachine& machine) {
             {"-fsdev",
              fmt::format("local,id=shared,security_model=none,path={}", quoted(*machine.share)),
              "-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"});
-    add(list, {"-display", machine.settings.has_screen
+    add(list, {"-display", machine.settings.display != Display::none
                                ? fmt::format("vnc=unix:{}", quoted(machine.folder / kVncSocket))
                                : "none"});
     add(list,

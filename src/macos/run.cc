@@ -20,7 +20,7 @@ constexpr auto kStart = std::chrono::seconds(30);
 constexpr auto kLook = milliseconds(50);
 constexpr auto kAskAgain = milliseconds(1000);
 constexpr auto kForQemu = std::chrono::seconds(10);  // of the budget
-constexpr std::size_t kRecord = 256;
+constexpr std::size_t kRecord = 128;                 // of signalfd: one at a time
 
 class Run {
 public:

@@ -245,9 +245,14 @@ void read_screen(Reader& reader, MacSettings& settings) {
     side("WIDTH", settings.width);
     side("HEIGHT", settings.height);
     reader.read("PICKER", settings.show_picker);
-    reader.choose<bool>("DISPLAY",
-                        {{"web", true}, {"vnc", true}, {"disabled", false}, {"none", false}},
-                        settings.has_screen);
+    reader.choose<Display>("DISPLAY",
+                           {{"web", Display::web},
+                            {"vnc", Display::vnc},
+                            {"disabled", Display::none},
+                            {"none", Display::none}},
+                           settings.display);
+    if (const auto port = reader.number("WEB_PORT", 0, 65535))
+        settings.web_port = static_cast<std::uint16_t>(*port);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ namespace hako::macos {
 enum class DiskFormat { raw, qcow2 };
 enum class DiskBus { blk, sata, nvme, usb, scsi };
 enum class Network { user, none };
+enum class Display { web, vnc, none };
 
 // "tcp", 8080 of the host, 80 of the guest.
 struct PortForward {
@@ -51,7 +52,8 @@ struct MacSettings {
     std::string adapter = {};  // of QEMU; empty: by the release
     bool use_kvm = true;
     bool balloon = false;
-    bool has_screen = true;
+    Display display = Display::web;
+    std::uint16_t web_port = 8006;            // of the viewer; 0: a free one
     std::chrono::seconds stop_budget{105};    // for the guest to shut down
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };

@@ -47,6 +47,7 @@ TEST(Settings, AreReadAsTheyAreWritten) {
                 {"USER_PORTS", "22, 8080:80,53/udp"},
                 {"KVM", "n"},
                 {"DISPLAY", "none"},
+                {"WEB_PORT", "9000"},
                 {"ARGUMENTS", "-device 'usb-host,vendorid=0x1' \"$(reboot)\" ;"}});
     EXPECT_EQ(settings.version.number, "11");
     EXPECT_EQ(*settings.identity.mac, "02:00:00:00:00:01");
@@ -62,7 +63,8 @@ TEST(Settings, AreReadAsTheyAreWritten) {
     EXPECT_EQ(settings.ports[1].guest, 80);
     EXPECT_EQ(settings.ports[2].protocol, "udp");
     EXPECT_FALSE(settings.use_kvm);
-    EXPECT_FALSE(settings.has_screen);
+    EXPECT_EQ(settings.display, Display::none);
+    EXPECT_EQ(settings.web_port, 9000);
     EXPECT_THAT(settings.arguments,
                 ElementsAre("-device", "usb-host,vendorid=0x1", "$(reboot)", ";"));
 }
@@ -121,6 +123,7 @@ TEST(Settings, NonsenseNamesItsVariable) {
         {"KVM", "sometimes", "Y or N"},
         {"BALLOONING", "?", "Y or N"},
         {"DISPLAY", "hologram", "vnc"},
+        {"WEB_PORT", "70000", "from 0 to 65535"},
         {"ARGUMENTS", "-name 'x", "not closed"},
     };
     for (const auto& [name, value, says] : kBad) {

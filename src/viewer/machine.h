@@ -1,8 +1,11 @@
 // What a viewer needs of the machine it shows.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -27,10 +30,13 @@ public:
 struct MachinePlaces {
     std::filesystem::path progress;  // macos/progress.h tells what these are
     std::filesystem::path vnc;
-    http::Endpoint api;  // of hakod, for the power buttons
-    std::string container;
 };
-// The machine of a container.
-std::unique_ptr<Machine> machine_of_container(MachinePlaces places);
+// The machine of a container; `api` is hakod's, for the power buttons.
+std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoint api,
+                                              std::string container);
+// The machine that our parent runs (`hako macos boot`): it is asked to stop by a signal, and cannot
+// be started from here. ErrorKind::cancelled when the parent is not `process` or no longer there.
+// The kernel sends us SIGTERM when it ends.
+Result<std::unique_ptr<Machine>> machine_of_parent(MachinePlaces places, pid_t process);
 
 }  // namespace hako::viewer

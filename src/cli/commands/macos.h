@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "base/process.h"
 #include "cli/command.h"
 #include "macos/image_download.h"
 #include "macos/versions.h"
@@ -19,6 +20,10 @@ Command macos_boot_command();
 // Where the recovery system is, downloaded when it is not there yet, with progress on the terminal.
 Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,
                                              const macos::DownloadProgress& progress);
+
+// The page of the machine that we run in the folder; prints where it is. Ends with its owner.
+Result<Process> start_mac_viewer(const Session& session, const std::filesystem::path& folder,
+                                 const std::string& address, std::uint16_t port);
 
 // Of --format: "json" or "table".
 Result<bool> wants_json(const std::string& format);

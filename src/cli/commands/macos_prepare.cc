@@ -24,6 +24,7 @@ struct Flags {
     std::vector<std::string> variables;
     std::vector<std::string> sources;
     std::string sha256, custom_config, recovery, share;
+    std::string web_address = "127.0.0.1";
 };
 
 Result<macos::Variables> read_variables(const std::vector<std::string>& list) {
@@ -131,7 +132,8 @@ Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
     progress.enter(macos::Stage::preparing, "Making disks and firmware");
     HAKO_TRY(const auto prepared, prepare(session, asked));
     HAKO_TRY(const Fd stop, stop_signals());
-    session.io.print_line((asked.folder() / macos::kVncSocket).native());
+    if (request.settings.display == macos::Display::vnc)
+        session.io.print_line((asked.folder() / macos::kVncSocket).native());
     return macos::run_machine(prepared.machine, stop.get(), progress);
 }
 
@@ -142,6 +144,11 @@ Result<int> boot(const Session& session, const Flags& flags) {
     const auto& version = asked.request.settings.version;
     macos::ProgressFile progress(asked.folder() / macos::kProgressFile,
                                  fmt::format("macOS {} ({})", version.number, version.name));
+    std::optional<Process> viewer;
+    if (asked.request.settings.display == macos::Display::web) {
+        HAKO_TRY(viewer, start_mac_viewer(session, asked.folder(), flags.web_address,
+                                          asked.request.settings.web_port));
+    }
     const auto ended = make_and_run(session, asked, progress);
     if (ended) return ended->shell_code();
     progress.enter(macos::Stage::failed, ended.error().message());
@@ -179,7 +186,9 @@ Command macos_prepare_command() {
 Command macos_boot_command() {
     auto flags = std::make_shared<Flags>();
     Command command("boot", "Make a macOS machine in a folder and run it until it shuts down");
-    add_flags(command, *flags);
+    add_flags(command, *flags)
+        .option("--web-address", flags->web_address,
+                "Address that the viewer listens on (default 127.0.0.1)");
     command.action([flags](Session& session, const auto&) { return boot(session, *flags); });
     return command;
 }

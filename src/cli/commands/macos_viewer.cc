@@ -1,0 +1,40 @@
+// The viewer beside a machine of hako macos boot
+#include <unistd.h>
+
+#include "base/paths.h"
+#include "cli/commands/macos.h"
+#include "cli/session.h"
+#include "http/endpoint.h"
+#include "macos/progress.h"
+
+namespace hako::cli {
+namespace {
+
+constexpr int kListener = 3;  // in the viewer
+
+}  // namespace
+
+Result<Process> start_mac_viewer(const Session& session, const std::filesystem::path& folder,
+                                 const std::string& address, std::uint16_t port) {
+    http::Endpoint endpoint{.path = {}, .host = address, .port = port};
+    const auto listener = http::listen(endpoint, 0, http::Reach::anywhere);
+    if (!listener)
+        return fail(listener.error().kind(),
+                    "the viewer cannot serve: {}. Choose another port with WEB_PORT, or go without "
+                    "it with DISPLAY=vnc",
+                    listener.error().message());
+    HAKO_TRY(endpoint.port, http::bound_port(listener->get()));
+    HAKO_TRY(const auto installation, Installation::find());
+    HAKO_TRY(auto viewer,
+             spawn({.argv = {installation.viewer(), "--parent", std::to_string(::getpid()),
+                             "--listen-fd", std::to_string(kListener), "--progress",
+                             folder / macos::kProgressFile, "--vnc", folder / macos::kVncSocket},
+                    .new_session = true},
+                   {{.source = listener->get(), .target = kListener},
+                    {.source = STDERR_FILENO, .target = STDERR_FILENO}}));
+    session.io.print_line("http" + endpoint.to_string().substr(std::string_view("tcp").size()) +
+                          "/");
+    return viewer;
+}
+
+}  // namespace hako::cli
