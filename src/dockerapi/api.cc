@@ -32,6 +32,7 @@ http::Handler make_api(const Services& services) {
     add_registry_routes(*router, services);
     add_usage_routes(*router, services);
     add_kernel_routes(*router, services);
+    add_volume_routes(*router, services);
     add_machine_routes(*router, services);
     add_rootfs_routes(*router, services);
     add_absent_routes(*router);

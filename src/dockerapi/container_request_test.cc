@@ -146,7 +146,6 @@ TEST(CreateRequest, AWrongFieldIsNamed) {
 }
 
 constexpr Wrong kNotOffered[] = {
-    {"Binds", R"({"Binds":["/a:/b"]})"},
     {"Mounts", R"({"Mounts":[{"Type":"bind"}]})"},
     {"VolumesFrom", R"({"VolumesFrom":["x"]})"},
     {"Links", R"({"Links":["x"]})"},

@@ -39,6 +39,7 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     filter.ids = values_of(parsed, "id");
     filter.names = values_of(parsed, "name");
     filter.labels = values_of(parsed, "label");
+    filter.volumes = values_of(parsed, "volume");
     filter.ancestors = values_of(parsed, "ancestor");
     filter.statuses = values_of(parsed, "status");
     filter.healths = values_of(parsed, "health");
@@ -65,11 +66,11 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     return filter;
 }
 
-// Containers have no networks, volumes, published ports and swarm here: what asks for one finds
+// Containers have no networks, published ports and swarm here: what asks for one finds
 // nothing.
 bool asks_for_what_none_has(const Filters& parsed) {
     const auto tasks = values_of(parsed, "is-task");
-    return parsed.contains("network") || parsed.contains("volume") || parsed.contains("publish") ||
+    return parsed.contains("network") || parsed.contains("publish") ||
            std::ranges::find(tasks, "true") != tasks.end();
 }
 
@@ -150,7 +151,8 @@ void add_container_routes(http::Router& router, const Services& services) {
     routes.add("DELETE", "/containers/{id}",
                [](const Services& s, Request& request, Response& response) -> Result<void> {
                    HAKO_CHECK(s.containers.remove(request.parameter("id"),
-                                                  {.force = flag(request.query, "force")}));
+                                                  {.force = flag(request.query, "force"),
+                                                   .volumes = flag(request.query, "v")}));
                    return response.send_empty(204);
                });
 }

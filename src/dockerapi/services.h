@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/stream.h"
+#include "dockerapi/volume_service.h"
 #include "engine/engine.h"
 #include "engine/images.h"
 #include "images/open_rootfs.h"
@@ -123,6 +124,7 @@ struct Services {
     ExecService& execs;
     ImageService& images;
     SystemService& system;
+    VolumeService& volumes;
     const oci::RegistryOptions& registries;
 };
 

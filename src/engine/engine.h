@@ -22,6 +22,7 @@
 #include "engine/stats.h"
 #include "engine/streams.h"
 #include "engine/types.h"
+#include "engine/volume_details.h"
 
 namespace hako {
 class Reader;
@@ -153,6 +154,14 @@ public:
     Result<Kernel> import_kernel(std::string_view name, Reader& vmlinux);
     Result<void> set_default_kernel(std::string_view name);
     Result<void> remove_kernel(std::string_view name);
+
+    // --- volumes.cc: not_found, conflict (in use) and invalid as Docker says them.
+    Result<VolumeDetails> create_volume(volume::Volume wanted);
+    Result<VolumeDetails> inspect_volume(std::string_view name);
+    Result<std::vector<VolumeDetails>> list_volumes(bool with_usage);
+    Result<void> remove_volume(std::string_view name, bool force);
+    Result<Pruned> prune_volumes(const VolumePruneFilter& filter);
+
     Result<SystemInfo> system_info() const;
 
 private:

@@ -11,6 +11,7 @@
 #include "engine/log_options.h"
 #include "engine/names.h"
 #include "engine/restart.h"
+#include "engine/shares.h"
 #include "oci/capabilities.h"
 #include "oci/runtime_spec.h"
 
@@ -105,6 +106,7 @@ Result<ContainerConfig> merge_config(ContainerConfig config, const oci::ImageCon
     config.cmd = invocation.cmd;
     config.env = oci::merge_environment(image.env, config.env);
     config.labels.insert(image.labels.begin(), image.labels.end());
+    config.volumes.insert(config.volumes.end(), image.volumes.begin(), image.volumes.end());
     if (config.user.empty()) config.user = image.user;
     if (config.working_dir.empty()) config.working_dir = image.working_dir;
     if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
@@ -160,6 +162,7 @@ Result<Json> make_spec(const Container& container) {
     settings.process = std::move(process);
     settings.resources = make_resources(host);
     settings.tmpfs = host.tmpfs;
+    settings.mounts = guest_mounts(container);
     settings.sysctls = host.sysctls;
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;
@@ -193,10 +196,6 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     HAKO_CHECK(check_cpus(config, host_cpus));
     HAKO_CHECK(scratch_size(config));
     HAKO_CHECK(parse_security(config));
-    if (!config.binds.empty())
-        return fail(ErrorKind::unimplemented,
-                    "bind mounts and volumes are not offered by this version of hako: start "
-                    "the container without -v and --mount");
     HAKO_CHECK(log_limits(config));
     HAKO_CHECK(check_extra_hosts(config.extra_hosts));
     return check_restart_policy(config);
@@ -288,11 +287,13 @@ Result<runtime::ContainerSpec> make_sandbox_container(const Container& container
     spec.rootfs = {std::string(runtime::kRootfsSerial), parts.rootfs.extents, true};
     spec.scratch = {
         std::string(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
+    spec.volumes = volume_disks(container);
     if (!container.emulated.empty())
         spec.emulator = runtime::EmulatorSpec{container.emulated, parts.emulator};
     spec.oci_spec = dump_json(oci_spec);
     spec.files = {{"/etc/hostname", hostname_of(container) + "\n"},
                   {"/etc/hosts", hosts_file(container)}};
+    for (const auto& mount : container.mounts) spec.files.erase(mount.target);
     spec.tty = container.config.tty;
     spec.open_stdin = container.config.open_stdin;
     spec.seccomp = security.seccomp;
@@ -318,6 +319,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.accelerator = parts.accelerator;
     sandbox.machine.tsc_khz = parts.tsc_khz;
     sandbox.machine.disks = {rootfs, scratch};
+    sandbox.machine.shares = shares(container);
     vmm::choose_agent_channel(sandbox.machine);
     HAKO_CHECK(vmm::validate(sandbox.machine));
     return sandbox;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "engine/mounts.h"
 #include "oci/platform.h"
 
 namespace hako::engine {
@@ -40,6 +41,7 @@ struct ContainerConfig {
     std::optional<std::vector<std::string>> entrypoint;
     std::optional<std::vector<std::string>> cmd;
     StringMap labels;
+    std::vector<std::string> volumes;  // targets of anonymous volumes; merged: the image's, too
     std::optional<HealthCheck> healthcheck;  // merged: none if there is nothing to run
     bool tty = false;
     bool open_stdin = false;
@@ -72,7 +74,8 @@ struct HostConfig {
     std::vector<std::string> group_add;          // numbers
     std::vector<std::string> security_opt;       // no-new-privileges, seccomp=unconfined ...
     std::vector<std::string> extra_hosts;        // "name:address" for /etc/hosts
-    std::vector<std::string> binds;              // not offered yet: create refuses them
+    std::vector<MountRequest> mounts;            // -v and --mount, as they came
+    std::vector<std::string> volumes_from;       // "container[:ro|rw]"
     StringMap tmpfs;                             // path -> mount options
     StringMap sysctls;
     StringMap annotations;  // "io.hako.kernel" names the guest kernel
@@ -137,6 +140,7 @@ struct Container {
     std::string config_json, host_config_json, networking_json;
     ContainerState state;
     std::optional<HealthState> health;
+    std::vector<MountPoint> mounts;
     std::vector<std::string> command;   // entrypoint and cmd: Docker's Path and Args
     std::vector<std::string> exec_ids;  // of execs that run
     std::string log_path;
@@ -170,6 +174,7 @@ struct ListFilter {
     std::vector<int> exit_codes;
     std::vector<std::string> ancestors;  // image names or ids
     std::string before, since;           // containers
+    std::vector<std::string> volumes;    // names, or targets, of what is mounted
     bool with_size = false;              // fills Container::size_rw
 };
 
@@ -185,7 +190,8 @@ struct StopOptions {
 };
 
 struct RemoveOptions {
-    bool force = false;  // kills a running one first
+    bool force = false;    // kills a running one first
+    bool volumes = false;  // its anonymous volumes go as well
 };
 
 struct PruneFilter {

@@ -125,6 +125,17 @@ Result<Json> make_mounts(const RuntimeSettings& settings) {
         HAKO_CHECK(check_absolute("mount path", path));
         mounts.push_back(make_mount(path, "tmpfs", "tmpfs", tmpfs_options(options)));
     }
+    for (const auto& mount : settings.mounts) {
+        HAKO_CHECK(check_absolute("mount path", mount.target));
+        mounts.push_back(make_mount(mount.target, mount.type, mount.source, mount.options));
+    }
+    // What lies in another mount comes after it; the order of the others stays.
+    const auto depth = [](const Json& mount) {
+        return std::ranges::count(mount["destination"].get_ref<const std::string&>(), '/');
+    };
+    std::stable_sort(mounts.begin(), mounts.end(), [&](const Json& first, const Json& second) {
+        return depth(first) < depth(second);
+    });
     return mounts;
 }
 

@@ -31,8 +31,8 @@ constexpr std::string_view kEmulatorSerial = "emulator";
 
 }  // namespace
 
-Sandbox::Sandbox(SandboxSpec spec, std::vector<std::string> jail)
-    : spec_(std::move(spec)), jail_(std::move(jail)), bell_(::eventfd(0, EFD_CLOEXEC)) {}
+Sandbox::Sandbox(SandboxSpec spec, vmm::MachineOptions programs)
+    : spec_(std::move(spec)), programs_(std::move(programs)), bell_(::eventfd(0, EFD_CLOEXEC)) {}
 
 Sandbox::~Sandbox() = default;
 
@@ -73,8 +73,9 @@ Result<void> Sandbox::boot() {
 Result<void> Sandbox::boot_once() {
     HAKO_TRY(const auto self, identify_process(::getpid()));
     const auto begun = std::chrono::steady_clock::now();
-    HAKO_TRY(auto started, vmm::Machine::start(
-                               spec_.machine, {.jail = jail_, .console_log = spec_.console_log()}));
+    vmm::MachineOptions options = programs_;
+    options.console_log = spec_.console_log();
+    HAKO_TRY(auto started, vmm::Machine::start(spec_.machine, options));
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
@@ -117,8 +118,19 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
     std::array<std::byte, kEntropyBytes> entropy{};
     if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
         return fail_errno(errno, "cannot read random bytes");
-    return agent.add_entropy(entropy);
+    HAKO_CHECK(agent.add_entropy(entropy));
+    return spec_.machine.shares.empty() ? Result<void>() : agent.mount({share_mount()});
 }
+
+namespace {
+
+std::vector<vmm::Disk> disks_of(const ContainerSpec& spec) {
+    std::vector<vmm::Disk> disks{spec.rootfs, spec.scratch};
+    disks.insert(disks.end(), spec.volumes.begin(), spec.volumes.end());
+    return disks;
+}
+
+}  // namespace
 
 bool Sandbox::is_own_disk(const vmm::Disk& disk) const {
     return std::ranges::any_of(spec_.machine.disks,
@@ -167,9 +179,9 @@ Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spe
 }
 
 Result<void> Sandbox::attach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
-    for (const auto* disk : {&spec.rootfs, &spec.scratch}) {
-        if (is_own_disk(*disk)) continue;
-        if (auto attached = machine.attach_disk(*disk); !attached) {
+    for (const auto& disk : disks_of(spec)) {
+        if (is_own_disk(disk)) continue;
+        if (auto attached = machine.attach_disk(disk); !attached) {
             detach_disks(machine, spec);
             return attached;
         }
@@ -178,9 +190,9 @@ Result<void> Sandbox::attach_disks(vmm::Machine& machine, const ContainerSpec& s
 }
 
 void Sandbox::detach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
-    for (const auto* disk : {&spec.rootfs, &spec.scratch})
-        if (!is_own_disk(*disk))
-            if (const auto detached = machine.detach_disk(disk->serial); !detached)
+    for (const auto& disk : disks_of(spec))
+        if (!is_own_disk(disk))
+            if (const auto detached = machine.detach_disk(disk.serial); !detached)
                 log_warn("{}", detached.error().message());
 }
 

@@ -58,7 +58,7 @@ Result<void> validate(const MachineSpec& spec) {
     if (spec.channel == AgentChannel::vsock && spec.vsock_cid < kFirstCid)
         return fail(ErrorKind::invalid, "vsock CID {} is reserved", spec.vsock_cid);
     for (const auto& disk : spec.disks) HAKO_CHECK(validate(disk));
-    return {};
+    return validate(spec.shares);
 }
 
 Json to_json(const Disk& disk) {
@@ -89,7 +89,8 @@ Json to_json(const MachineSpec& spec) {
             {"channel", to_string(spec.channel)},
             {"vsock_cid", spec.vsock_cid},
             {"tsc_khz", spec.tsc_khz},
-            {"disks", disks}};
+            {"disks", disks},
+            {"shares", to_json(spec.shares)}};
 }
 
 Result<MachineSpec> machine_spec_from_json(const Json& json) {
@@ -112,6 +113,8 @@ Result<MachineSpec> machine_spec_from_json(const Json& json) {
         HAKO_TRY(auto disk, disk_from_json(item));
         spec.disks.push_back(std::move(disk));
     }
+    HAKO_TRY(const auto shares, json_field_or(json, "shares", Json::array()));
+    HAKO_TRY(spec.shares, shares_from_json(shares));
     HAKO_CHECK(validate(spec));
     return spec;
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "vmm/share.h"
 
 namespace hako::vmm {
 
@@ -53,6 +54,7 @@ struct MachineSpec {
     // The host's time stamp counter, for emulated CPUs; 0: Machine measures it (10 ms).
     std::uint32_t tsc_khz = 0;
     std::vector<Disk> disks;
+    std::vector<Share> shares;
 };
 
 // ErrorKind::invalid says what is wrong: memory below the minimum, no CPU, a serial too long ...

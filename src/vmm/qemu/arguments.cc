@@ -22,6 +22,7 @@ constexpr unsigned kFirstInterrupt = 5;
 constexpr std::uint64_t kSlotAddress = 0xfeb00000;
 constexpr std::uint64_t kSlotBytes = 512;
 constexpr unsigned kUsableSlots = kSlots - 1;
+constexpr std::string_view kMemoryName = "microvm.ram";  // as the machine itself would name it
 
 // Hands the slots out in order.
 class Slots {
@@ -39,8 +40,10 @@ private:
     unsigned next_ = 0;
 };
 
-// The agent channel, the balloon and the SCSI controller; then the disks.
-std::size_t device_count(const MachineSpec& spec) { return 3 + spec.disks.size(); }
+// The agent channel, the balloon and the SCSI controller; then the disks and the shares.
+std::size_t device_count(const MachineSpec& spec) {
+    return 3 + spec.disks.size() + (spec.shares.empty() ? 0 : 1);
+}
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
 // an empty slot costs nothing.
@@ -54,6 +57,8 @@ std::string slot_announcements() {
     return text;
 }
 
+std::uint64_t memory_mib(const MachineSpec& spec) { return (spec.memory_bytes + kMiB - 1) / kMiB; }
+
 void add_machine(Arguments& list, const MachineSpec& spec) {
     // Interval timer and real-time clock stay: without KVM's clock the kernel waits for them.
     add(list, {"-machine",
@@ -64,8 +69,7 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
     // One thread for all emulated processors: with a thread each, QEMU 7.2 now and then lets one of
     // them run into a breakpoint that the kernel put up while it patched its own code, and panic.
     else add(list, {"-accel", "tcg,thread=single,tb-size=128", "-cpu", "max"});
-    add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
-               std::to_string(spec.cpus)});
+    add(list, {"-m", fmt::format("{}M", memory_mib(spec)), "-smp", std::to_string(spec.cpus)});
     add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",
                kernel_command_line(spec)});
 }
@@ -105,6 +109,20 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
     return {};
 }
 
+// The share server reads and writes the guest's memory, so that is a file which both map. The name
+// keeps a saved state of an ordinary machine loadable.
+void add_shares(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
+    auto& list = launch.command.argv;
+    launch.share_fd = kFirstDiskFd + static_cast<int>(launch.files.size());
+    add(list, {"-object",
+               fmt::format("memory-backend-memfd,id={},size={}M,share=on,"
+                           "x-use-canonical-path-for-ramblock-id=off",
+                           kMemoryName, memory_mib(spec)),
+               "-machine", fmt::format("memory-backend={}", kMemoryName)});
+    add_chardev(list, "shares", launch.share_fd);
+    slots.add_device("vhost-user-fs-device", fmt::format("chardev=shares,tag={}", kShareTag));
+}
+
 }  // namespace
 
 std::string kernel_command_line(const MachineSpec& spec) {
@@ -142,6 +160,7 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
     slots.add_device("virtio-scsi-device", "id=scsi");
     HAKO_CHECK(add_disks(launch, slots, spec));
+    if (!spec.shares.empty()) add_shares(launch, slots, spec);
     return launch;
 }
 

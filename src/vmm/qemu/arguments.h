@@ -26,6 +26,8 @@ constexpr std::string_view kScsiBus = "scsi.0";
 struct QemuLaunch {
     Command command;
     std::vector<DiskFile> files;
+    // Where QEMU expects its connection to the share server (vmm/share_server.h); -1: no shares.
+    int share_fd = -1;
 };
 
 // ErrorKind::not_found or invalid: a disk's extent is missing or cannot be joined.
