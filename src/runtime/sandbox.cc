@@ -9,6 +9,7 @@
 #include <array>
 
 #include "base/log.h"
+#include "runtime/guest_mounts.h"
 #include "runtime/shim_record.h"
 #include "vmm/emulator.h"
 
@@ -119,7 +120,8 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent) {
     if (::getrandom(entropy.data(), entropy.size(), 0) != static_cast<ssize_t>(entropy.size()))
         return fail_errno(errno, "cannot read random bytes");
     HAKO_CHECK(agent.add_entropy(entropy));
-    return spec_.machine.shares.empty() ? Result<void>() : agent.mount({share_mount()});
+    if (spec_.machine.shares.empty()) return {};
+    return agent.mount(std::array{share_mount()});
 }
 
 namespace {
