@@ -48,7 +48,10 @@ def of_user() -> set[int]:
     found = set()
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and entry.stat().st_uid == USER and (entry / "cmdline").read_bytes():
+            if not entry.name.isdigit() or entry.stat().st_uid != USER:
+                continue
+            # Not by the command line, which one that is still ending has no more.
+            if (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 found.add(int(entry.name))
         except OSError:
             continue

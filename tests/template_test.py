@@ -93,7 +93,7 @@ IDENTITY = ("cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; h
 
 def test_no_two_share_an_identity(fresh: Daemon) -> None:
     seen = []
-    for name in ("one", "two", "c"):
+    for name in ("one", "two", "three"):
         start(fresh, name)
         assert LOADED in shim_log(fresh, name)
         seen.append(fresh.hako("exec", name, "sh", "-c", IDENTITY).stdout.splitlines())

@@ -240,7 +240,8 @@ Result<Stdio> AgentClient::stdio(const ProcessId& id) {
         return impl->stream->Write(first) && impl->stream->Read(&accepted);
     });
     if (is_accepted) return Stdio(std::move(impl));
-    HAKO_CHECK(to_result(impl->finish(), patience));
+    const auto status = patience.wait([&] { return impl->finish(); });
+    HAKO_CHECK(to_result(status, patience));
     return fail(ErrorKind::corrupt, "the guest refused the streams without a reason");
 }
 

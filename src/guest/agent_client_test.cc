@@ -30,6 +30,9 @@ public:
     Status Stdio(
         grpc::ServerContext*,
         grpc::ServerReaderWriter<agent::v1::StdioOutput, agent::v1::StdioInput>* stream) override {
+        // A call that ends unread is not refused: gRPC's client waits for it at times.
+        agent::v1::StdioInput first;
+        stream->Read(&first);
         if (refuse_stdio) return Status::OK;
         stream->Write(agent::v1::StdioOutput());
         agent::v1::StdioOutput output;
