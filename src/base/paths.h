@@ -42,6 +42,7 @@ public:
     std::filesystem::path views() const { return root_ / "views"; }
     std::filesystem::path unsettled() const { return root_ / "unsettled"; }
     std::filesystem::path kernels() const { return root_ / "kernels"; }
+    std::filesystem::path volumes() const { return root_ / "volumes"; }
     std::filesystem::path probe_verdict() const { return run_ / "accelerator.json"; }
     std::filesystem::path socket() const { return run_ / "docker.sock"; }
     std::filesystem::path containers() const { return root_ / "containers"; }

@@ -122,10 +122,22 @@ Result<Json> make_mounts(const RuntimeSettings& settings) {
         make_mount("/dev/shm", "tmpfs", "shm",
                    {"nosuid", "noexec", "nodev", "mode=1777", fmt::format("size={}", shm)}),
     };
+    const auto standard = static_cast<std::ptrdiff_t>(mounts.size());
     for (const auto& [path, options] : settings.tmpfs) {
         HAKO_CHECK(check_absolute("mount path", path));
         mounts.push_back(make_mount(path, "tmpfs", "tmpfs", tmpfs_options(options)));
     }
+    for (const auto& mount : settings.mounts) {
+        HAKO_CHECK(check_absolute("mount path", mount.target));
+        mounts.push_back(make_mount(mount.target, mount.type, mount.source, mount.options));
+    }
+    // What lies in another mount comes after it; the order of the others stays.
+    const auto depth = [](const Json& mount) {
+        return std::ranges::count(mount["destination"].get_ref<const std::string&>(), '/');
+    };
+    std::stable_sort(
+        mounts.begin() + standard, mounts.end(),
+        [&](const Json& first, const Json& second) { return depth(first) < depth(second); });
     for (const auto& [path, node] : settings.devices) {
         HAKO_CHECK(check_absolute("device path", path));
         mounts.push_back(make_mount(path, "bind", node, {"bind"}));

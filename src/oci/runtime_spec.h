@@ -52,6 +52,14 @@ struct Resources {
     std::int64_t pids_limit = 0;           // 0 and -1: none
 };
 
+// A mount beside the standard ones.
+struct Mount {
+    std::string target;
+    std::string type;    // "bind", "tmpfs"
+    std::string source;  // bind: a path in the VM
+    std::vector<std::string> options;
+};
+
 struct RuntimeSettings {
     std::string id;
     std::string rootfs;  // where the guest has the container's root
@@ -61,6 +69,7 @@ struct RuntimeSettings {
     Resources resources;
     std::map<std::string, std::string> tmpfs;    // path -> mount options
     std::map<std::string, std::string> devices;  // path in the container -> the VM's node
+    std::vector<Mount> mounts;
     std::map<std::string, std::string> sysctls;
     // Unset: Docker's lists (none if privileged).
     std::optional<std::vector<std::string>> masked_paths, readonly_paths;

@@ -177,5 +177,17 @@ TEST(Capabilities, AddAndDrop) {
     EXPECT_EQ(select_capabilities({"FLY"}, {}, false).error().kind(), ErrorKind::invalid);
 }
 
+TEST(RuntimeSpec, MountsInMountsComeAfterThem) {
+    RuntimeSettings settings = simple();
+    settings.mounts = {{"/data/deep/x", "bind", "/a", {"rbind"}}, {"/data", "bind", "/b", {"ro"}}};
+    settings.tmpfs = {{"/data/deep", ""}};
+    const Json spec = *make_runtime_spec(settings);
+    std::vector<std::string> targets;
+    for (const auto& mount : spec["mounts"]) targets.push_back(mount["destination"]);
+    EXPECT_EQ(targets.front(), "/proc");
+    EXPECT_EQ(std::vector(targets.end() - 3, targets.end()),
+              (std::vector<std::string>{"/data", "/data/deep", "/data/deep/x"}));
+}
+
 }  // namespace
 }  // namespace hako::oci

@@ -12,7 +12,7 @@ GuestPaths::GuestPaths(std::string_view container) : root(guest_rootfs(container
 
 std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
     const GuestPaths paths(container.id);
-    return {
+    std::vector<guest::Mount> mounts = {
         {.disk_serial = container.rootfs.serial,
          .type = "erofs",
          .target = paths.image,
@@ -27,6 +27,18 @@ std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
          .options = {"lowerdir=" + paths.image, "upperdir=" + paths.upper, "workdir=" + paths.work},
          .create_directories = true},
     };
+    for (const auto& disk : container.volumes)
+        mounts.push_back({.disk_serial = disk.serial,
+                          .type = "ext4",
+                          .target = fmt::format("{}/{}", kVolumeMount, disk.serial),
+                          .options = {disk.read_only ? "ro" : "discard"}});
+    return mounts;
+}
+
+guest::Mount share_mount() {
+    return {.source = std::string(vmm::kShareTag),
+            .type = "virtiofs",
+            .target = std::string(kShareMount)};
 }
 
 }  // namespace hako::runtime

@@ -18,7 +18,10 @@ struct GuestPaths {
     std::string root;         // guest_rootfs()
 };
 
-// The image, the scratch disk, and the overlay of both that is the container's root.
+// The image, the scratch disk, the overlay of both that is the container's root, and its volumes
+// that are disks.
 std::vector<guest::Mount> container_mounts(const ContainerSpec& container);
+// All shares of a VM that has some.
+guest::Mount share_mount();
 
 }  // namespace hako::runtime

@@ -2,6 +2,7 @@
 // is a QEMU whose guest is hostile, when its name is hostile-<how>.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <string_view>
@@ -12,7 +13,8 @@
 
 int main(int argc, char** argv) {
     const std::vector<std::string_view> arguments(argv + 1, argv + argc);
-    if (!arguments.empty() && (arguments[0] == "--spec" || arguments[0] == "jail"))
+    constexpr std::string_view kOfShim[] = {"--spec", "jail", "shares"};
+    if (!arguments.empty() && std::ranges::find(kOfShim, arguments[0]) != std::end(kOfShim))
         return hako::runtime::shim_main(arguments);
     ::signal(SIGPIPE, SIG_IGN);  // as our programs do
     const auto name = std::filesystem::path(argv[0]).filename().native();

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "guest/wake.h"
 #include "network/links.h"
+#include "runtime/guest_mounts.h"
 #include "runtime/shim_record.h"
 #include "runtime/template_builder.h"
 #include "vmm/emulator.h"
@@ -37,8 +38,8 @@ milliseconds time_until(std::chrono::steady_clock::time_point end) {
 
 }  // namespace
 
-Sandbox::Sandbox(SandboxSpec spec, std::vector<std::string> jail)
-    : spec_(std::move(spec)), jail_(std::move(jail)), bell_(::eventfd(0, EFD_CLOEXEC)) {}
+Sandbox::Sandbox(SandboxSpec spec, vmm::MachineOptions programs)
+    : spec_(std::move(spec)), programs_(std::move(programs)), bell_(::eventfd(0, EFD_CLOEXEC)) {}
 
 Sandbox::~Sandbox() = default;
 
@@ -91,9 +92,10 @@ Result<void> Sandbox::boot() {
 
 Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     HAKO_TRY(const auto self, identify_process(::getpid()));
-    HAKO_TRY(auto started, vmm::Machine::start(spec, {.jail = jail_,
-                                                      .console_log = spec_.console_log(),
-                                                      .open_tap = network::open_tap}));
+    vmm::MachineOptions options = programs_;
+    options.console_log = spec_.console_log();
+    options.open_tap = network::open_tap;
+    HAKO_TRY(auto started, vmm::Machine::start(spec, options));
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
@@ -144,9 +146,20 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::Machin
         HAKO_CHECK(agent.set_time(wake.time));
         HAKO_CHECK(agent.add_entropy(as_bytes(wake.entropy)));
     }
+    if (!spec.shares.empty()) HAKO_CHECK(agent.mount(std::array{share_mount()}));
     if (spec_.network.interfaces.empty()) return {};
     return with_context(agent.configure_network(spec_.network), "cannot set up the network");
 }
+
+namespace {
+
+std::vector<vmm::Disk> disks_of(const ContainerSpec& spec) {
+    std::vector<vmm::Disk> disks{spec.rootfs, spec.scratch};
+    disks.insert(disks.end(), spec.volumes.begin(), spec.volumes.end());
+    return disks;
+}
+
+}  // namespace
 
 bool Sandbox::is_own_disk(const vmm::Disk& disk) const {
     return std::ranges::any_of(spec_.machine.disks,
@@ -195,9 +208,9 @@ Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spe
 }
 
 Result<void> Sandbox::attach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
-    for (const auto* disk : {&spec.rootfs, &spec.scratch}) {
-        if (is_own_disk(*disk)) continue;
-        if (auto attached = machine.attach_disk(*disk); !attached) {
+    for (const auto& disk : disks_of(spec)) {
+        if (is_own_disk(disk)) continue;
+        if (auto attached = machine.attach_disk(disk); !attached) {
             detach_disks(machine, spec);
             return attached;
         }
@@ -206,9 +219,9 @@ Result<void> Sandbox::attach_disks(vmm::Machine& machine, const ContainerSpec& s
 }
 
 void Sandbox::detach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
-    for (const auto* disk : {&spec.rootfs, &spec.scratch})
-        if (!is_own_disk(*disk))
-            if (const auto detached = machine.detach_disk(disk->serial); !detached)
+    for (const auto& disk : disks_of(spec))
+        if (!is_own_disk(disk))
+            if (const auto detached = machine.detach_disk(disk.serial); !detached)
                 log_warn("{}", detached.error().message());
 }
 

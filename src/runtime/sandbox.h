@@ -24,8 +24,8 @@ class Sandbox {
 public:
     using ContainerRef = std::shared_ptr<Container>;
 
-    // jail: as MachineOptions::jail.
-    Sandbox(SandboxSpec spec, std::vector<std::string> jail);
+    // Of the programs only: jail and share_stage.
+    Sandbox(SandboxSpec spec, vmm::MachineOptions programs);
     Sandbox(const Sandbox&) = delete;
     Sandbox& operator=(const Sandbox&) = delete;
     ~Sandbox();
@@ -92,7 +92,7 @@ private:
     void enter(Phase phase, std::optional<Error> failure = {});
 
     const SandboxSpec spec_;
-    const std::vector<std::string> jail_;
+    const vmm::MachineOptions programs_;
     SeccompFilters filters_;
     bool reached_ = false;  // the agent answered; of run()'s thread
     Fd bell_;               // eventfd: run() shall look whether it is over

@@ -69,6 +69,7 @@ Json to_json(const ContainerSpec& spec) {
     Json json{{"id", spec.id},
               {"rootfs", vmm::to_json(spec.rootfs)},
               {"scratch", vmm::to_json(spec.scratch)},
+              {"volumes", Json::array()},
               {"oci_spec", spec.oci_spec},
               {"files", spec.files},
               {"tty", spec.tty},
@@ -78,6 +79,7 @@ Json to_json(const ContainerSpec& spec) {
               {"log_max_bytes", spec.log_limits.max_bytes},
               {"log_max_files", spec.log_limits.max_files},
               {"exit_record", spec.exit_record.native()}};
+    for (const auto& disk : spec.volumes) json["volumes"].push_back(vmm::to_json(disk));
     if (spec.emulator)
         json["emulator"] = {{"architecture", spec.emulator->architecture},
                             {"program", spec.emulator->program.native()}};
@@ -89,6 +91,11 @@ Result<ContainerSpec> container_spec_from_json(const Json& json) {
     HAKO_TRY(spec.id, json_field_or<std::string>(json, "id", {}));
     HAKO_CHECK(read_disk(json, "rootfs", spec.rootfs));
     HAKO_CHECK(read_disk(json, "scratch", spec.scratch));
+    HAKO_TRY(const auto volumes, json_field_or(json, "volumes", Json::array()));
+    for (const auto& volume : volumes) {
+        HAKO_TRY(auto disk, vmm::disk_from_json(volume));
+        spec.volumes.push_back(std::move(disk));
+    }
     HAKO_TRY(spec.oci_spec, json_field_or<std::string>(json, "oci_spec", {}));
     HAKO_TRY(spec.files, (json_field_or<std::map<std::string, std::string>>(json, "files", {})));
     HAKO_TRY(spec.tty, json_field_or(json, "tty", false));

@@ -24,6 +24,12 @@ constexpr std::string_view kScratchSerial = "scratch";  // ext4
 
 // Where the guest puts a container's root; config.json's root.path.
 std::string guest_rootfs(std::string_view container);
+// Where the guest has the machine's shares, by name: sources of bind mounts in config.json.
+constexpr std::string_view kShareMount = "/run/hako/shares";
+constexpr std::string_view kVolumeMount = "/run/hako/volumes";
+// An option of config.json's bind mounts: an empty source first gets what the root has at its
+// place.
+constexpr std::string_view kCopyUpOption = "hako-copy-up";
 
 // A program of the host that runs programs of another processor (vmm/emulator.h).
 struct EmulatorSpec {
@@ -35,8 +41,9 @@ struct EmulatorSpec {
 struct ContainerSpec {
     std::string id;  // 64 hexadecimal digits
     // Disks that the VM has not, by their serials, are added to it.
-    vmm::Disk rootfs;   // EROFS, read-only
-    vmm::Disk scratch;  // ext4
+    vmm::Disk rootfs;                // EROFS, read-only
+    vmm::Disk scratch;               // ext4
+    std::vector<vmm::Disk> volumes;  // ext4; the guest has each at kVolumeMount/<serial>
     std::optional<EmulatorSpec> emulator;
     std::string oci_spec;  // the OCI runtime specification's config.json, all of it
     // Files put into the container at create time: path inside -> content.

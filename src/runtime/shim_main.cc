@@ -22,6 +22,7 @@
 #include "runtime/shim_record.h"
 #include "runtime/shim_service.h"
 #include "vmm/jail.h"
+#include "vmm/share_server.h"
 
 namespace hako::runtime {
 namespace {
@@ -75,7 +76,8 @@ Result<void> serve(const fs::path& file, const fs::path& self, Fd ready) {
     HAKO_TRY(const auto identity, identify_process(::getpid()));
     HAKO_CHECK(write_shim_record(spec.shim_record(), {.shim = identity, .qemu = {}}));
     const auto socket = spec.socket();
-    Sandbox sandbox(std::move(spec), {self.native(), "jail"});
+    Sandbox sandbox(std::move(spec),
+                    {.jail = {self.native(), "jail"}, .share_stage = {self.native(), "shares"}});
     HAKO_TRY(auto server, ShimServer::start(sandbox, socket));
     if (ready) HAKO_CHECK(write_all(ready.get(), "1"));
     ready.reset();
@@ -134,6 +136,7 @@ Result<void> run(std::span<const std::string_view> arguments) {
 
 int shim_main(std::span<const std::string_view> arguments) {
     if (!arguments.empty() && arguments[0] == "jail") return vmm::jail_main();
+    if (!arguments.empty() && arguments[0] == "shares") return vmm::share_stage_main();
     init_log("hako-shim", LogLevel::info);
     const auto done = run(arguments);
     if (!done) std::fprintf(stderr, "hako-shim: %s\n", done.error().message().c_str());

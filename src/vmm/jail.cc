@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/process.h"
+#include "vmm/mount_tree.h"
 
 namespace hako::vmm {
 namespace {
@@ -66,17 +67,12 @@ Result<void> show(const fs::path& source, std::uint64_t no_devices = MOUNT_ATTR_
     } else {
         HAKO_TRY(const Fd made, open_file(target, O_WRONLY | O_CREAT, 0444));
     }
-    const Fd tree(static_cast<int>(
-        ::open_tree(AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
-    if (!tree) return fail_errno(errno, "cannot show {} to QEMU", source.native());
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | no_devices;
-    HAKO_CHECK(system_call(::mount_setattr(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE,
-                                           &attributes, sizeof attributes),
-                           "make a mount read-only"));
-    return system_call(
-        ::move_mount(tree.get(), "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
-        "move a mount");
+    HAKO_TRY(const Fd found, open_file(source, O_PATH));
+    HAKO_TRY(
+        const Fd tree,
+        with_context(clone_mounts(found.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | no_devices),
+                     fmt::format("cannot show {} to QEMU", source.native())));
+    return attach_mounts(tree, target);
 }
 
 // A link stays a link (/lib -> usr/lib), so that a merged /usr is shown once.

@@ -18,6 +18,7 @@
 #include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
 #include "vmm/qemu/qmp.h"
+#include "vmm/share_server.h"
 #include "vmm/template_file.h"
 
 namespace hako::vmm {
@@ -135,6 +136,7 @@ public:
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
         process_.lock()->reset();  // kills and reaps
+        shares_.reset();
         if (auto removed = CgroupTree().remove(id_); !removed)
             log_warn("{}", removed.error().message());
     }
@@ -148,6 +150,12 @@ public:
             {.memory_bytes = spec.memory_bytes + kQemuMemory, .pids = kQemuThreads + spec.cpus});
         for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
         HAKO_TRY(Wiring wiring, wire(spec, launch, describe_jail(spec, launch, cgroup), options));
+        if (!spec.shares.empty()) {
+            HAKO_TRY(auto server,
+                     ShareServer::start(spec.shares, options.share_stage, cgroup.procs_files));
+            wiring.give(server.take_connection(), launch.share_fd);
+            shares_.emplace(std::move(server));
+        }
         HAKO_TRY(Process process,
                  spawn({.argv = options.jail, .new_session = true}, wiring.mappings));
         pid_ = process.pid();
@@ -228,6 +236,7 @@ public:
     std::unique_ptr<QmpClient> qmp_;
     std::optional<Hotplug> hotplug_;
     Guarded<std::optional<Process>> process_;
+    std::optional<ShareServer> shares_;
 
 private:
     Error explain_start(const Error& error) {

@@ -23,6 +23,9 @@ struct MachineOptions {
     // The program that sets the jail up and becomes QEMU (vmm/jail.h), with its first arguments:
     // {"<bin>/hako-shim", "jail"}.
     std::vector<std::string> jail;
+    // Likewise for the shares' server (vmm/share_server.h): {"<bin>/hako-shim", "shares"}. For
+    // machines with shares only.
+    std::vector<std::string> share_stage = {};
     // The console's output is copied here, up to 1 MiB; empty: nowhere.
     std::filesystem::path console_log;
     // Opens a tap by its name; for machines with network cards.

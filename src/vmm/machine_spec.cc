@@ -78,7 +78,7 @@ Result<void> validate(const MachineSpec& spec) {
         return fail(ErrorKind::invalid, "vsock CID {} is reserved", spec.vsock_cid);
     for (const auto& disk : spec.disks) HAKO_CHECK(validate(disk));
     for (const auto& nic : spec.nics) HAKO_CHECK(validate(nic));
-    return {};
+    return validate(spec.shares);
 }
 
 Json to_json(const Disk& disk) {
@@ -113,6 +113,7 @@ Json to_json(const MachineSpec& spec) {
             {"tsc_khz", spec.tsc_khz},
             {"disks", disks},
             {"nics", nics},
+            {"shares", to_json(spec.shares)},
             {"state", spec.state.native()}};
 }
 
@@ -141,6 +142,8 @@ Result<MachineSpec> machine_spec_from_json(const Json& json) {
         HAKO_TRY(auto nic, nic_from_json(item));
         spec.nics.push_back(std::move(nic));
     }
+    HAKO_TRY(const auto shares, json_field_or(json, "shares", Json::array()));
+    HAKO_TRY(spec.shares, shares_from_json(shares));
     HAKO_TRY(spec.state, json_field_or<std::string>(json, "state", {}));
     HAKO_CHECK(validate(spec));
     return spec;

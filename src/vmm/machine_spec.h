@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "vmm/share.h"
 
 namespace hako::vmm {
 
@@ -60,6 +61,7 @@ struct MachineSpec {
     std::uint32_t tsc_khz = 0;
     std::vector<Disk> disks;
     std::vector<Nic> nics;
+    std::vector<Share> shares;
     // A template of this shape (vmm/template_file.h): the guest is loaded instead of booted.
     std::filesystem::path state;
 };

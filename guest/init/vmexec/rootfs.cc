@@ -12,6 +12,7 @@
 
 #include "init/common/mount_options.h"
 #include "init/common/path_in_root.h"
+#include "init/vmexec/copy_up.h"
 #include "init/vmexec/devices.h"
 
 namespace hako::init {
@@ -20,6 +21,7 @@ namespace {
 struct MountEntry {
     std::string destination, type, source;
     std::vector<std::string> options;
+    bool copy_up = false;
 };
 
 Result<MountEntry> read_mount(const Json& json) {
@@ -31,6 +33,7 @@ Result<MountEntry> read_mount(const Json& json) {
     if (!entry.destination.starts_with('/'))
         return fail(ErrorKind::invalid, "mount destination \"{}\" is not absolute",
                     entry.destination);
+    entry.copy_up = std::erase(entry.options, kCopyUp) != 0;
     if (entry.type == "cgroup") entry.type = "cgroup2";
     if (entry.type == "bind" && !parse_mount_options(entry.options).bind())
         entry.options.emplace_back("bind");
@@ -64,6 +67,8 @@ Result<void> mount_entry(const Fd& root, const MountEntry& entry) {
     const auto options = parse_mount_options(entry.options);
     if (entry.type == "proc" || entry.type == "sysfs") HAKO_CHECK(refuse_link(root, entry));
     HAKO_TRY(const auto target, mount_target(root, entry, options.bind()));
+    if (entry.copy_up)
+        HAKO_CHECK(with_context(copy_up(path_of(target), entry.source), entry.destination));
     HAKO_CHECK(mount_at(entry.source, path_of(target), entry.type, options));
     HAKO_TRY(const auto mounted, open_in_root(root.get(), entry.destination, O_PATH));
     return finish_mount(path_of(mounted), options);

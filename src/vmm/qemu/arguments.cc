@@ -22,6 +22,7 @@ constexpr unsigned kFirstInterrupt = 5;
 constexpr std::uint64_t kSlotAddress = 0xfeb00000;
 constexpr std::uint64_t kSlotBytes = 512;
 constexpr unsigned kUsableSlots = kSlots - 1;
+constexpr std::string_view kMemoryName = "microvm.ram";  // as the machine itself would name it
 
 // Hands the slots out in order.
 class Slots {
@@ -39,9 +40,9 @@ private:
     unsigned next_ = 0;
 };
 
-// The agent channel, the balloon and the SCSI controller; then the disks.
+// The agent channel, the balloon and the SCSI controller; then disks, network cards and shares.
 std::size_t device_count(const MachineSpec& spec) {
-    return 3 + spec.disks.size() + spec.nics.size();
+    return 3 + spec.disks.size() + spec.nics.size() + (spec.shares.empty() ? 0 : 1);
 }
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
@@ -56,6 +57,8 @@ std::string slot_announcements() {
     return text;
 }
 
+std::uint64_t memory_mib(const MachineSpec& spec) { return (spec.memory_bytes + kMiB - 1) / kMiB; }
+
 void add_machine(Arguments& list, const MachineSpec& spec) {
     // Interval timer and real-time clock stay: without KVM's clock the kernel waits for them.
     add(list, {"-machine",
@@ -66,8 +69,7 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
     // One thread for all emulated processors: with a thread each, QEMU 7.2 now and then lets one of
     // them run into a breakpoint that the kernel put up while it patched its own code, and panic.
     else add(list, {"-accel", "tcg,thread=single,tb-size=32", "-cpu", "max"});
-    add(list, {"-m", fmt::format("{}M", (spec.memory_bytes + kMiB - 1) / kMiB), "-smp",
-               std::to_string(spec.cpus)});
+    add(list, {"-m", fmt::format("{}M", memory_mib(spec)), "-smp", std::to_string(spec.cpus)});
     // What is loaded has its kernel in its memory.
     if (!spec.state.empty()) return add(list, {"-incoming", fmt::format("fd:{}", kStateFd)});
     add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",
@@ -121,6 +123,20 @@ void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
     }
 }
 
+// The share server reads and writes the guest's memory, so that is a file which both map. The name
+// keeps a saved state of an ordinary machine loadable.
+void add_shares(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
+    auto& list = launch.command.argv;
+    launch.share_fd = kFirstDiskFd + static_cast<int>(launch.files.size() + launch.taps.size());
+    add(list, {"-object",
+               fmt::format("memory-backend-memfd,id={},size={}M,share=on,"
+                           "x-use-canonical-path-for-ramblock-id=off",
+                           kMemoryName, memory_mib(spec)),
+               "-machine", fmt::format("memory-backend={}", kMemoryName)});
+    add_chardev(list, "shares", launch.share_fd);
+    slots.add_device("vhost-user-fs-device", fmt::format("chardev=shares,tag={}", kShareTag));
+}
+
 }  // namespace
 
 std::string kernel_command_line(const MachineSpec& spec) {
@@ -141,7 +157,8 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
         return fail(ErrorKind::invalid,
                     "a VM has room for {} disks and network cards, not for {} and {}: connect the "
                     "container to fewer networks",
-                    kUsableSlots - device_count({}), spec.disks.size(), spec.nics.size());
+                    kUsableSlots - device_count({.shares = spec.shares}), spec.disks.size(),
+                    spec.nics.size());
     QemuLaunch launch;
     auto& list = launch.command.argv;
     list = {qemu.native(),
@@ -161,6 +178,7 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     slots.add_device("virtio-scsi-device", "id=scsi");
     HAKO_CHECK(add_disks(launch, slots, spec));
     add_nics(launch, slots, spec);
+    if (!spec.shares.empty()) add_shares(launch, slots, spec);
     return launch;
 }
 

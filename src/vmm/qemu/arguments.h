@@ -33,6 +33,8 @@ struct QemuLaunch {
     Command command;
     std::vector<DiskFile> files;
     std::vector<TapFile> taps;
+    // Where QEMU expects its connection to the share server (vmm/share_server.h); -1: no shares.
+    int share_fd = -1;
 };
 
 // ErrorKind::not_found or invalid: a disk's extent is missing or cannot be joined.

@@ -87,6 +87,29 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     EXPECT_NE(refused.error().message().find("fewer networks"), std::string::npos);
 }
 
+// The name of the memory is that of a machine without shares: their saved states are the same.
+TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
+    auto spec = small_machine();
+    spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
+    spec.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    spec.shares = {{.name = "m0", .source = "/srv"}, {.name = "m1", .source = "/home"}};
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_TRUE(launch) << launch.error().message();
+    const auto text = argument_lines(*launch);
+    EXPECT_EQ(
+        text.substr(text.find("-object")),
+        R"(-object memory-backend-memfd,id=microvm.ram,size=256M,share=on,x-use-canonical-path-for-ramblock-id=off
+-machine memory-backend=microvm.ram
+-chardev socket,id=shares,fd=9
+-device vhost-user-fs-device,bus=virtio-mmio-bus.6,chardev=shares,tag=hako)");
+    EXPECT_EQ(launch->share_fd, 9);
+
+    spec.nics.resize(3, spec.nics.front());
+    EXPECT_EQ(lines_of(spec),
+              "a VM has room for 3 disks and network cards, not for 1 and 3: connect the "
+              "container to fewer networks");
+}
+
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
     const auto folder = TempDir::create();
     ASSERT_TRUE(folder);

@@ -1,0 +1,96 @@
+#include "vmm/share_server.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "vmm/share_stage.h"
+
+namespace hako::vmm {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kStageDeadline(10'000);
+constexpr milliseconds kEndGrace(2'000);
+constexpr const char* kPlaces[] = {"/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd"};
+
+struct Connection {
+    Fd listener;
+    Fd client;
+};
+
+// virtiofsd wants to accept its one connection itself. The kernel picks an abstract name, which
+// nobody needs any more once both ends exist.
+Result<Connection> connect_to_ourselves() {
+    Connection made{Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+                    Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))};
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    socklen_t length = sizeof address.sun_family;
+    auto* const any = reinterpret_cast<sockaddr*>(&address);
+    bool fine = made.listener && made.client && ::bind(made.listener.get(), any, length) == 0;
+    length = sizeof address;
+    fine = fine && ::getsockname(made.listener.get(), any, &length) == 0 &&
+           ::listen(made.listener.get(), 1) == 0 && ::connect(made.client.get(), any, length) == 0;
+    if (!fine) return fail_errno(errno, "cannot make the shares' socket");
+    return made;
+}
+
+// Its end without a word is success: the pipe closes when virtiofsd takes over.
+Result<void> wait_for_stage(int reasons) {
+    HAKO_TRY(const bool spoke, wait_readable(reasons, kStageDeadline));
+    if (!spoke) return fail(ErrorKind::deadline, "the shares are not ready in time");
+    HAKO_TRY(const auto text, read_to_end(reasons));
+    if (!text.empty()) return fail(ErrorKind::invalid, "{}", text);
+    return {};
+}
+
+}  // namespace
+
+Result<fs::path> find_virtiofsd() {
+    if (const char* named = std::getenv("HAKO_VIRTIOFSD"); named != nullptr && *named != '\0')
+        return fs::path(named);
+    for (const fs::path place : kPlaces)
+        if (::access(place.c_str(), X_OK) == 0) return place;
+    return fail(ErrorKind::not_found,
+                "sharing folders needs virtiofsd, which is not at {}: install Debian's "
+                "qemu-system-common, or name the program by HAKO_VIRTIOFSD",
+                kPlaces[0]);
+}
+
+Result<ShareServer> ShareServer::start(const std::vector<Share>& shares,
+                                       const std::vector<std::string>& stage,
+                                       const std::vector<fs::path>& cgroup_procs) {
+    HAKO_TRY(const auto program, find_virtiofsd());
+    HAKO_TRY(Connection connection, connect_to_ourselves());
+    HAKO_TRY(FdPair input, make_pipe());
+    HAKO_TRY(FdPair reasons, make_pipe());
+    HAKO_TRY(Process process,
+             spawn({.argv = stage, .new_session = true},
+                   {{.source = input.first.get(), .target = STDIN_FILENO},
+                    {.source = STDERR_FILENO, .target = STDERR_FILENO},
+                    {.source = reasons.second.get(), .target = kStageReasonsFd},
+                    {.source = connection.listener.get(), .target = kStageListenerFd}}));
+    reasons.second.reset();
+    input.first.reset();
+    HAKO_CHECK(
+        write_all(input.second.get(), dump_json(to_json(StageSpec{.program = program,
+                                                                  .shares = shares,
+                                                                  .cgroup_procs = cgroup_procs,
+                                                                  .parent = ::getpid()}))));
+    input.second.reset();
+    HAKO_CHECK(wait_for_stage(reasons.first.get()));
+    return ShareServer(std::move(process), std::move(connection.client));
+}
+
+ShareServer::~ShareServer() {
+    connection_.reset();
+    if (process_.pid() > 0) (void)process_.wait(kEndGrace);
+}
+
+}  // namespace hako::vmm

@@ -1,0 +1,109 @@
+// What virtiofsd would see, seen by a script in its place. The real one serves in
+// tests/volume_test.py.
+#include "vmm/share_server.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <thread>
+
+namespace hako::vmm {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ShareServerTest : public testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "mounts are root's";
+        const auto program = folder_.path() / "virtiofsd";
+        ASSERT_TRUE(write_file(
+            program, fmt::format("#!/bin/sh\nexec > {}/seen 2>&1\n{}\necho $$ > {}/pid\n"
+                                 "exec sleep 1000\n",
+                                 folder_.path().native(), kLook, folder_.path().native())));
+        ::chmod(program.c_str(), 0755);
+        ::setenv("HAKO_VIRTIOFSD", program.c_str(), 1);
+        fs::create_directories(folder_.path() / "data" / "below");
+        ASSERT_TRUE(write_file(folder_.path() / "data" / "file", "hello"));
+        fs::create_symlink("/etc", folder_.path() / "data" / "out");
+    }
+    void TearDown() override { ::unsetenv("HAKO_VIRTIOFSD"); }
+
+    Result<ShareServer> start(const std::vector<Share>& shares) {
+        return ShareServer::start(shares, {fs::read_symlink("/proc/self/exe").native(), "shares"},
+                                  {});
+    }
+    std::string error_of(const Share& share) {
+        const auto server = start({share});
+        return server ? "" : server.error().message();
+    }
+    // Once the script has looked around.
+    std::string seen() {
+        for (int i = 0; i < 500 && !fs::exists(folder_.path() / "pid"); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        return read_file(folder_.path() / "seen").value_or("");
+    }
+
+    static constexpr const char* kLook =
+        "cd /sys && ls && cat one && ls folder && touch folder/new && touch guarded/new; mkdir x";
+    TempDir folder_ = *TempDir::create();
+    fs::path data_ = folder_.path() / "data";
+};
+
+TEST_F(ShareServerTest, SeesTheSharesAndNothingElse) {
+    const auto server = start({{.name = "folder", .source = data_},
+                               {.name = "one", .source = data_ / "file"},
+                               {.name = "guarded", .source = data_, .read_only = true},
+                               {.name = "part", .source = data_, .subpath = "below"}});
+    ASSERT_TRUE(server) << server.error().message();
+    const auto text = seen();
+    EXPECT_TRUE(text.starts_with("folder\nguarded\none\npart\nhellobelow\nfile\nout\n")) << text;
+    EXPECT_NE(text.find("guarded/new"), std::string::npos) << text;  // touch complains
+    EXPECT_NE(text.find("mkdir"), std::string::npos) << text;        // so does mkdir
+    EXPECT_TRUE(fs::exists(data_ / "new"));
+    EXPECT_FALSE(fs::exists("/sys/folder"));
+}
+
+TEST_F(ShareServerTest, EndsWithItsOwner) {
+    pid_t pid = 0;
+    {
+        const auto server = start({{.name = "folder", .source = data_}});
+        ASSERT_TRUE(server) << server.error().message();
+        (void)seen();
+        pid = std::stoi(*read_file(folder_.path() / "pid"));
+        EXPECT_EQ(::kill(pid, 0), 0);
+    }
+    EXPECT_NE(::kill(pid, 0), 0);
+}
+
+TEST_F(ShareServerTest, NamesWhatCannotBeShared) {
+    EXPECT_NE(error_of({.name = "a", .source = data_ / "absent"}).find("data/absent"),
+              std::string::npos);
+    EXPECT_NE(error_of({.name = "a", .source = "/dev/null"}).find("neither a folder nor"),
+              std::string::npos);
+    EXPECT_NE(error_of({.name = "a", .source = data_, .subpath = "out"}).find("leaves"),
+              std::string::npos);
+    EXPECT_NE(error_of({.name = "a", .source = data_, .subpath = "../data"}).find("leaves"),
+              std::string::npos);
+    ::setenv("HAKO_VIRTIOFSD", "/nonexistent", 1);
+    EXPECT_NE(error_of({.name = "a", .source = data_}).find("/nonexistent"), std::string::npos);
+}
+
+TEST_F(ShareServerTest, RefusesSharesWithoutAName) {
+    EXPECT_FALSE(validate(std::vector<Share>{{.name = "../up", .source = "/srv"}}));
+    EXPECT_FALSE(validate(std::vector<Share>{{.name = "", .source = "/srv"}}));
+    EXPECT_FALSE(validate(std::vector<Share>{{.name = "a", .source = "srv"}}));
+    EXPECT_FALSE(validate(std::vector<Share>{{.name = "a", .source = "/s"},
+                                             {.name = "a", .source = "/t"}}));
+    const std::vector<Share> shares{{"a", "/srv", "below", true}};
+    const auto read = shares_from_json(to_json(shares));
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->at(0).source, "/srv");
+    EXPECT_EQ(read->at(0).subpath, "below");
+    EXPECT_TRUE(read->at(0).read_only);
+}
+
+}  // namespace
+}  // namespace hako::vmm

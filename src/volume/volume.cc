@@ -1,0 +1,94 @@
+#include "volume/volume.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+
+namespace hako::volume {
+namespace {
+
+constexpr std::size_t kMaxName = 200;  // it names a folder
+constexpr std::uint64_t kDefaultDisk = 64 * kGiB;
+constexpr std::uint64_t kLeastDisk = 16 * kMiB;
+constexpr std::uint64_t kLargestDisk = 16 * 1024 * kGiB;
+
+Result<void> check_name(std::string_view name) {
+    const auto fine = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
+    };
+    if (name.size() == 1)
+        return fail(ErrorKind::invalid,
+                    "volume name is too short, names should be at least two "
+                    "alphanumeric characters");
+    if (name.size() > kMaxName)
+        return fail(ErrorKind::invalid, "the volume name has {} characters: use at most {}",
+                    name.size(), kMaxName);
+    if (name.empty() || std::isalnum(static_cast<unsigned char>(name.front())) == 0 ||
+        !std::ranges::all_of(name, fine))
+        return fail(ErrorKind::invalid,
+                    "create {0}: \"{0}\" includes invalid characters for a local volume name, only "
+                    "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host "
+                    "directory, use absolute path",
+                    name);
+    return {};
+}
+
+// As mount(8) would take them; the one kind that needs no mount on the host is a folder of it.
+Result<void> check_local_options(const StringMap& options) {
+    const auto value = [&](const char* name) {
+        const auto found = options.find(name);
+        return found == options.end() ? std::string() : found->second;
+    };
+    for (const auto& [name, text] : options)
+        if (name != "type" && name != "o" && name != "device")
+            return fail(ErrorKind::invalid,
+                        "the volume option {} is not known: local takes type, o and device, and "
+                        "--driver block takes size",
+                        name);
+    if (options.empty()) return {};
+    const auto type = value("type");
+    const auto flags = "," + value("o") + ",";
+    if ((!type.empty() && type != "none") || flags.find("bind,") == std::string::npos)
+        return fail(
+            ErrorKind::unimplemented,
+            "a volume of type \"{}\" is not offered: use type=none, o=bind and device=FOLDER "
+            "for a folder of the host, or --mount type=tmpfs",
+            type);
+    if (!std::filesystem::path(value("device")).is_absolute())
+        return fail(ErrorKind::invalid, "the volume option device is no absolute path: \"{}\"",
+                    value("device"));
+    return {};
+}
+
+}  // namespace
+
+Result<std::uint64_t> disk_size(const Volume& volume) {
+    const auto found = volume.options.find("size");
+    if (found == volume.options.end()) return kDefaultDisk;
+    HAKO_TRY(const auto size, with_context(parse_bytes(found->second), "volume option size"));
+    if (size < kLeastDisk || size > kLargestDisk)
+        return fail(ErrorKind::invalid, "the volume option size must be from 16m to 16t, not {}",
+                    found->second);
+    return size;
+}
+
+Result<void> validate(const Volume& volume) {
+    HAKO_CHECK(check_name(volume.name));
+    for (const auto& [name, value] : volume.labels)
+        if (name.empty() || (name + value).find('\0') != std::string::npos)
+            return fail(ErrorKind::invalid, "a label has no name or holds a NUL byte");
+    if (volume.driver == kLocal) return check_local_options(volume.options);
+    if (volume.driver != kBlock)
+        return fail(ErrorKind::not_found,
+                    "error looking up volume plugin {0}: plugin \"{0}\" not found: the drivers are "
+                    "local and block",
+                    volume.driver);
+    for (const auto& [name, value] : volume.options)
+        if (name != "size")
+            return fail(ErrorKind::invalid,
+                        "the volume option {} is not known: the driver block takes size", name);
+    HAKO_CHECK(disk_size(volume));
+    return {};
+}
+
+}  // namespace hako::volume

@@ -1,0 +1,98 @@
+#include "volume/volume_store.h"
+
+#include <gtest/gtest.h>
+
+#include "base/fd.h"
+
+namespace hako::volume {
+namespace {
+
+namespace fs = std::filesystem;
+
+class VolumeStoreTest : public ::testing::Test {
+protected:
+    VolumeStoreTest() { EXPECT_TRUE(store_.open()); }
+
+    TempDir folder_ = *TempDir::create();
+    std::unique_ptr<store::Database> database_ = *store::Database::open(":memory:");
+    VolumeStore store_{*database_, folder_.path() / "volumes"};
+};
+
+TEST_F(VolumeStoreTest, RemembersWhatAVolumeIs) {
+    const auto made = store_.create({.name = "data", .labels = {{"of", "me"}}, .anonymous = true});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_TRUE(made->is_new);
+    const auto found = store_.find("data");
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->labels.at("of"), "me");
+    EXPECT_TRUE(found->anonymous);
+    EXPECT_EQ(format_time(found->created), format_time(made->volume.created));
+    EXPECT_EQ(fs::status(store_.data(*found)).permissions(), fs::perms(0755));
+}
+
+TEST_F(VolumeStoreTest, SecondCreationIsTheSameVolume) {
+    ASSERT_TRUE(store_.create({.name = "data"}));
+    const auto again = store_.create({.name = "data", .labels = {{"a", "b"}}});
+    ASSERT_TRUE(again);
+    EXPECT_FALSE(again->is_new);
+    EXPECT_TRUE(again->volume.labels.empty());
+    const auto other = store_.create({.name = "data", .driver = "block"});
+    ASSERT_FALSE(other);
+    EXPECT_EQ(other.error().kind(), ErrorKind::conflict);
+    EXPECT_EQ(store_.list()->size(), 1U);
+}
+
+TEST_F(VolumeStoreTest, RemovesFilesAndRecord) {
+    const auto volume = store_.create({.name = "data"})->volume;
+    ASSERT_TRUE(write_file(store_.data(volume) / "file", "x"));
+    ASSERT_TRUE(store_.remove("data"));
+    EXPECT_FALSE(fs::exists(folder_.path() / "volumes" / "data"));
+    EXPECT_TRUE(fs::is_empty(folder_.path() / "volumes"));
+    EXPECT_EQ(store_.find("data").error().kind(), ErrorKind::not_found);
+    EXPECT_EQ(store_.remove("data").error().kind(), ErrorKind::not_found);
+}
+
+TEST_F(VolumeStoreTest, KeepsAFolderOfTheHost) {
+    const auto device = folder_.path() / "mine";
+    fs::create_directory(device);
+    const auto made = store_.create(
+        {.name = "data", .options = {{"type", "none"}, {"o", "bind"}, {"device", device}}});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(store_.data(made->volume), device);
+    ASSERT_TRUE(store_.remove("data"));
+    EXPECT_TRUE(fs::exists(device));
+}
+
+TEST_F(VolumeStoreTest, BlockVolumeIsASparseDisk) {
+    const auto made =
+        store_.create({.name = "disk", .driver = "block", .options = {{"size", "32m"}}});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(fs::file_size(store_.data(made->volume)), 32 * kMiB);
+    EXPECT_LT(store_.used_bytes(made->volume), 8 * kMiB);
+}
+
+TEST_F(VolumeStoreTest, RefusesWhatItCannotKeep) {
+    for (const char* name : {"", "a", ".hidden", "a/b", "../up", "sp ace"})
+        EXPECT_EQ(store_.create({.name = name}).error().kind(), ErrorKind::invalid) << name;
+    EXPECT_EQ(store_.create({.name = "xx", .driver = "nfs"}).error().kind(), ErrorKind::not_found);
+    EXPECT_FALSE(store_.create({.name = "xx", .options = {{"size", "1g"}}}));
+    EXPECT_FALSE(store_.create({.name = "xx", .driver = "block", .options = {{"size", "1k"}}}));
+    EXPECT_FALSE(store_.create({.name = "xx", .options = {{"type", "nfs"}, {"device", ":/x"}}}));
+    EXPECT_TRUE(fs::is_empty(folder_.path() / "volumes"));
+}
+
+TEST_F(VolumeStoreTest, NextDaemonRemovesWhatACrashLeft) {
+    ASSERT_TRUE(store_.create({.name = "data"}));
+    fs::create_directories(folder_.path() / "volumes" / ".removed-1" / "below");
+    fs::create_directories(folder_.path() / "volumes" / "unknown" / "_data" / "kept");
+    VolumeStore next(*database_, folder_.path() / "volumes");
+    ASSERT_TRUE(next.open());
+    EXPECT_FALSE(fs::exists(folder_.path() / "volumes" / ".removed-1"));
+    EXPECT_TRUE(fs::exists(folder_.path() / "volumes" / "data"));
+    const auto adopted = next.create({.name = "unknown"});
+    ASSERT_TRUE(adopted);
+    EXPECT_TRUE(fs::exists(next.data(adopted->volume) / "kept"));
+}
+
+}  // namespace
+}  // namespace hako::volume
