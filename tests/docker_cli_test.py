@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import tarfile
+import time
 
 import pytest
 
@@ -79,7 +82,47 @@ def test_python_sdk(clean: Daemon) -> None:
     docker = pytest.importorskip("docker", reason="Debian's python3-docker is not installed")
     client = docker.DockerClient(base_url=f"unix://{clean.socket}")
     assert client.containers.run(HELLO, "echo sdk", remove=True) == b"sdk\n"
-    container = client.containers.run(HELLO, "sleep 100", detach=True)
-    assert container.exec_run("echo x").output == b"x\n"
-    container.remove(force=True)
-    client.close()
+    assert client.ping() and client.version()["ApiVersion"] == "1.50" and client.info()["OSType"] == "linux"
+    with pytest.raises(docker.errors.NotFound):
+        client.containers.get("none")
+    with pytest.raises(docker.errors.ContainerError) as failed:
+        client.containers.run(HELLO, ["sh", "-c", "echo why >&2; exit 3"], remove=True)
+    assert failed.value.exit_status == 3 and failed.value.stderr == b"why\n"
+
+    container = client.containers.run(HELLO, ["sh", "-c", "echo said; exec sleep 1000"], name="app", detach=True,
+                                      labels={"role": "web"}, environment={"A": "1"}, mem_limit="200m", init=True)
+    try:
+        assert [found.id for found in client.containers.list(filters={"label": "role=web"})] == [container.id]
+        assert next(container.logs(stream=True, follow=True)) == b"said\n"
+        assert container.exec_run(["sh", "-c", "echo $A; echo err >&2; exit 4"], demux=True) == (4, (b"1\n", b"err\n"))
+        assert "sleep" in str(container.top()["Processes"])
+        assert container.stats(stream=False)["memory_stats"]["limit"] == 200 << 20
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            entry = tarfile.TarInfo("in")
+            entry.size = 3
+            tar.addfile(entry, io.BytesIO(b"abc"))
+        assert container.put_archive("/tmp", archive.getvalue())
+        pieces, stat = container.get_archive("/tmp/in")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
+            assert tar.extractfile("in").read() == b"abc" and stat["name"] == "in" and stat["size"] == 3
+        assert {"Path": "/tmp/in", "Kind": 1} in container.diff()
+        image = container.commit("mine", "1", message="words")
+        assert client.images.get("mine:1").id == image.id and image.tags == ["mine:1"]
+        client.images.remove("mine:1")
+        container.pause()
+        container.reload()
+        assert container.status == "paused"
+        container.unpause()
+        container.update(mem_limit="100m", memswap_limit="100m")
+        container.rename("box")
+        container.restart(timeout=0)
+        container.kill()
+        assert container.wait() == {"StatusCode": 137}
+        container.reload()
+        assert (container.name, container.status, container.attrs["HostConfig"]["Memory"]) == ("box", "exited", 100 << 20)
+        told = client.events(since=0, until=int(time.time()) + 1, decode=True, filters={"container": container.id})
+        assert [event["Action"] for event in told][:3] == ["create", "start", "exec_create: sh -c echo $A; echo err >&2; exit 4"]
+    finally:
+        container.remove(force=True)
+        client.close()

@@ -188,6 +188,10 @@ class Daemon:
             f"docker {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
+    def popen_docker(self, *arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(["docker", "-H", f"unix://{self.socket}", *arguments], env=self.environment,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
     def api(self, method: str, path: str, body: object = None,
             headers: dict[str, str] | None = None, timeout: float = 60) -> tuple[int, object]:
         """Status and decoded body of one request."""

@@ -1,13 +1,9 @@
 #include "dockerapi/container_json.h"
 
+#include <array>
+
 namespace hako::dockerapi {
 namespace {
-
-// What the client sent; it was checked when it came.
-Json as_sent(const std::string& text) {
-    auto json = parse_json(text);
-    return json && json->is_object() ? *std::move(json) : Json::object();
-}
 
 std::vector<std::string> arguments(const engine::Container& container) {
     if (container.command.empty()) return {};
@@ -21,6 +17,11 @@ std::string program(const engine::Container& container) {
 template <typename T>
 Json or_null(const std::optional<T>& value) {
     return value ? Json(*value) : Json(nullptr);
+}
+
+// A command of no words is shown as none.
+Json words(const std::optional<std::vector<std::string>>& value) {
+    return value && !value->empty() ? Json(*value) : Json(nullptr);
 }
 
 Json health_details(const engine::HealthState& health) {
@@ -63,10 +64,22 @@ Json state_details(const engine::Container& container) {
     return json;
 }
 
+// Fields of Config that are left out where they say nothing.
+constexpr std::array kOnlyWhereSet{"ExposedPorts", "Healthcheck", "StopSignal",      "StopTimeout",
+                                   "Shell",        "MacAddress",  "NetworkDisabled", "ArgsEscaped"};
+
+bool is_nothing(const Json& value) {
+    return value.empty() || value == "" || value == false || value == 0;
+}
+
 Json config_details(const engine::Container& container) {
     const engine::ContainerConfig& config = container.config;
-    Json json = {{"Volumes", nullptr}, {"OnBuild", nullptr}};
-    json.update(as_sent(container.config_json));
+    Json json = as_sent(container.config_json);
+    for (const char* always : {"Volumes", "OnBuild"})
+        if (json[always].empty()) json[always] = nullptr;
+    for (const char* name : kOnlyWhereSet)
+        if (const auto found = json.find(name); found != json.end() && is_nothing(*found))
+            json.erase(found);
     json.update(
         {{"Hostname", config.hostname.empty() ? container.id.substr(0, 12) : config.hostname},
          {"Domainname", config.domainname},
@@ -78,10 +91,10 @@ Json config_details(const engine::Container& container) {
          {"OpenStdin", config.open_stdin},
          {"StdinOnce", config.stdin_once},
          {"Env", config.env},
-         {"Cmd", or_null(config.cmd)},
+         {"Cmd", words(config.cmd)},
          {"Image", config.image},
          {"WorkingDir", config.working_dir},
-         {"Entrypoint", or_null(config.entrypoint)},
+         {"Entrypoint", words(config.entrypoint)},
          {"Labels", config.labels}});
     if (config.healthcheck) json["Healthcheck"] = health_check_details(*config.healthcheck);
     if (!config.stop_signal.empty()) json["StopSignal"] = config.stop_signal;
@@ -121,11 +134,6 @@ std::string command_line(const engine::Container& container) {
 
 std::int64_t unix_seconds(WallTime time) {
     return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
-std::string network_mode(const engine::Container& container) {
-    const auto& mode = container.host_config.network_mode;
-    return mode.empty() ? "default" : mode;
 }
 
 }  // namespace
@@ -199,93 +207,19 @@ std::string status_text(const engine::Container& container, WallTime moment) {
 }
 
 Json container_summary(const engine::Container& container, WallTime moment) {
-    Json json = {{"Id", container.id},
-                 {"Names", {"/" + container.name}},
-                 {"Image", container.config.image},
-                 {"ImageID", container.image_id},
-                 {"Command", command_line(container)},
-                 {"Created", unix_seconds(container.created)},
-                 {"Ports", Json::array()},
-                 {"Labels", container.config.labels},
-                 {"State", engine::to_string(container.state.status)},
-                 {"Status", status_text(container, moment)},
-                 {"HostConfig", {{"NetworkMode", network_mode(container)}}},
-                 {"NetworkSettings", {{"Networks", Json::object()}}},
-                 {"Mounts", Json::array()}};
-    if (container.size_rw) json["SizeRw"] = *container.size_rw;
-    return json;
-}
-
-Json host_config_details(const engine::Container& container) {
-    const Json none = nullptr;
-    const Json list = Json::array();
-    const Json object = Json::object();
-    Json json = {{"Binds", none},
-                 {"ContainerIDFile", ""},
-                 {"LogConfig", {{"Type", "json-file"}, {"Config", object}}},
-                 {"NetworkMode", network_mode(container)},
-                 {"PortBindings", object},
-                 {"RestartPolicy", {{"Name", "no"}, {"MaximumRetryCount", 0}}},
-                 {"AutoRemove", false},
-                 {"VolumeDriver", ""},
-                 {"VolumesFrom", none},
-                 {"ConsoleSize", {0, 0}},
-                 {"CapAdd", none},
-                 {"CapDrop", none},
-                 {"CgroupnsMode", "private"},
-                 {"Dns", list},
-                 {"DnsOptions", list},
-                 {"DnsSearch", list},
-                 {"ExtraHosts", none},
-                 {"GroupAdd", none},
-                 {"IpcMode", "private"},
-                 {"Cgroup", ""},
-                 {"Links", none},
-                 {"OomScoreAdj", 0},
-                 {"PidMode", ""},
-                 {"Privileged", false},
-                 {"PublishAllPorts", false},
-                 {"ReadonlyRootfs", false},
-                 {"SecurityOpt", none},
-                 {"UTSMode", ""},
-                 {"UsernsMode", ""},
-                 {"ShmSize", 64 * kMiB},
-                 {"Runtime", "hako"},
-                 {"Isolation", ""},
-                 {"CpuShares", 0},
-                 {"Memory", 0},
-                 {"NanoCpus", 0},
-                 {"CgroupParent", ""},
-                 {"BlkioWeight", 0},
-                 {"BlkioWeightDevice", list},
-                 {"BlkioDeviceReadBps", list},
-                 {"BlkioDeviceWriteBps", list},
-                 {"BlkioDeviceReadIOps", list},
-                 {"BlkioDeviceWriteIOps", list},
-                 {"CpuPeriod", 0},
-                 {"CpuQuota", 0},
-                 {"CpuRealtimePeriod", 0},
-                 {"CpuRealtimeRuntime", 0},
-                 {"CpusetCpus", ""},
-                 {"CpusetMems", ""},
-                 {"Devices", list},
-                 {"DeviceCgroupRules", none},
-                 {"DeviceRequests", none},
-                 {"MemoryReservation", 0},
-                 {"MemorySwap", 0},
-                 {"MemorySwappiness", none},
-                 {"OomKillDisable", none},
-                 {"PidsLimit", none},
-                 {"Ulimits", list},
-                 {"CpuCount", 0},
-                 {"CpuPercent", 0},
-                 {"IOMaximumIOps", 0},
-                 {"IOMaximumBandwidth", 0}};
-    // A null says nothing: the default stays.
-    const Json sent = as_sent(container.host_config_json);
-    for (const auto& [name, value] : sent.items())
-        if (!value.is_null()) json[name] = value;
-    return json;
+    return {{"Id", container.id},
+            {"Names", {"/" + container.name}},
+            {"Image", container.config.image},
+            {"ImageID", container.image_id},
+            {"Command", command_line(container)},
+            {"Created", unix_seconds(container.created)},
+            {"Ports", Json::array()},
+            {"Labels", container.config.labels},
+            {"State", engine::to_string(container.state.status)},
+            {"Status", status_text(container, moment)},
+            {"HostConfig", {{"NetworkMode", network_mode(container)}}},
+            {"NetworkSettings", {{"Networks", Json::object()}}},
+            {"Mounts", Json::array()}};
 }
 
 Json exec_details(const engine::Exec& exec) {

@@ -16,6 +16,9 @@ std::string status_text(const engine::Container& container, WallTime moment);
 
 // HostConfig as inspect shows it: what the client sent over everything else's default.
 Json host_config_details(const engine::Container& container);
+std::string network_mode(const engine::Container& container);
+// What the client sent; it was checked when it came.
+Json as_sent(const std::string& text);
 
 // The part of Config that an image has, too (image-spec, config.md): what a commit keeps.
 Json image_config(const engine::Container& container);

@@ -112,6 +112,17 @@ Result<void> list(const Services& services, Request& request, Response& response
     return response.send_json(200, answer);
 }
 
+Result<void> inspect(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto container, services.containers.inspect(request.parameter("id")));
+    Json answer = container_details(container);
+    if (flag(request.query, "size")) {
+        HAKO_TRY(const auto sized,
+                 services.containers.list({.all = true, .ids = {container.id}, .with_size = true}));
+        for (const auto& one : sized) add_sizes(answer, services, one);
+    }
+    return response.send_json(200, answer);
+}
+
 Result<void> top(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto table, services.containers.top(request.parameter("id"),
                                                        request.query.value_or("ps_args", "-ef")));
@@ -156,11 +167,7 @@ void add_container_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
     routes.add("POST", "/containers/create", create);
     routes.add("GET", "/containers/json", list);
-    routes.add("GET", "/containers/{id}/json",
-               [](const Services& s, Request& request, Response& response) -> Result<void> {
-                   HAKO_TRY(const auto container, s.containers.inspect(request.parameter("id")));
-                   return response.send_json(200, container_details(container));
-               });
+    routes.add("GET", "/containers/{id}/json", inspect);
     routes.add("POST", "/containers/{id}/start",
                [](const Services& s, Request& request, Response& response) -> Result<void> {
                    HAKO_CHECK(s.containers.start(request.parameter("id")));

@@ -84,7 +84,10 @@ Json event_json(const engine::Event& event) {
 
 Result<void> events(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto wanted, filters(request.query, kKnown));
-    HAKO_TRY(const auto since, time_parameter(request.query, "since"));
+    HAKO_TRY(auto since, time_parameter(request.query, "since"));
+    // The epoch that somebody names, unlike none, is before all events.
+    if (!request.query.value_or("since", "").empty())
+        since = std::max(since, WallTime(std::chrono::nanoseconds(1)));
     HAKO_TRY(const auto until, time_parameter(request.query, "until"));
     if (since != WallTime{} && until != WallTime{} && since > until)
         return fail(ErrorKind::invalid, "`since` time must be earlier than `until` time");

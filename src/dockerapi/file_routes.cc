@@ -62,8 +62,9 @@ Result<void> stat_archive(const Services& services, Request& request, Response& 
 Result<void> get_archive(const Services& services, Request& request, Response& response) {
     HAKO_CHECK(describe_path(services, request, response));
     LazyBody body(response);
-    return services.files.copy_out(request.parameter("id"), request.query.value_or("path", ""),
-                                   body, request.gone);
+    HAKO_TRY(auto path, path_of(request));
+    if (path == "/") path = "/.";  // "/" is an export
+    return services.files.copy_out(request.parameter("id"), path, body, request.gone);
 }
 
 Result<void> put_archive(const Services& services, Request& request, Response& response) {

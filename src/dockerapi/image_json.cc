@@ -63,6 +63,12 @@ std::string bar(std::uint64_t current, std::uint64_t total) {
     return fmt::format("[{}]  {}/{}", text, format_bytes(current), format_bytes(total));
 }
 
+// Of the step that made the image.
+std::string comment_of(const images::Image& image) {
+    if (!image.history.is_array() || image.history.empty()) return "";
+    return json_field_or<std::string>(image.history.back(), "comment", "").value_or("");
+}
+
 }  // namespace
 
 Json image_details(const images::Image& image, ApiVersion version) {
@@ -70,7 +76,7 @@ Json image_details(const images::Image& image, ApiVersion version) {
                  {"RepoTags", image.repo_tags},
                  {"RepoDigests", image.repo_digests},
                  {"Parent", ""},
-                 {"Comment", ""},
+                 {"Comment", comment_of(image)},
                  {"Created", image.created},
                  {"DockerVersion", ""},
                  {"Author", image.author},

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/version.h"
+#include "engine/log_options.h"
 #include "oci/platform.h"
 #include "oci/reference.h"
 
@@ -130,13 +131,13 @@ Result<void> info(const Services& services, Request&, Response& response) {
                                      {{"Volume", Json::array()},
                                       {"Network", Json::array()},
                                       {"Authorization", none},
-                                      {"Log", Json::array({"json-file"})}}},
+                                      {"Log", engine::log_drivers()}}},
                                     {"MemoryLimit", true},
                                     {"SwapLimit", false},
                                     {"CpuCfsPeriod", true},
                                     {"CpuCfsQuota", true},
                                     {"CPUShares", true},
-                                    {"CPUSet", false},
+                                    {"CPUSet", true},
                                     {"PidsLimit", true},
                                     {"IPv4Forwarding", true},
                                     {"BridgeNfIptables", false},

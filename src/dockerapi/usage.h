@@ -15,6 +15,9 @@ namespace hako::dockerapi {
 // The containers as GET /containers/json shows them; with their sizes where the filter asks.
 Result<Json> container_list(const Services& services, const engine::ListFilter& filter);
 
+// SizeRw and SizeRootFs of a container whose size the engine told.
+void add_sizes(Json& json, const Services& services, const engine::Container& container);
+
 // How many containers each image has, by its id; images without one are left out.
 Result<std::map<std::string, int>> container_counts(const ContainerService& containers);
 

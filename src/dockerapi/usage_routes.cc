@@ -57,13 +57,17 @@ Result<Json> container_list(const Services& services, const engine::ListFilter& 
     Json list = Json::array();
     for (const auto& container : containers) {
         Json line = container_summary(container, moment);
-        if (container.size_rw) {
-            const auto image = services.images.find(container.image_id, {});
-            line["SizeRootFs"] = *container.size_rw + (image ? image->size : 0);
-        }
+        add_sizes(line, services, container);
         list.push_back(std::move(line));
     }
     return list;
+}
+
+void add_sizes(Json& json, const Services& services, const engine::Container& container) {
+    if (!container.size_rw) return;
+    const auto image = services.images.find(container.image_id, {});
+    json["SizeRw"] = *container.size_rw;
+    json["SizeRootFs"] = *container.size_rw + (image ? image->size : 0);
 }
 
 Result<std::map<std::string, int>> container_counts(const ContainerService& containers) {

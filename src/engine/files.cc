@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include "base/log.h"
 #include "engine/context.h"
@@ -110,12 +112,34 @@ auto with_files(Context& context, std::string_view container, Use use)
     return result;
 }
 
-// Docker's word for each access, once it succeeded.
+// Docker's word for an access, once it succeeded.
+void tell(Context& context, std::string_view container, std::string action,
+          const StringMap& details = {}) {
+    if (const auto entry = context.registry.find(container))
+        emit(context, *entry, std::move(action), details);
+}
+
+// Calls back before the first write: clients read no further than they need, so that the last one
+// may never come.
+class FirstWrite : public Writer {
+public:
+    FirstWrite(Writer& to, std::function<void()> tell) : to_(to), tell_(std::move(tell)) {}
+    Result<void> write(std::span<const std::byte> data) override {
+        if (tell_) std::exchange(tell_, nullptr)();
+        return to_.write(data);
+    }
+
+private:
+    Writer& to_;
+    std::function<void()> tell_;
+};
+
+// Docker's sentence, with the container as the client named it.
 template <typename Outcome>
-Outcome told(Context& context, std::string_view container, std::string action, Outcome outcome) {
-    const auto entry = context.registry.find(container);
-    if (outcome && entry) emit(context, *entry, std::move(action));
-    return outcome;
+Outcome name_missing(Outcome outcome, std::string_view path, std::string_view container) {
+    if (outcome || outcome.error().kind() != ErrorKind::not_found) return outcome;
+    return fail(ErrorKind::not_found, "Could not find the file {} in container {}", path,
+                container);
 }
 
 Result<void> check_path(std::string_view path) {
@@ -152,17 +176,19 @@ bool take_files_vm(Context& context, const EntryPtr& entry, const runtime::Sandb
 
 Result<PathStat> Engine::stat_path(std::string_view container, const std::string& path) {
     HAKO_CHECK(check_path(path));
-    return with_files(*context_, container,
-                      [&](runtime::ShimClient& shim) { return shim.stat_path(path); });
+    return with_files(*context_, container, [&](runtime::ShimClient& shim) {
+        return name_missing(shim.stat_path(path), path, container);
+    });
 }
 
 Result<void> Engine::copy_out(std::string_view container, const std::string& path, Writer& tar,
                               std::stop_token stop) {
     HAKO_CHECK(check_path(path));
-    return told(*context_, container, path == "/" ? "export" : "archive-path",
-                with_files(*context_, container, [&](runtime::ShimClient& shim) {
-                    return shim.copy_out(path, tar, std::move(stop));
-                }));
+    FirstWrite first(tar,
+                     [&] { tell(*context_, container, path == "/" ? "export" : "archive-path"); });
+    return with_files(*context_, container, [&](runtime::ShimClient& shim) {
+        return name_missing(shim.copy_out(path, first, std::move(stop)), path, container);
+    });
 }
 
 Result<void> Engine::copy_in(std::string_view container, const CopyTarget& target, Reader& tar,
@@ -171,11 +197,11 @@ Result<void> Engine::copy_in(std::string_view container, const CopyTarget& targe
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     if (entry->live.lock()->container.host_config.readonly_rootfs)
         return fail(ErrorKind::forbidden, "container rootfs is marked read-only");
-    return told(*context_, container, "extract-to-dir",
-                with_files(*context_, container, [&](runtime::ShimClient& shim) {
-                    return shim.copy_in(target.path, target.no_overwrite_dir_non_dir, tar,
-                                        std::move(stop));
-                }));
+    HAKO_CHECK(with_files(*context_, container, [&](runtime::ShimClient& shim) {
+        return shim.copy_in(target.path, target.no_overwrite_dir_non_dir, tar, std::move(stop));
+    }));
+    tell(*context_, container, "extract-to-dir");
+    return {};
 }
 
 Result<std::vector<Change>> Engine::changes(std::string_view container) {
@@ -201,7 +227,12 @@ Result<std::string> Engine::commit(std::string_view container, const CommitOptio
             return shim.changes(false, options.pause, layer, stop);
         });
     };
-    return told(*context_, container, "commit", context_->images->commit(commit, write_layer));
+    HAKO_TRY(auto image, context_->images->commit(commit, write_layer));
+    tell(*context_, container, "commit",
+         {{"comment", options.comment},
+          {"imageID", image},
+          {"imageRef", options.name ? options.name->familiar() : ""}});
+    return image;
 }
 
 }  // namespace hako::engine

@@ -63,10 +63,15 @@ std::vector<std::string> list_option(const HostConfig& config, const std::string
 
 }  // namespace
 
+const std::vector<std::string>& log_drivers() {
+    static const std::vector<std::string> kDrivers{"json-file", "local"};
+    return kDrivers;
+}
+
 Result<runtime::LogLimits> log_limits(const HostConfig& config) {
     const std::string& driver = config.log_driver;
     if (driver == "none") return kUnreadLimits;
-    if (!driver.empty() && driver != "json-file" && driver != "local")
+    if (!driver.empty() && std::ranges::find(log_drivers(), driver) == log_drivers().end())
         return fail(ErrorKind::invalid,
                     "LogConfig: the log driver \"{}\" is not offered: use json-file, local or none",
                     driver.substr(0, 64));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "engine/types.h"
@@ -9,6 +10,8 @@
 
 namespace hako::engine {
 
+// Those that write what can be read again, as `info` lists them.
+const std::vector<std::string>& log_drivers();
 // ErrorKind::invalid for an unknown driver or option and for a value out of range; unimplemented
 // for drivers that are not offered.
 Result<runtime::LogLimits> log_limits(const HostConfig& config);

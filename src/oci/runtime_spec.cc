@@ -190,6 +190,9 @@ Json make_linux(const RuntimeSettings& settings) {
 
 }  // namespace
 
+const std::vector<std::string>& default_masked_paths() { return kMaskedPaths; }
+const std::vector<std::string>& default_readonly_paths() { return kReadonlyPaths; }
+
 Result<Json> make_process(const ProcessSettings& settings) {
     if (settings.args.empty()) return fail(ErrorKind::invalid, "No command specified");
     HAKO_CHECK(check_text("the command", settings.args));

@@ -82,6 +82,10 @@ struct RuntimeSettings {
     bool init = false;         // an init process of ours is PID 1 (annotation io.hako.init)
 };
 
+// Docker's lists for containers that are not privileged.
+const std::vector<std::string>& default_masked_paths();
+const std::vector<std::string>& default_readonly_paths();
+
 // ErrorKind::invalid for an unknown limit's name, a relative path, a NUL in a string.
 Result<Json> make_process(const ProcessSettings& settings);
 // linux.resources, of what is set.

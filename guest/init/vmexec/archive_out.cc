@@ -10,11 +10,10 @@
 namespace hako::init {
 namespace {
 
-// "/a/b" -> "b", "/a/." -> ".", "/" -> "."
+// "/a/b" -> "b", "/a/." -> "."
 std::string base_name(std::string path) {
     while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-    const auto name = path.substr(path.rfind('/') + 1);
-    return name.empty() ? "." : name;
+    return path.substr(path.rfind('/') + 1);
 }
 
 }  // namespace
@@ -35,9 +34,16 @@ Result<Json> stat_path(const std::string& path) {
 
 Result<void> create_tar(const std::string& path, int fd) {
     const auto name = base_name(path);
+    const bool whole = path == "/";  // an export: without what is mounted, named from the root
+    const bool own_mount = whole || name == ".";
     HAKO_TRY(auto tar, TarCreation::begin(
-                           fd, {.mount = name == "." ? mount_of(AT_FDCWD, path) : std::nullopt}));
-    HAKO_CHECK(tar.add(AT_FDCWD, path, name));
+                           fd, {.mount = own_mount ? mount_of(AT_FDCWD, path) : std::nullopt}));
+    if (whole) {
+        HAKO_TRY(const Fd root, open_file(path, O_RDONLY | O_DIRECTORY));
+        HAKO_CHECK(tar.add_children(root.get(), ""));
+    } else {
+        HAKO_CHECK(tar.add(AT_FDCWD, path, name));
+    }
     return tar.finish();
 }
 
