@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hako import HELLO, Daemon, wait_until
-
-# Not yet steady on a busy machine: part of `make soak` until it is.
-pytestmark = pytest.mark.soak
+from hako import HELLO, SOAK, Daemon, wait_until
 
 LOADED = "from a template: agent answered"
 
@@ -82,8 +82,9 @@ def test_clock_runs_and_is_right(fresh: Daemon) -> None:
 def test_kernel_log_is_clean(fresh: Daemon) -> None:
     start(fresh, "one")
     log = fresh.hako("exec", "--privileged", "one", "dmesg", "-r").stdout
-    # Of levels 0 to 3: emergency to error.
-    assert not [line for line in log.splitlines() if re.match(r"<[0-3]>", line)], log
+    # Of levels 0 to 3: emergency to error. A kernel that can do PCI takes a machine without it for an error, at boot.
+    errors = [line for line in log.splitlines() if re.match(r"<[0-3]>", line)]
+    assert not [line for line in errors if "PCI: Fatal: No config space access function found" not in line], log
 
 
 IDENTITY = ("cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; head -c 32 /dev/urandom | od -An -tx1;"
@@ -102,16 +103,18 @@ def test_no_two_share_an_identity(fresh: Daemon) -> None:
         assert len(set(lines)) == 3, lines
 
 
-def falls_back(daemon: Daemon, says: str) -> None:
-    assert daemon.hako("run", "--rm", HELLO, "echo", "up").stdout == "up\n"
+def falls_back(daemon: Daemon) -> str:
+    """Starts a container that runs in spite of its template; answers its shim's log."""
     start(daemon, "fallen")
+    assert daemon.hako("exec", "fallen", "echo", "up").stdout == "up\n"
     log = shim_log(daemon, "fallen")
     assert LOADED not in log and "agent answered" in log
-    assert says in log, log
+    return log
 
 
 @pytest.mark.parametrize("damage", ["deleted", "cut off", "garbage"])
 def test_damaged_file_ends_in_a_boot_and_a_new_template(fresh: Daemon, damage: str) -> None:
+    fresh.hako("template", "build")  # forgives earlier damage: the next one is made at once
     path = wait_for_template(fresh)
     if damage == "deleted":
         path.unlink()
@@ -119,9 +122,9 @@ def test_damaged_file_ends_in_a_boot_and_a_new_template(fresh: Daemon, damage: s
         os.truncate(path, path.stat().st_size // 2)
     else:
         path.write_bytes(b"x" * path.stat().st_size)
-    falls_back(fresh, "agent answered")
+    falls_back(fresh)
     # The first boot of the shape has one made.
-    wait_until(lambda: path.exists() and any(one["Ready"] for one in templates(fresh)), 180, fresh.log())
+    wait_until(lambda: any(one["Ready"] for one in templates(fresh)), 60, fresh.log())
     start(fresh, "again")
     assert LOADED in shim_log(fresh, "again")
 
@@ -136,8 +139,40 @@ def test_state_that_does_not_load_ends_in_a_boot(own: Daemon) -> None:
         file.seek(4096)
         file.write(b"\0" * 4096)  # QEMU's magic, its machine's name
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    falls_back(own, "is of no use, booting instead")
+    assert "is of no use, booting instead" in falls_back(own)
     own.hako("rm", "-f", "fallen")
+
+
+NIC = {"tap": "hkt0", "mac": "02:42:0a:09:00:02"}
+NETWORK = {"interfaces": [{"name": "eth0", "mac": NIC["mac"], "mtu": 1500, "addresses": ["10.9.0.2/24"]}], "routes": []}
+
+
+def test_a_network_card_is_found_after_loading(fresh: Daemon) -> None:
+    """The same template: nothing of cards is in it. The host's side is a namespace of the test's own."""
+    start(fresh, "one")
+    folder = fresh.run_dir / "vm" / fresh.inspect("one")["Id"][:12]
+    spec = json.loads((folder / "spec.json").read_text())
+    fresh.hako("stop", "-t", "0", "one")
+    wait_until(lambda: not folder.exists(), 20, "the VM's end")
+    spec |= {"network": NETWORK, "machine": spec["machine"] | {"nics": [NIC]}, "folder": str(fresh.folder / "vm")}
+    (fresh.folder / "vm").mkdir()
+    (fresh.folder / "vm" / "spec.json").write_text(json.dumps(spec))
+    with (fresh.folder / "vm" / "shim.log").open("w") as log:
+        shim = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", 'ip tuntap add hkt0 mode tap vnet_hdr && ip link set hkt0 up && '
+             'ip address add 10.9.0.1/24 dev hkt0 && exec "$@"', "sh",
+             fresh.bin / "hako-shim", "--spec", fresh.folder / "vm" / "spec.json"], stderr=log)
+    try:
+        # Nothing listens there: the guest's refusal is its answer.
+        asks = (f"import socket; s = socket.socket(); s.settimeout(1); "
+                f"exit(s.connect_ex(('10.9.0.2', 1)) != {errno.ECONNREFUSED})")
+        ask = ["nsenter", "--net", "--target", str(shim.pid), sys.executable, "-c", asks]
+        wait_until(lambda: subprocess.run(ask).returncode == 0, 30, "an answer of the guest")
+        assert LOADED in (fresh.folder / "vm" / "shim.log").read_text()
+    finally:
+        shim.terminate()
+        assert shim.wait(30) == 0
+        shutil.rmtree(fresh.folder / "vm")
 
 
 def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -> None:
@@ -164,7 +199,7 @@ def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -
 
 
 def test_many_starts_while_it_is_made_anew(fresh: Daemon) -> None:
-    count = 30 if os.environ.get("HAKO_SOAK") else 4
+    count = 30 if SOAK else 4
     with ThreadPoolExecutor(count + 1) as pool:
         rebuilt = pool.submit(fresh.api, "POST", "/hako/v1/templates", None, None, 180)
         runs = [pool.submit(fresh.hako, "run", "--rm", HELLO, "echo", str(i), timeout=300) for i in range(count)]

@@ -7,8 +7,9 @@
 namespace hako::engine {
 namespace {
 
-constexpr std::chrono::seconds kFirstPause(10);  // doubled by each failure
+constexpr std::chrono::seconds kFirstPause(10);  // doubled by each further attempt
 constexpr int kMostDoublings = 8;
+constexpr std::chrono::minutes kForgiven(10);  // attempts are, when there was no need for so long
 
 // Of the file as it is now; empty when there is none. Reading it does not change it.
 std::string identity_of(const std::filesystem::path& path) {
@@ -110,10 +111,16 @@ Result<void> Templates::provide(const runtime::TemplateJob& made, bool anew,
     auto entries = entries_.lock();
     auto& entry = (*entries)[key];
     entry.busy = false;
-    entry.identity = done ? identity_of(made.path) : "";
-    // Also after success: a start that finds it of no use removes it, and asks for the next one.
-    entry.failures = std::min(entry.failures + 1, kMostDoublings);
-    entry.again = std::chrono::steady_clock::now() + kFirstPause * (1 << entry.failures) / 2;
+    // What could not be made anew is as good as it was.
+    if (done) entry.identity = identity_of(made.path);
+    else if (!anew) entry.identity.clear();
+    // Also a success counts: a start that finds the template of no use removes it, and asks for the
+    // next one. That is made at once, those after it with pauses.
+    const auto time = std::chrono::steady_clock::now();
+    if (anew || time > entry.again + kForgiven) entry.failures = 0;
+    const bool pauses = !done || entry.failures > 0;
+    if (pauses) entry.again = time + kFirstPause * (1 << std::min(entry.failures, kMostDoublings));
+    ++entry.failures;
     return done;
 }
 

@@ -119,6 +119,29 @@ TEST_F(TemplatesTest, AFailureIsNotTriedAgainAtOnce) {
     EXPECT_EQ(templates->find(spec_), "");
 }
 
+TEST_F(TemplatesTest, OneThatWasOfNoUseIsMadeAgainAtOnceButNotAgainAndAgain) {
+    const auto templates = open();
+    templates->want(spec_);
+    for (const int builds : {1, 2}) {
+        const auto path = wait_for(*templates);
+        ASSERT_NE(path, "");
+        EXPECT_EQ(built_, builds);
+        fs::remove(path);
+        templates->want(spec_);
+    }
+    tasks_.stop_all();
+    EXPECT_EQ(built_, 2);
+}
+
+TEST_F(TemplatesTest, OneThatCannotBeMadeAnewStaysInUse) {
+    const auto templates = open();
+    const auto made = templates->build(spec_, {});
+    ASSERT_TRUE(made);
+    broken_ = true;
+    EXPECT_FALSE(templates->build(spec_, {}));
+    EXPECT_EQ(templates->find(spec_), made->path);
+}
+
 TEST_F(TemplatesTest, CanBeSwitchedOff) {
     const auto templates = open(false);
     templates->want(spec_);

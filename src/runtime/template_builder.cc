@@ -14,6 +14,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr int kAttempts = 3;
 constexpr std::string_view kName = "template-";
 // The kernel still has a few things to put away when vminitd begins to wait.
 constexpr milliseconds kSettle(200);
@@ -68,7 +69,9 @@ Result<void> send_wake(int channel) {
     return with_context(write_all(channel, guest::encode(wake)), "cannot wake the guest");
 }
 
-Result<void> build_template(const TemplateJob& job, const std::stop_token& stop) {
+namespace {
+
+Result<void> build_once(const TemplateJob& job, const std::stop_token& stop) {
     HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path));
     auto spec = bare_machine(job.spec);
     spec.kernel_arguments.emplace_back("hako.wake=1");
@@ -84,6 +87,20 @@ Result<void> build_template(const TemplateJob& job, const std::stop_token& stop)
     HAKO_CHECK(writer.finish({.key = job.shape.key, .shape = job.shape.parts, .created = now()}));
     HAKO_CHECK(with_context(load(job, writer.temporary(), stop), "the new template does not load"));
     return writer.publish();
+}
+
+}  // namespace
+
+Result<void> build_template(const TemplateJob& job, const std::stop_token& stop) {
+    for (int attempt = 1;; ++attempt) {
+        auto built = build_once(job, stop);
+        // As a boot: a guest that fell gets another try, emulated processors are not perfect.
+        if (built || stop.stop_requested() || attempt == kAttempts ||
+            built.error().kind() != ErrorKind::unavailable)
+            return built;
+        log_warn("template {}, attempt {} of {}: {}", job.shape.key, attempt, kAttempts,
+                 built.error().message());
+    }
 }
 
 Result<void> check_template(const TemplateJob& job, const std::stop_token& stop) {

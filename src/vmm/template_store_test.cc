@@ -117,6 +117,7 @@ TEST_F(TemplateKeyTest, HangsOnAllThatTheStateHangsOn) {
     auto other = spec_;
     other.id = "y";
     other.disks = {{.serial = "d", .extents = {"/d"}}};
+    other.nics = {{.tap = "hkt0", .mac = "02:42:ac:11:00:02"}};
     other.tsc_khz += 3;
     EXPECT_EQ(key(other), first);
     const auto differs = [&](auto change) {
