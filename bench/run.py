@@ -42,7 +42,8 @@ class Hako:
     def __init__(self, build: Path, folder: Path) -> None:
         self.program = build / "bin" / "hako"
         self.run_dir = folder / "run"
-        self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(self.run_dir)}
+        self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(self.run_dir),
+                                         "HAKO_BRIDGE": "none"}
         self("system", "start")
 
     def __call__(self, *arguments: str) -> str:

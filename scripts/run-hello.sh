@@ -3,7 +3,8 @@
 set -euo pipefail
 build=${1:-build}
 state=$(mktemp -d /tmp/hako-run.XXXXXX)
-export HAKO_ROOT=$state/root HAKO_RUN=$state/run
+# Without networks: a first try changes nothing of the host's.
+export HAKO_ROOT=$state/root HAKO_RUN=$state/run HAKO_BRIDGE=none
 hako=$build/bin/hako
 cleanup() {
     "$hako" system stop >/dev/null 2>&1 || true
