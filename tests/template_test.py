@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from hako import HELLO, SOAK, Daemon, wait_until
+from hako import HELLO, SHARE, SOAK, Daemon, wait_until
 
 LOADED = "from a template: agent answered"
 
@@ -224,3 +225,78 @@ def test_the_command_lists_builds_and_removes(fresh: Daemon) -> None:
     assert key not in fresh.hako("template", "ls", "-q").stdout
     gone = fresh.hako("template", "rm", key, check=False)
     assert gone.returncode == 1 and key in gone.stderr
+
+
+def test_a_file_that_is_deleted_while_it_is_loaded_does_no_harm(fresh: Daemon) -> None:
+    path = wait_for_template(fresh)
+    run = fresh.popen("run", "-d", "--name", "one", HELLO, "sleep", "600")
+    wait_until(lambda: list((fresh.run_dir / "vm").glob("*/shim.json")), 30, "a shim")
+    path.unlink()
+    out, err = run.communicate(timeout=120)
+    assert run.returncode == 0, err
+    assert fresh.hako("exec", "one", "echo", "up").stdout == "up\n"
+    # Whoever came first, another is made by the start or here; tests to come need one.
+    wait_until(lambda: fresh.hako("template", "build", check=False).returncode == 0, 60, fresh.log())
+
+
+def test_a_full_disk_means_that_vms_boot(own: Daemon) -> None:
+    small = own.folder / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
+    try:
+        own.configuration = {"template-folder": str(small)}
+        own.start()
+        wait_until(lambda: "boot without a template" in own.log(), 120, own.log())
+        start(own, "one")
+        assert LOADED not in shim_log(own, "one")
+        own.hako("rm", "-f", "one")
+        assert not list(small.iterdir())
+    finally:
+        own.stop()
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_clock_that_was_set_back_since_it_was_made(own: Daemon) -> None:
+    own.configuration = {}
+    own.start()
+    path = wait_for_template(own)
+    own.stop()
+    tomorrow = time.time() + 86400
+    os.utime(path, (tomorrow, tomorrow))
+    own.start()
+    wait_for_template(own)
+    start(own, "one")
+    assert LOADED in shim_log(own, "one")
+    assert abs(int(own.hako("exec", "one", "date", "+%s").stdout) - time.time()) < 30
+    own.hako("rm", "-f", "one")
+
+
+def test_another_kernel_has_another_template(fresh: Daemon) -> None:
+    kernel = fresh.folder / "other"
+    kernel.write_bytes((SHARE / "vmlinux").read_bytes() + b"\0")
+    fresh.hako("kernel", "import", "other", str(kernel))
+    fresh.hako("run", "-d", "--name", "one", "--kernel", "other", HELLO, "sleep", "600")
+    assert LOADED not in shim_log(fresh, "one")
+
+    def kernels() -> set[str]:
+        return {one["Shape"]["kernel"] for one in templates(fresh) if one["Ready"]}
+
+    wait_until(lambda: len(kernels()) == 2, 60, fresh.log())
+    fresh.hako("run", "-d", "--name", "two", "--kernel", "other", HELLO, "sleep", "600")
+    assert LOADED in shim_log(fresh, "two")
+    fresh.hako("rm", "-f", "one", "two")
+    assert fresh.api("DELETE", "/hako/v1/kernels/other")[0] == 204
+
+
+def test_a_loaded_vm_outlives_that_its_host_stands_still(fresh: Daemon) -> None:
+    """As a suspended host does to it: shim and QEMU are stopped, and go on."""
+    start(fresh, "one")
+    record = json.loads((fresh.run_dir / "vm" / fresh.inspect("one")["Id"][:12] / "shim.json").read_text())
+    pids = [record["shim"]["pid"], record["qemu"]["pid"]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3)
+    for pid in reversed(pids):
+        os.kill(pid, signal.SIGCONT)
+    assert fresh.hako("exec", "one", "sh", "-c", "sleep 0.1; echo up").stdout == "up\n"
+    assert abs(int(fresh.hako("exec", "one", "date", "+%s").stdout) - time.time()) < 30
