@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
-from run import IMAGE, Hako, Podman, medians
+from run import IMAGE, Hako, Podman, medians, peers
 
 LINE = "x" * 127
 
@@ -85,7 +82,8 @@ def attach(hako: Hako, podman: Podman | None, options: argparse.Namespace, folde
     def through(run, command: list[str | Path], **more) -> list[float]:
         times = []
         for _ in range(options.rounds):
-            run("run", "-d", "-i", "--name", "cat", *(podman.flags if run is podman else ()), IMAGE, "cat")
+            run("run", "-d", "-i", "--name", "cat", *(podman.flags if run is podman else ()), IMAGE, "sh", "-c",
+                f"head -c {size} | cat")  # ends by itself: the input of a detached container does not
             started = time.perf_counter()
             discard([*command, "attach", "cat"], data, **more)
             times.append(time.perf_counter() - started)
@@ -117,23 +115,10 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--containers", type=int, default=50)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
-    hako = Hako(options.build.resolve(), folder)
-    podman = None
-    try:
-        try:
-            podman = Podman(options.build.resolve(), folder)
-        except (subprocess.CalledProcessError, FileNotFoundError) as error:
-            print(f"podman cannot run here, so there are no ratios: {error}", file=sys.stderr)
-        print("| what | hako | podman | ratio | target |\n|---|---|---|---|---|", flush=True)
+    with peers(options.build) as (hako, podman, folder):
         memory(hako, options, folder)
         attach(hako, podman, options, folder)
         logs(hako, podman, options)
-    finally:
-        hako("system", "stop")
-        if podman:
-            podman.namespace.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

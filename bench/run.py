@@ -9,6 +9,7 @@ Figures are ratios to a named peer, since machines differ and are shared; the ab
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import re
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 IMAGE = "hako/hello"
@@ -107,23 +108,34 @@ def row(name: str, mine: float, theirs: float | None, target: str) -> str:
     return f"| {name} | {mine * 1000:.0f} ms | {theirs * 1000:.0f} ms | {mine / theirs:.2f} | {target} |"
 
 
+@contextlib.contextmanager
+def peers(build: Path) -> Iterator[tuple[Hako, Podman | None, Path]]:
+    """Both, and the folder that is theirs; the head of the table is printed."""
+    if not shutil.which("podman"):
+        sys.exit("podman is not installed; run scripts/setup.sh bench")
+    folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
+    hako = Hako(build.resolve(), folder)
+    podman = None
+    try:
+        try:
+            podman = Podman(build.resolve(), folder)
+        except subprocess.CalledProcessError as error:
+            print(f"podman cannot run here, so there are no ratios: {error.stderr.strip()}", file=sys.stderr)
+        print("| what | hako | podman | ratio | target |\n|---|---|---|---|---|", flush=True)
+        yield hako, podman, folder
+    finally:
+        hako("system", "stop")
+        if podman:
+            podman.namespace.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("build"))
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    if not shutil.which("podman"):
-        sys.exit("podman is not installed; run scripts/setup.sh bench")
-    folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
-    hako = Hako(options.build.resolve(), folder)
-    podman = None
-    try:
-        try:
-            podman = Podman(options.build.resolve(), folder)
-        except subprocess.CalledProcessError as error:
-            print(f"podman cannot run here, so there are no ratios: {error.stderr.strip()}", file=sys.stderr)
-        print("| what | hako | podman | ratio | target |\n|---|---|---|---|---|", flush=True)
-
+    with peers(options.build) as (hako, podman, _):
         run, peer = medians(options.rounds, lambda: hako("run", "--rm", IMAGE, "true"),
                             podman and (lambda: podman("run", "--rm", *podman.flags, IMAGE, "true")))
         print(row("`run --rm hako/hello true`", run, peer, "≤ 5"), flush=True)
@@ -144,11 +156,6 @@ def main() -> None:
         hako("rm", "-f", "bench")
         if podman:
             podman("rm", "-f", "-t", "0", "bench")
-    finally:
-        hako("system", "stop")
-        if podman:
-            podman.namespace.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
