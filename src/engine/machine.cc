@@ -34,7 +34,10 @@ Result<std::vector<std::string>> command_line(int pid) {
 Result<MachineDetails> Engine::machine(std::string_view container) const {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     HAKO_TRY(const auto sandbox, sandbox_of(*context_, entry));
-    MachineDetails details{.pid = entry->live.lock()->container.state.pid,
+    const auto shim = entry->live.lock()->shim;
+    if (!shim) return fail(ErrorKind::conflict, "container {} has just ended", entry->id);
+    HAKO_TRY(const runtime::SandboxState state, shim->state());
+    MachineDetails details{.pid = state.qemu_pid,
                            .spec_json = dump_json(vmm::to_json(sandbox.machine)),
                            .folder = sandbox.folder};
     HAKO_TRY(details.command, command_line(details.pid));

@@ -24,6 +24,13 @@ struct DiskWish {
 Result<std::filesystem::path> ensure_disk(const std::filesystem::path& folder,
                                           const DiskWish& wish);
 
+// What the disk was grown to; 0 where it never was.
+std::uint64_t grown_bytes(const std::filesystem::path& folder, const std::string& name);
+// Writes that down: from then on no wish is smaller. Before the disk is grown, so that a power
+// cut leaves it to the next start.
+Result<void> note_growth(const std::filesystem::path& folder, const std::string& name,
+                         std::uint64_t bytes);
+
 // Size of the disk in the file. ErrorKind::corrupt for what is no qcow2.
 Result<std::uint64_t> disk_bytes(const std::filesystem::path& file, DiskFormat format);
 
