@@ -91,7 +91,6 @@ template <typename Use>
 auto with_files(Context& context, std::string_view container, Use use)
     -> decltype(use(std::declval<runtime::ShimClient&>())) {
     HAKO_TRY(const EntryPtr entry, context.registry.find(container));
-    HAKO_CHECK(check_not_paused(entry));
     const auto running = [&]() -> std::shared_ptr<runtime::ShimClient> {
         auto live = entry->live.lock();
         return live->running() ? live->shim : nullptr;

@@ -232,7 +232,8 @@ Result<Json> make_spec(const Container& container, bool alone) {
     settings.process = std::move(process);
     settings.resources = make_resources(host);
     settings.tmpfs = host.tmpfs;
-    for (const Device& device : host.devices) settings.devices[device.path] = device.node;
+    for (const Device& device : host.devices)
+        settings.devices[device.path] = {device.node, device.permissions};
     settings.sysctls = host.sysctls;
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;

@@ -44,6 +44,7 @@ Result<void> Container::create_process(const std::string& id, std::string proces
                  .open_stdin = open_stdin},
         .log = is_first ? spec_.log : exec_log(id),
         .log_limits = is_first ? spec_.log_limits : LogLimits(),
+        .read_once = !is_first,
         .explain_loss = host_.explain_loss,
     };
     if (is_first)
