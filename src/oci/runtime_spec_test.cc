@@ -26,7 +26,7 @@ RuntimeSettings simple() {
 }
 
 TEST(RuntimeSpec, Golden) {
-    const auto spec = make_runtime_spec(simple());
+    auto spec = make_runtime_spec(simple());
     ASSERT_TRUE(spec) << spec.error().message();
     const Json expected = Json::parse(R"({
       "ociVersion": "1.1.0",
