@@ -9,6 +9,8 @@ import pytest
 
 from hako import HELLO, Daemon, wait_until
 
+# libfaketime costs the processes that it fakes much time, so this one takes minutes.
+pytestmark = pytest.mark.soak
 TICKS = ("sh", "-c", "trap 'exit 5' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done")
 
 
