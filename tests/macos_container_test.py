@@ -270,9 +270,21 @@ class Screen:
         return str(wait_until(look, 120, "the screen settles"))
 
 
-ASKS = b"echo ready\nwhile true; do read word; echo you said $word; done\n"
+    def prompt(self) -> str:
+        """Its picture, once what boots reads the keyboard: a letter shows and can be taken back."""
+        def reads() -> str | None:
+            before = self.settled()
+            self.macos("type", "x")
+            shown = self.settled()
+            self.macos("key", "backspace")
+            return before if shown != before and self.settled() == before else None
+        return str(wait_until(reads, 240, "the guest reads the keyboard"))
 
 
+ASKS = b"# nothing: GRUB asks for commands\n"
+
+
+@pytest.mark.soak
 def test_a_person_at_the_machine_and_its_snapshots(machines: Machines, tmp_path: Path) -> None:
     daemon = machines.daemon
     machines.boots(ASKS)
@@ -288,7 +300,7 @@ def test_a_person_at_the_machine_and_its_snapshots(machines: Machines, tmp_path:
     assert listed[0]["viewer"] == mac.macos("console").stdout.strip()
 
     mac.macos("wait", "--screen", "--timeout", "240")
-    empty = mac.settled()
+    empty = mac.prompt()
     picture = tmp_path / "screen.png"
     mac.macos("screenshot", "-o", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -324,6 +336,11 @@ def test_a_person_at_the_machine_and_its_snapshots(machines: Machines, tmp_path:
     wait_until(lambda: machines.logs("mac").count("macOS is running") == 2, 120, "it runs again")
     with disk.open("rb") as file:
         assert file.read(6) == b"before"
+    assert mac.settled() == said, "it goes on where the snapshot was taken"
+    assert disk.stat().st_size == 41 << 30, "a disk that was grown stays grown"
+    mac.macos("restore", "disks")
+    wait_until(lambda: machines.logs("mac").count("macOS is running") == 3, 120, "it runs again")
+    assert mac.prompt() == empty, "without memory it boots"
     mac.macos("forget", "live")
     assert [one["name"] for one in json.loads(mac.macos("snapshots", "--format", "json").stdout)] == ["disks"]
 
