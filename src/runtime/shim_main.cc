@@ -72,6 +72,7 @@ Result<void> serve(const fs::path& file, const fs::path& self, Fd ready) {
     const sigset_t signals = stop_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
+    const WallTime begun = now();
     HAKO_TRY(auto spec, read_spec(file));
     HAKO_TRY(const auto identity, identify_process(::getpid()));
     HAKO_CHECK(write_shim_record(spec.shim_record(), {.shim = identity, .qemu = {}}));
@@ -79,6 +80,7 @@ Result<void> serve(const fs::path& file, const fs::path& self, Fd ready) {
     Sandbox sandbox(std::move(spec),
                     {.jail = {self.native(), "jail"}, .share_stage = {self.native(), "shares"}});
     HAKO_TRY(auto server, ShimServer::start(sandbox, socket));
+    sandbox.trace().add("serve", begun, now());
     if (ready) HAKO_CHECK(write_all(ready.get(), "1"));
     ready.reset();
     auto stopper = start_thread("signals", [&](const std::stop_token& stop) {
