@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
@@ -52,9 +53,14 @@ Finding check_qemu() {
 
 Finding check_cgroups() {
     const auto controllers = read_file("/sys/fs/cgroup/cgroup.controllers");
-    if (!controllers)
-        return {Verdict::bad, "cgroups",
-                "no cgroup v2 at /sys/fs/cgroup: boot with systemd.unified_cgroup_hierarchy=1"};
+    if (!controllers) {
+        if (::access("/sys/fs/cgroup/memory/cgroup.procs", F_OK) == 0)
+            return {Verdict::good, "cgroups", "version 1, for memory, processes and CPUs of VMs"};
+        return {
+            Verdict::slow, "cgroups",
+            "there are none at /sys/fs/cgroup, VMs run without limits on the host: mount cgroup2 "
+            "there"};
+    }
     std::string missing;
     for (const char* name : {"cpu", "memory", "pids"})
         if (controllers->find(name) == std::string::npos) missing += std::string(" ") + name;
@@ -63,6 +69,65 @@ Finding check_cgroups() {
             fmt::format("the controllers{} are missing, VMs run without these limits on the host: "
                         "delegate them to the daemon's cgroup",
                         missing)};
+}
+
+// The kernel's configuration, as far as it tells; "" where it does not.
+std::string kernel_configuration() {
+    utsname host{};
+    if (::uname(&host) != 0) return "";
+    if (auto text = read_file(fmt::format("/boot/config-{}", host.release)))
+        return *std::move(text);
+    const auto packed = run({.argv = {"zcat", "/proc/config.gz"}}, kProgramDeadline);
+    return packed && packed->status.success() ? packed->out : "";
+}
+
+Finding check_kernel() {
+    struct Feature {
+        const char* option;
+        const char* module;
+    };
+    constexpr std::array kFeatures{Feature{"CONFIG_TUN", "tun"}, Feature{"CONFIG_BRIDGE", "bridge"},
+                                   Feature{"CONFIG_NF_TABLES", "nf_tables"},
+                                   Feature{"CONFIG_NFT_NAT", "nft_nat"}};
+    const auto configuration = kernel_configuration();
+    if (configuration.empty())
+        return {
+            Verdict::slow, "kernel",
+            "its configuration cannot be read: see that it has tun, bridge, nf_tables and nft_nat"};
+    std::string missing;
+    for (const auto& [option, module] : kFeatures)
+        if (configuration.find(fmt::format("\n{}=", option)) == std::string::npos)
+            missing += fmt::format(" {}", module);
+    if (missing.empty())
+        return {Verdict::good, "kernel", "has tun, bridge, nf_tables and nft_nat for networks"};
+    return {Verdict::slow, "kernel",
+            fmt::format("lacks{}, containers run without networks: use a distribution's kernel",
+                        missing)};
+}
+
+// Whether somebody listens on a TCP port, by the kernel's tables.
+bool is_in_use(unsigned port) {
+    constexpr std::string_view kListening = " 0A ";
+    for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+        const auto text = read_file(table).value_or("");
+        const auto local = fmt::format(":{:04X} ", port);
+        for (auto at = text.find(local); at != std::string::npos; at = text.find(local, at + 1)) {
+            const auto rest = std::string_view(text).substr(at + local.size());
+            const auto state = rest.find(' ');
+            if (rest.substr(std::min(state, rest.size())).starts_with(kListening)) return true;
+        }
+    }
+    return false;
+}
+
+Finding check_ports() {
+    std::string taken;
+    for (const unsigned port : {80U, 443U})
+        if (is_in_use(port)) taken += fmt::format("{}{}", taken.empty() ? "" : ", ", port);
+    if (taken.empty()) return {Verdict::good, "ports", "80 and 443 are free to publish"};
+    return {Verdict::slow, "ports",
+            fmt::format("{} in use: ss -ltnp tells by whom; publish others, such as -p 8080:80",
+                        taken)};
 }
 
 Finding check_channel() {
@@ -104,15 +169,19 @@ Finding check_daemon(Session& session) {
         return {Verdict::slow, "daemon", api.error().message() + ": hako system start begins one"};
     const auto info = api->get("/info");
     if (!info) return {Verdict::bad, "daemon", info.error().message()};
-    return {Verdict::good, "daemon",
-            fmt::format("{} answers, {} containers", info->value("ServerVersion", "?"),
-                        info->value("Containers", 0))};
+    const auto text = fmt::format("{} answers, {} containers", info->value("ServerVersion", "?"),
+                                  info->value("Containers", 0));
+    // It has tried to run a VM.
+    for (const auto& warning : info->value("Warnings", Json::array()))
+        return {Verdict::slow, "daemon", fmt::format("{}; {}", text, warning.get<std::string>())};
+    return {Verdict::good, "daemon", text};
 }
 
 Result<int> doctor(Session& session) {
-    const std::array findings{check_kvm(),          check_qemu(),   check_cgroups(),
-                              check_channel(),      check_memory(), check_space(session.paths.root),
-                              check_daemon(session)};
+    const std::array findings{
+        check_kvm(),          check_qemu(),    check_kernel(), check_cgroups(),
+        check_ports(),        check_channel(), check_memory(), check_space(session.paths.root),
+        check_daemon(session)};
     bool bad = false;
     for (const auto& finding : findings) {
         const char* mark = finding.verdict == Verdict::good   ? "ok  "

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Benchmarks of containers that run: logs and attach beside podman, and what daemon and shims keep in memory.
+
+    bench/containers.py --build build [--rounds 3] [--megabytes 1024] [--containers 50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from run import IMAGE, Hako, Podman, medians
+
+LINE = "x" * 127
+
+
+def pss(pid: int) -> int:
+    """Kilobytes that the process would free by its end, shared pages in part."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/{pid}/smaps_rollup tells no Pss")
+
+
+def resident(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/{pid}/status tells no VmRSS")
+
+
+def processes(program: str, folder: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes()
+        except OSError:
+            continue
+        if program.encode() in line.split(b"\0")[0] and str(folder).encode() in line:
+            found.append(int(entry.parent.name))
+    return found
+
+
+def discard(command: list[str | Path], input: Path | None = None, **options) -> None:
+    with (input or Path("/dev/null")).open("rb") as source, Path("/dev/null").open("wb") as sink:
+        subprocess.run(command, stdin=source, stdout=sink, stderr=subprocess.DEVNULL, check=True, **options)
+
+
+def rates(name: str, size: int, mine: float, theirs: float | None, target: str) -> str:
+    speed = lambda seconds: f"{size / seconds / 1e6:.0f} MB/s"
+    if theirs is None:
+        return f"| {name} | {speed(mine)} | | | {target} |"
+    return f"| {name} | {speed(mine)} | {speed(theirs)} | {theirs / mine:.2f} | {target} |"
+
+
+def logs(hako: Hako, podman: Podman | None, options: argparse.Namespace) -> None:
+    size = options.megabytes << 20
+    script = f"yes {LINE} | head -c {size}"
+    hako("run", "--name", "talker", "-d", IMAGE, "sh", "-c", script)
+    hako("wait", "talker")
+    theirs = None
+    if podman:
+        podman("run", "--name", "talker", "-d", "--log-driver", "k8s-file", *podman.flags, IMAGE, "sh", "-c", script)
+        podman("wait", "talker")
+        theirs = lambda: discard(["podman", *podman.options, "logs", "talker"], preexec_fn=podman.namespace.enter)
+    mine, peer = medians(options.rounds, lambda: discard([hako.program, "logs", "talker"], env=hako.environment), theirs)
+    print(rates(f"`logs` of {options.megabytes} MiB", size, mine, peer, "≥ 0.5"), flush=True)
+    hako("rm", "talker")
+    if podman:
+        podman("rm", "talker")
+
+
+def attach(hako: Hako, podman: Podman | None, options: argparse.Namespace, folder: Path) -> None:
+    size = min(options.megabytes, 256) << 20
+    data = folder / "data"
+    data.write_bytes(os.urandom(1 << 20) * (size >> 20))
+
+    def through(run, command: list[str | Path], **more) -> list[float]:
+        times = []
+        for _ in range(options.rounds):
+            run("run", "-d", "-i", "--name", "cat", *(podman.flags if run is podman else ()), IMAGE, "cat")
+            started = time.perf_counter()
+            discard([*command, "attach", "cat"], data, **more)
+            times.append(time.perf_counter() - started)
+            run("rm", "-f", "cat")
+        return times
+
+    mine = statistics.median(through(hako, [hako.program], env=hako.environment))
+    peer = None
+    if podman:
+        peer = statistics.median(through(podman, ["podman", *podman.options], preexec_fn=podman.namespace.enter))
+    print(rates(f"`attach` through `cat`, {size >> 20} MiB", size, mine, peer, "reported"), flush=True)
+
+
+def memory(hako: Hako, options: argparse.Namespace, folder: Path) -> None:
+    (daemon,) = processes("/hakod", folder)
+    for wanted in sorted({0, min(10, options.containers), options.containers}):
+        while (count := len(processes("/hako-shim", folder))) < wanted:
+            hako("run", "-d", "-m", "64m", "--name", f"idle{count}", IMAGE, "sleep", "100000")
+        print(f"| hakod's resident memory with {wanted} containers | {resident(daemon) / 1024:.1f} MiB | | | reported |", flush=True)
+    shims = [pss(pid) / 1024 for pid in processes("/hako-shim", folder)]
+    print(f"| PSS of a shim, median and most of {len(shims)} | {statistics.median(shims):.1f}, {max(shims):.1f} MiB | | | ≤ 12 MiB |")
+    hako("rm", "-f", *hako("ps", "-q").split())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabytes", type=int, default=1024)
+    parser.add_argument("--containers", type=int, default=50)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
+    hako = Hako(options.build.resolve(), folder)
+    podman = None
+    try:
+        try:
+            podman = Podman(options.build.resolve(), folder)
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            print(f"podman cannot run here, so there are no ratios: {error}", file=sys.stderr)
+        print("| what | hako | podman | ratio | target |\n|---|---|---|---|---|", flush=True)
+        memory(hako, options, folder)
+        attach(hako, podman, options, folder)
+        logs(hako, podman, options)
+    finally:
+        hako("system", "stop")
+        if podman:
+            podman.namespace.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
