@@ -268,6 +268,19 @@ def test_twenty_starts_at_once(clean: Daemon) -> None:
     assert outputs == list(range(20))
 
 
+def test_exec_output_that_is_not_read_takes_no_room(clean: Daemon) -> None:
+    clean.hako("run", "-d", "--name", "app", HELLO, "sleep", "1000")
+    size = 48 << 20
+    client = clean.popen("exec", "app", "sh", "-c", f"head -c {size} /dev/zero")
+    kept = lambda: sum(path.stat().st_blocks * 512 for path in clean.run_dir.rglob("exec-*.log"))
+    wait_until(lambda: kept() > 8 << 20, 60)
+    time.sleep(2)
+    assert kept() <= 20 << 20, "the writer waits for its reader"
+    assert len(client.communicate(timeout=120)[0]) == size, "who gets all of it"
+    assert clean.hako("exec", "-d", "app", "sh", "-c", f"head -c {size} /dev/zero; touch /done").returncode == 0
+    wait_until(lambda: clean.hako("exec", "app", "test", "-e", "/done", check=False).returncode == 0, 60)
+
+
 def test_a_slow_reader_stops_nobody(clean: Daemon) -> None:
     lazy = clean.popen("run", "--name", "app", HELLO, "sh", "-c",
                        "head -c 20000000 /dev/zero; echo done > /tmp/done; sleep 600")

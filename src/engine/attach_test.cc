@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <future>
 
 #include "engine/fake_world.h"
@@ -39,6 +40,27 @@ TEST_F(AttachTest, SeesEveryByteFromTheFirstOne) {
     world_.find(id)->finish("", 0);
     EXPECT_EQ(output.get(), "one two");
     EXPECT_EQ(state(id).status, Status::exited) << "the end of the output is after the exit";
+}
+
+TEST_F(AttachTest, AClockThatWasSetBackDoesNotCutTheOutput) {
+    const std::string id = create();
+    ASSERT_TRUE(engine_->start(id));
+    world_.find(id)->finish("", 0);
+    wait_for([&] { return state(id).status == Status::exited; });
+    // The END of that run, last in the log: its time becomes a day from now.
+    const std::string log = engine_->inspect(id)->log_path;
+    std::fstream file(log, std::ios::in | std::ios::out | std::ios::binary);
+    const auto later = (now() + std::chrono::hours(24)).time_since_epoch().count();
+    file.seekp(-20, std::ios::end);
+    file.write(reinterpret_cast<const char*>(&later), sizeof later);
+    file.close();
+
+    ASSERT_TRUE(engine_->start(id));
+    auto followed = std::async(std::launch::async, [&] { return logs(id, {.follow = true}); });
+    world_.find(id)->say("", "said\n");
+    EXPECT_EQ(followed.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+    world_.find(id)->finish("", 0);
+    EXPECT_EQ(followed.get(), "said\n");
 }
 
 TEST_F(AttachTest, AFailedStartEndsIt) {

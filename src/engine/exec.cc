@@ -30,10 +30,10 @@ std::string action_of(std::string_view verb, const ExecConfig& config) {
 }
 
 void forget_old_execs(Context& context, Entry::Live& live) {
-    const WallTime limit = now() - kForgetExecAfter;
+    const auto limit = std::chrono::steady_clock::now() - kForgetExecAfter;
     std::erase_if(live.execs, [&](const auto& item) {
         const LiveExec& exec = item.second;
-        if (exec.ended_at == WallTime{} || exec.ended_at > limit) return false;
+        if (!exec.ended_at || *exec.ended_at > limit) return false;
         context.registry.erase_exec(item.first);
         return true;
     });
@@ -63,7 +63,7 @@ void end_exec(Context& context, const EntryPtr& entry, const std::string& id, in
     if (const auto found = live->execs.find(id); found != live->execs.end()) {
         found->second.exec.running = false;
         found->second.exec.exit_code = exit_code;
-        found->second.ended_at = now();
+        found->second.ended_at = std::chrono::steady_clock::now();
         emit(context, live->container, "exec_die",
              {{"execID", id}, {"exitCode", std::to_string(exit_code)}});
     }
@@ -83,10 +83,10 @@ Result<Session> open_session(Context& context, const EntryPtr& entry, const std:
     if (begun.config.attach_stdout || begun.config.attach_stderr) {
         runtime::SandboxSpec sandbox;
         sandbox.folder = context.layout.sandbox(begun.vm);
-        HAKO_TRY(auto reader, runtime::LogReader::open(sandbox.exec_log(id)));
+        HAKO_TRY(auto reader, runtime::LogReader::take(sandbox.exec_log(id)));
         const auto over = [id](const Entry::Live& live) {
             const auto found = live.execs.find(id);
-            return found == live.execs.end() || found->second.ended_at != WallTime{};
+            return found == live.execs.end() || found->second.ended_at.has_value();
         };
         session.output = follow_output(LogFollower(std::move(reader), entry, {over, {}}));
     }

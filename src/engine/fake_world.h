@@ -204,10 +204,10 @@ public:
         row.command = "/bin/sleep 5";
         return std::vector{row};
     }
-    Result<void> copy_in(const std::string& path, bool, Reader& tar, std::stop_token) override {
+    Result<void> copy_in(const guest::CopyIn& where, Reader& tar, std::stop_token) override {
         TextWriter text;
         HAKO_CHECK(copy_all(tar, text));
-        sandbox_->files[path] = text.text;
+        sandbox_->files[where.path] = text.text;
         return {};
     }
     Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token) override {

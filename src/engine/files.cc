@@ -91,7 +91,6 @@ template <typename Use>
 auto with_files(Context& context, std::string_view container, Use use)
     -> decltype(use(std::declval<runtime::ShimClient&>())) {
     HAKO_TRY(const EntryPtr entry, context.registry.find(container));
-    HAKO_CHECK(check_not_paused(entry));
     const auto running = [&]() -> std::shared_ptr<runtime::ShimClient> {
         auto live = entry->live.lock();
         return live->running() ? live->shim : nullptr;
@@ -195,10 +194,16 @@ Result<void> Engine::copy_in(std::string_view container, const CopyTarget& targe
                              std::stop_token stop) {
     HAKO_CHECK(check_path(target.path));
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
-    if (entry->live.lock()->container.host_config.readonly_rootfs)
+    const Container into = entry->live.lock()->container;
+    if (into.host_config.readonly_rootfs)
         return fail(ErrorKind::forbidden, "container rootfs is marked read-only");
+    const guest::CopyIn where{
+        .path = target.path,
+        .no_overwrite_dir_non_dir = target.no_overwrite_dir_non_dir,
+        .owner = target.owned_by_user ? into.config.user : "",
+    };
     HAKO_CHECK(with_files(*context_, container, [&](runtime::ShimClient& shim) {
-        return shim.copy_in(target.path, target.no_overwrite_dir_non_dir, tar, std::move(stop));
+        return shim.copy_in(where, tar, std::move(stop));
     }));
     tell(*context_, container, "extract-to-dir");
     return {};

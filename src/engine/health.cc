@@ -84,11 +84,10 @@ nanoseconds health_timeout(const HealthCheck& check) {
     return or_default(check.timeout, kDefaultTimeout);
 }
 
-bool apply_probe(const HealthCheck& check, HealthState::Probe probe, WallTime started_at,
+bool apply_probe(const HealthCheck& check, HealthState::Probe probe, nanoseconds ran,
                  HealthState& state) {
     const Health before = state.status;
-    const bool still_starting =
-        before == Health::starting && probe.start - started_at < check.start_period;
+    const bool still_starting = before == Health::starting && ran < check.start_period;
     if (probe.exit_code == 0) {
         state.failing_streak = 0;
         state.status = Health::healthy;

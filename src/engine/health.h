@@ -23,8 +23,9 @@ std::vector<std::string> health_command(const HealthCheck& check);
 std::chrono::nanoseconds health_interval(const HealthCheck& check, const HealthState& state,
                                          std::chrono::nanoseconds ran);
 std::chrono::nanoseconds health_timeout(const HealthCheck& check);
-// True when the status changed. Failures while the container starts do not count.
-bool apply_probe(const HealthCheck& check, HealthState::Probe probe, WallTime started_at,
+// True when the status changed. Failures while the container starts do not count. ran: since its
+// start, when the probe began.
+bool apply_probe(const HealthCheck& check, HealthState::Probe probe, std::chrono::nanoseconds ran,
                  HealthState& state);
 
 }  // namespace hako::engine

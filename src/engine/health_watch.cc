@@ -20,8 +20,10 @@ struct Run {
     EntryPtr entry;
     HealthCheck check;
     std::uint64_t ends = 0;
-    WallTime started_at{};
+    // By a clock that nobody sets.
+    std::chrono::steady_clock::time_point started_at;
 
+    std::chrono::nanoseconds ran() const { return std::chrono::steady_clock::now() - started_at; }
     bool over(const Entry::Live& live) const { return live.removed || live.ends != ends; }
 };
 
@@ -39,8 +41,7 @@ bool wait_for_exec(const Run& run, const std::string& exec, const std::stop_toke
     auto live = run.entry->live.lock();
     return run.entry->changed.wait_for(live.lock(), stop, timeout, [&] {
         const auto found = live->execs.find(exec);
-        return run.over(*live) || found == live->execs.end() ||
-               found->second.ended_at != WallTime{};
+        return run.over(*live) || found == live->execs.end() || found->second.ended_at.has_value();
     });
 }
 
@@ -87,8 +88,7 @@ Result<HealthState::Probe> run_probe(Context& context, const Run& run,
 bool wait_for_next(const Run& run, const std::stop_token& stop) {
     auto live = run.entry->live.lock();
     if (!live->container.health) return false;
-    const auto interval =
-        health_interval(run.check, *live->container.health, now() - run.started_at);
+    const auto interval = health_interval(run.check, *live->container.health, run.ran());
     const bool over =
         run.entry->changed.wait_for(live.lock(), stop, interval, [&] { return run.over(*live); });
     return !over && !stop.stop_requested();
@@ -100,11 +100,12 @@ bool ends_soon(const Run& run, const std::stop_token& stop) {
                                        [&] { return run.over(*live); });
 }
 
-void record_probe(Context& context, const Run& run, HealthState::Probe probe) {
+void record_probe(Context& context, const Run& run, HealthState::Probe probe,
+                  std::chrono::nanoseconds ran) {
     auto live = run.entry->live.lock();
     if (run.over(*live) || !live->container.health) return;
     HealthState& health = *live->container.health;
-    if (apply_probe(run.check, std::move(probe), run.started_at, health))
+    if (apply_probe(run.check, std::move(probe), ran, health))
         emit(context, live->container, fmt::format("health_status: {}", to_string(health.status)));
     run.entry->changed.notify_all();
 }
@@ -120,11 +121,14 @@ void watch_health(Context& context, const EntryPtr& entry) {
         live->container.health.emplace();
         run.check = *check;
         run.ends = live->ends;
-        run.started_at = live->container.state.started_at;
+        // With a new daemon, it has run for a while.
+        const auto ran = std::max(now() - live->container.state.started_at, WallTime::duration());
+        run.started_at = std::chrono::steady_clock::now() - ran;
     }
     context.tasks.launch("health", [&context, run](const std::stop_token& stop) {
         while (wait_for_next(run, stop)) {
             if (run.entry->live.lock()->has_status(Status::paused)) continue;
+            const auto ran = run.ran();
             auto probe = run_probe(context, run, stop);
             if (stop.stop_requested()) return;
             if (!probe)
@@ -135,7 +139,7 @@ void watch_health(Context& context, const EntryPtr& entry) {
             // The end of a container kills its probes first, and is heard of last.
             const bool cut_off = probe->exit_code == -1 || probe->exit_code == 128 + SIGKILL;
             if (cut_off && ends_soon(run, stop)) return;
-            record_probe(context, run, *std::move(probe));
+            record_probe(context, run, *std::move(probe), ran);
         }
     });
 }

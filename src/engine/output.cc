@@ -1,5 +1,7 @@
 #include "engine/output.h"
 
+#include <utility>
+
 namespace hako::engine {
 namespace {
 
@@ -41,17 +43,28 @@ void LogFollower::wait_until_over(const std::stop_token& stop) const {
                              [&] { return live->removed || end_.over(*live); });
 }
 
+// Behind an END that may be this run's: while the run is not over, nothing follows its END.
+Result<void> LogFollower::look_behind(bool over, const std::stop_token& stop) {
+    if (!over) {
+        HAKO_TRY(ahead_, reader_.next());
+        if (ahead_) return {};
+        wait_until_over(stop);
+    }
+    ended_ = is_over();
+    return {};
+}
+
 Result<std::optional<runtime::LogRecord>> LogFollower::next(std::stop_token stop) {
     while (!ended_) {
         if (stop.stop_requested()) return fail(ErrorKind::cancelled, "the client has left");
         // Asked before the file is read: what is not there then will not come.
         const bool over = is_over();
-        HAKO_TRY(auto record, reader_.next());
+        std::optional<runtime::LogRecord> record = std::exchange(ahead_, std::nullopt);
+        if (!record) {
+            HAKO_TRY(record, reader_.next());
+        }
         if (record) {
-            if (record->end && record->time >= end_.not_before) {
-                ended_ = true;
-                wait_until_over(stop);
-            }
+            if (record->end && record->time >= end_.not_before) HAKO_CHECK(look_behind(over, stop));
             return record;
         }
         if (over) {

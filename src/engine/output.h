@@ -14,7 +14,8 @@ namespace hako::engine {
 struct RunEnd {
     // Whether the run is over, as the engine knows it. By then all its output is in the log.
     std::function<bool(const Entry::Live&)> over;
-    // END records from before this time belong to earlier runs.
+    // END records from before this time belong to earlier runs. Those of a clock that was set back
+    // meanwhile may look like it, or like this run's.
     WallTime not_before{};
 };
 
@@ -31,10 +32,12 @@ public:
 private:
     bool is_over() const;
     void wait_until_over(const std::stop_token& stop) const;
+    Result<void> look_behind(bool over, const std::stop_token& stop);
 
     runtime::LogReader reader_;
     EntryPtr entry_;
     RunEnd end_;
+    std::optional<runtime::LogRecord> ahead_;  // read already
     bool ended_ = false;
 };
 

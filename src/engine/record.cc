@@ -65,6 +65,7 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("ipc_mode", config.ipc_mode);
     visit("uts_mode", config.uts_mode);
     visit("devices", config.devices);
+    visit("device_cgroup_rules", config.device_cgroup_rules);
     visit("console_size", config.console_size);
 }
 

@@ -23,7 +23,7 @@ namespace hako::engine {
 struct LiveExec {
     Exec exec;
     bool started = false;
-    WallTime ended_at{};
+    std::optional<std::chrono::steady_clock::time_point> ended_at;
 };
 
 // One container. Two locks, taken in this order:

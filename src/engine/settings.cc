@@ -246,7 +246,9 @@ Result<Json> make_spec(const Container& container, bool alone) {
     settings.process = std::move(process);
     settings.resources = make_resources(host);
     settings.tmpfs = host.tmpfs;
-    for (const Device& device : host.devices) settings.devices[device.path] = device.node;
+    for (const Device& device : host.devices)
+        settings.devices[device.path] = {device.node, device.permissions};
+    settings.device_rules = host.device_cgroup_rules;
     settings.sysctls = host.sysctls;
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;
@@ -292,6 +294,7 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     HAKO_CHECK(check_cpus(config, host_cpus));
     HAKO_CHECK(check_cpuset(config, host_cpus));
     HAKO_CHECK(check_devices(config.devices));
+    for (const auto& rule : config.device_cgroup_rules) HAKO_CHECK(oci::parse_device_rule(rule));
     HAKO_CHECK(scratch_size(config));
     HAKO_TRY(const SecurityOptions security, parse_security(config));
     HAKO_CHECK(runtime::SeccompFilters().find(security.seccomp, "{}"));

@@ -10,13 +10,12 @@ Result<StatisticsSample> Engine::statistics(std::string_view container) const {
     {
         auto live = entry->live.lock();
         sample.name = live->container.name;
-        // A guest that stands still does not count either.
-        if (live->has_status(Status::running)) shim = live->shim;
+        if (live->running()) shim = live->shim;
     }
     if (!shim) return sample;
     auto figures = shim->statistics();
-    // It ended, or was paused, meanwhile.
-    if (!figures && !entry->live.lock()->has_status(Status::running)) return sample;
+    // It ended meanwhile.
+    if (!figures && !entry->live.lock()->running()) return sample;
     if (!figures) return fail(figures.error());
     sample.read = now();
     sample.figures = *std::move(figures);

@@ -105,7 +105,6 @@ Result<ProcessTable> Engine::top(std::string_view container, std::string_view ps
             return fail(ErrorKind::conflict, "container {} is not running", entry->id);
         shim = live->shim;
     }
-    HAKO_CHECK(check_not_paused(entry));
     HAKO_TRY(const std::vector<Row> rows, shim->list_processes());
     ProcessTable table;
     for (const Column& column : columns) table.titles.emplace_back(column.title);

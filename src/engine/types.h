@@ -99,6 +99,7 @@ struct HostConfig {
     // "container:<id>" shares that container's namespace, and so its VM (sharing.h).
     std::string network_mode, pid_mode, ipc_mode, uts_mode;
     std::vector<Device> devices;
+    std::vector<std::string> device_cgroup_rules;  // "c 1:3 rwm"
     std::optional<WindowSize> console_size;
 };
 

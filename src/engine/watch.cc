@@ -53,7 +53,7 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
         log_error("container {}: {}", entry->id, saved.error().message());
     // Those that run hear of it from their own wait.
     for (auto& [id, exec] : live->execs)
-        if (!exec.exec.running && exec.ended_at == WallTime{}) exec.ended_at = now();
+        if (!exec.exec.running && !exec.ended_at) exec.ended_at = std::chrono::steady_clock::now();
     live->last_end = {exit.code, exit.reason};
     ++live->ends;
     if (exit.oom_killed) emit(context, live->container, "oom");

@@ -138,9 +138,9 @@ Result<Json> make_mounts(const RuntimeSettings& settings) {
     std::stable_sort(
         mounts.begin() + standard, mounts.end(),
         [&](const Json& first, const Json& second) { return depth(first) < depth(second); });
-    for (const auto& [path, node] : settings.devices) {
+    for (const auto& [path, device] : settings.devices) {
         HAKO_CHECK(check_absolute("device path", path));
-        mounts.push_back(make_mount(path, "bind", node, {"bind"}));
+        mounts.push_back(make_mount(path, "bind", device.node, {"bind"}));
     }
     return mounts;
 }
@@ -163,7 +163,7 @@ Json make_resources(const Resources& resources) {
 
 namespace {
 
-Json make_linux(const RuntimeSettings& settings) {
+Result<Json> make_linux(const RuntimeSettings& settings) {
     Json namespaces = Json::array();
     for (const char* type : {"pid", "mount", "ipc", "uts", "cgroup"})
         if (!settings.shared_namespaces.contains(type)) namespaces.push_back({{"type", type}});
@@ -176,16 +176,20 @@ Json make_linux(const RuntimeSettings& settings) {
                    {"net.ipv4.ping_group_range", "0 2147483647"}};
     for (const auto& [key, value] : settings.sysctls) sysctl[key] = value;
 
+    Json resources = make_resources(settings.resources);
+    HAKO_TRY(resources["devices"],
+             make_device_rules(settings.privileged, settings.devices, settings.device_rules));
+
     const auto paths = [&](const auto& chosen, const std::vector<std::string>& fallback) {
         if (chosen) return *chosen;
         return settings.privileged ? std::vector<std::string>() : fallback;
     };
-    return {{"namespaces", std::move(namespaces)},
-            {"resources", make_resources(settings.resources)},
-            {"cgroupsPath", "/hako/" + settings.id},
-            {"sysctl", std::move(sysctl)},
-            {"maskedPaths", paths(settings.masked_paths, kMaskedPaths)},
-            {"readonlyPaths", paths(settings.readonly_paths, kReadonlyPaths)}};
+    return Json{{"namespaces", std::move(namespaces)},
+                {"resources", std::move(resources)},
+                {"cgroupsPath", "/hako/" + settings.id},
+                {"sysctl", std::move(sysctl)},
+                {"maskedPaths", paths(settings.masked_paths, kMaskedPaths)},
+                {"readonlyPaths", paths(settings.readonly_paths, kReadonlyPaths)}};
 }
 
 }  // namespace
@@ -222,11 +226,12 @@ Result<Json> make_process(const ProcessSettings& settings) {
 Result<Json> make_runtime_spec(const RuntimeSettings& settings) {
     HAKO_TRY(Json process, make_process(settings.process));
     HAKO_TRY(Json mounts, make_mounts(settings));
+    HAKO_TRY(Json linux_part, make_linux(settings));
     Json spec = {{"ociVersion", "1.1.0"},
                  {"process", std::move(process)},
                  {"root", {{"path", settings.rootfs}, {"readonly", settings.readonly_rootfs}}},
                  {"mounts", std::move(mounts)},
-                 {"linux", make_linux(settings)}};
+                 {"linux", std::move(linux_part)}};
     if (settings.init) spec["annotations"]["io.hako.init"] = "true";
     if (settings.privileged) spec["annotations"]["io.hako.devices"] = "all";
     if (settings.shared_namespaces.contains("uts")) return spec;

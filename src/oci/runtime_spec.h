@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "oci/device_rules.h"
 
 namespace hako::oci {
 
@@ -67,8 +68,9 @@ struct RuntimeSettings {
     std::string domainname;
     ProcessSettings process;
     Resources resources;
-    std::map<std::string, std::string> tmpfs;    // path -> mount options
-    std::map<std::string, std::string> devices;  // path in the container -> the VM's node
+    std::map<std::string, std::string> tmpfs;   // path -> mount options
+    std::map<std::string, DeviceNode> devices;  // by the path in the container
+    std::vector<std::string> device_rules;      // "c 1:3 rwm", "b *:* m", beside Docker's
     std::vector<Mount> mounts;
     std::map<std::string, std::string> sysctls;
     // Unset: Docker's lists (none if privileged).

@@ -10,6 +10,7 @@ constexpr int kKilledByVm = 137;  // as if by SIGKILL
 constexpr int kNotFound = 127;
 constexpr int kNotExecutable = 126;
 constexpr int kHighestCode = 255;
+constexpr std::uint64_t kMostUnread = 16 * kMiB;
 
 LogStream log_stream(guest::Stdio::Stream stream) {
     return stream == guest::Stdio::Stream::err ? LogStream::err : LogStream::out;
@@ -41,7 +42,7 @@ Result<ContainerProcess::Started> ContainerProcess::start() {
     }
     const Started started{.pid = *pid, .at = now()};
     state_.lock()->started = started;
-    follower_ = start_thread("stdio", [this](auto) { follow(); });
+    follower_ = start_thread("stdio", [this](const std::stop_token& stop) { follow(stop); });
     return started;
 }
 
@@ -56,11 +57,14 @@ std::optional<ExitRecord> ContainerProcess::wait(std::chrono::milliseconds timeo
     return state->exit;
 }
 
-void ContainerProcess::follow() {
+void ContainerProcess::follow(const std::stop_token& stop) {
     bool complained = false;
+    bool is_read = true;
     for (;;) {
         const auto output = stdio_->read();
         if (!output || !*output) break;
+        if (setup_.read_once) is_read = is_read && log_.wait_for_reader(kMostUnread, stop);
+        if (!is_read) continue;
         const auto kept = log_.append(log_stream((*output)->stream), as_bytes((*output)->data));
         // A full disk loses output, but must not stop the container.
         if (!kept && !std::exchange(complained, true))

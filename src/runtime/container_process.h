@@ -29,6 +29,7 @@ public:
         guest::ProcessSpec spec;
         std::filesystem::path log;
         LogLimits log_limits;
+        bool read_once = false;  // the log has one reader; output that nobody reads is dropped
         ExplainLoss explain_loss;
         OnExit on_exit;
     };
@@ -63,7 +64,7 @@ private:
     ContainerProcess(guest::AgentClient& agent, Setup setup, LogWriter log)
         : agent_(agent), setup_(std::move(setup)), log_(std::move(log)) {}
 
-    void follow();
+    void follow(const std::stop_token& stop);
     ExitRecord await_exit();
     ExitRecord lost() const;  // with its VM
     ExitRecord never_started(const Error& error) const;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -11,6 +12,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <thread>
+#include <utility>
 
 namespace hako::runtime {
 namespace {
@@ -18,6 +21,8 @@ namespace {
 constexpr std::string_view kMagic = "HAKOLOG1";
 constexpr std::uint8_t kEndFlag = 1;
 constexpr std::size_t kReadBytes = 256 * kKiB;
+constexpr std::uint64_t kFreeBytes = kMiB;
+constexpr std::chrono::milliseconds kReaderPoll{5};
 
 // All numbers are little-endian, as on every host that hako runs on.
 struct Header {
@@ -150,6 +155,21 @@ Result<void> LogWriter::write_record(LogStream stream, std::uint8_t flags,
     return fail_errno(error, "cannot write the log");
 }
 
+bool LogWriter::wait_for_reader(std::uint64_t most, const std::stop_token& stop) const {
+    constexpr std::uint64_t kStatBlock = 512;
+    while (!stop.stop_requested()) {
+        if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) {
+            ::flock(fd_.get(), LOCK_UN);
+            return false;
+        }
+        struct stat status {};
+        if (::fstat(fd_.get(), &status) != 0) return false;
+        if (static_cast<std::uint64_t>(status.st_blocks) * kStatBlock <= most) return true;
+        std::this_thread::sleep_for(kReaderPoll);
+    }
+    return false;
+}
+
 Result<void> LogWriter::make_room(std::uint64_t bytes) {
     if (limits_.max_bytes == 0 || size_ + bytes <= limits_.max_bytes || size_ == kMagic.size())
         return {};
@@ -167,6 +187,24 @@ Result<LogReader> LogReader::open(const std::filesystem::path& path) {
     LogReader reader(Fd(), path);
     HAKO_CHECK(reader.enter(oldest_log(path)));
     return reader;
+}
+
+Result<LogReader> LogReader::take(const std::filesystem::path& path) {
+    LogReader reader(Fd(), path);
+    HAKO_CHECK(reader.enter(path));
+    HAKO_TRY(reader.fd_, open_file(path, O_RDWR));
+    if (::flock(reader.fd_.get(), LOCK_SH | LOCK_NB) != 0)
+        return fail_errno(errno, "cannot take {}", path.native());
+    reader.freed_ = reader.offset_;
+    return reader;
+}
+
+void LogReader::free_read() {
+    if (!freed_ || offset_ - *freed_ < kFreeBytes) return;
+    const auto start = static_cast<off_t>(std::exchange(*freed_, offset_));
+    // A file system that cannot do that keeps it until the end.
+    (void)!::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+                       static_cast<off_t>(offset_) - start);
 }
 
 Result<void> LogReader::enter(const std::filesystem::path& file) {
@@ -236,6 +274,7 @@ Result<std::optional<LogRecord>> LogReader::next_here() {
     skip_ = 0;
     used_ += kOverhead + header.length;
     offset_ += kOverhead + header.length;
+    free_read();
     return record;
 }
 

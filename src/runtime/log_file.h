@@ -45,6 +45,9 @@ public:
     Result<void> append(LogStream stream, std::span<const std::byte> data);
     // The END record.
     Result<void> finish();
+    // Of a log that one reader takes (LogReader::take): waits until it has read all but `most`
+    // bytes, or stop is requested. False when nobody reads. Of the thread that appends.
+    bool wait_for_reader(std::uint64_t most, const std::stop_token& stop) const;
     // Whether records follow the last END: a run that nobody finished.
     bool is_open() const { return is_open_; }
 
@@ -78,6 +81,9 @@ public:
     // it is no log.
     static Result<LogReader> open(const std::filesystem::path& path);
 
+    // For the only reader of a log: what it has read is freed on the disk, and the writer waits.
+    static Result<LogReader> take(const std::filesystem::path& path);
+
     // The next whole record, nullopt when there is none yet. A torn one is no record.
     Result<std::optional<LogRecord>> next();
     // Waits until next() may have more: true, or false after the time-out or a stop request.
@@ -96,6 +102,7 @@ private:
     Result<std::optional<LogRecord>> next_here();
     Result<std::size_t> skip_back(std::size_t lines, bool& is_last);
     std::optional<LogRecord> stale();
+    void free_read();
 
     Fd fd_;
     std::filesystem::path path_;
@@ -104,6 +111,7 @@ private:
     std::size_t skip_ = 0;      // bytes of the next record's data
     std::string buffer_;
     std::size_t used_ = 0;
+    std::optional<std::uint64_t> freed_;  // up to here, by a reader that takes
 };
 
 // Cuts records into lines, as `docker logs` prints them: each stream's bytes are joined up to their

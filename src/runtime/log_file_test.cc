@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -37,6 +38,38 @@ protected:
     TempDir folder_ = *TempDir::create();
     std::filesystem::path path_ = folder_.path() / "log";
 };
+
+TEST_F(LogFileTest, AReaderThatTakesItBoundsIt) {
+    constexpr std::uint64_t kMost = 4 * kMiB;
+    constexpr int kPieces = 320;  // 20 MiB
+    auto log = writer();
+    EXPECT_FALSE(log.wait_for_reader(kMost, {})) << "nobody reads";
+    {
+        auto taker = LogReader::take(path_).value();
+        const auto writing = start_thread("writer", [&](const std::stop_token& stop) {
+            const std::string piece(64 * kKiB, 'x');
+            for (int i = 0; i < kPieces; ++i) {
+                if (!log.wait_for_reader(kMost, stop)) return;
+                ASSERT_TRUE(log.append(LogStream::out, as_bytes(piece)));
+            }
+        });
+        std::size_t got = 0;
+        while (got < kPieces * 64 * kKiB) {
+            const auto record = taker.next();
+            ASSERT_TRUE(record) << record.error().message();
+            if (!*record) {
+                std::this_thread::sleep_for(milliseconds(1));
+                continue;
+            }
+            got += (*record)->data.size();
+            struct stat status {};
+            ASSERT_EQ(::stat(path_.c_str(), &status), 0);
+            ASSERT_LE(static_cast<std::uint64_t>(status.st_blocks) * 512, kMost + 4 * kMiB);
+        }
+    }
+    EXPECT_FALSE(log.wait_for_reader(kMost, {})) << "the reader has left";
+    ASSERT_TRUE(log.finish());
+}
 
 TEST_F(LogFileTest, KeepsStreamTimeAndBytes) {
     const auto before = now();

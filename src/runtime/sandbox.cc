@@ -343,16 +343,32 @@ std::optional<Result<void>> Sandbox::wait_ready(milliseconds timeout) {
 
 Result<void> Sandbox::pause(std::string_view id) {
     HAKO_TRY(const auto container, this->container(id));
-    {
-        auto state = state_.lock();
-        if (state->phase != Phase::ready) return fail(ErrorKind::conflict, "the VM is not ready");
-        if (state->containers.size() == 1 && state->coming.empty()) {
-            HAKO_CHECK(state->machine->pause());
-            state->paused = true;
-            return {};
-        }
-    }
-    return container->freeze(true);
+    if (state_.lock()->phase != Phase::ready)
+        return fail(ErrorKind::conflict, "the VM is not ready");
+    const auto frozen = container->freeze(true);
+    auto state = state_.lock();
+    if (state->containers.size() > 1 || !state->coming.empty()) return frozen;
+    // Whatever its guest says to that, it stands still.
+    if (state->stirs == 0) HAKO_CHECK(state->machine->pause());
+    state->paused = true;
+    return {};
+}
+
+Result<Sandbox::Stir> Sandbox::stir(const Container& container) {
+    auto state = state_.lock();
+    if (!state->paused) return Stir(nullptr, [](Sandbox*) {});
+    if (!container.frozen())
+        return fail(ErrorKind::conflict, "the VM is paused: unpause its container first");
+    if (state->stirs == 0) HAKO_CHECK(state->machine->resume());
+    ++state->stirs;
+    return Stir(this, [](Sandbox* sandbox) { sandbox->settle(); });
+}
+
+void Sandbox::settle() {
+    auto state = state_.lock();
+    if (--state->stirs > 0 || !state->paused) return;
+    if (const auto paused = state->machine->pause(); !paused)
+        log_warn("{}", paused.error().message());
 }
 
 Result<void> Sandbox::resume(std::string_view id) {
@@ -366,11 +382,11 @@ Result<void> Sandbox::resume(std::string_view id) {
         return state->agent;
     }();
     if (!agent) return fail(agent.error());
-    if (!*agent) return container->freeze(false);
     // The guest's clock stood still as well. It runs in any case.
-    if (const auto set = (*agent)->set_time(now()); !set)
-        log_warn("the guest's clock is late: {}", set.error().message());
-    return {};
+    if (*agent)
+        if (const auto set = (*agent)->set_time(now()); !set)
+            log_warn("the guest's clock is late: {}", set.error().message());
+    return container->freeze(false);
 }
 
 Result<void> Sandbox::shutdown(milliseconds grace) {

@@ -42,9 +42,13 @@ public:
     Result<void> add_container(ContainerSpec spec);
     // The VM ends with the last one.
     Result<void> remove_container(const std::string& id);
-    // The VM's CPUs, where the container has it to itself.
+    // The container's processes, and where it has the VM to itself, the VM's CPUs.
     Result<void> pause(std::string_view id);
     Result<void> resume(std::string_view id);
+    // While the result lives, the CPUs of a paused VM run, for calls that need its guest; the
+    // container's processes stand still. It ends before the sandbox.
+    using Stir = std::unique_ptr<Sandbox, void (*)(Sandbox*)>;
+    Result<Stir> stir(const Container& container);
     // Powers the guest off within the grace time, or kills it: at once without a grace time.
     // Returns when QEMU is gone; ErrorKind::deadline where it does not go.
     Result<void> shutdown(std::chrono::milliseconds grace);
@@ -64,6 +68,7 @@ private:
         std::optional<Error> failure;
         std::optional<std::chrono::milliseconds> stop_grace;  // once somebody asked for the end
         bool paused = false;                                  // the VM's CPUs
+        int stirs = 0;                                        // though they run for these
         // In this order: processes use the agent, the agent uses the machine.
         std::shared_ptr<vmm::Machine> machine;
         std::shared_ptr<guest::AgentClient> agent;
@@ -85,6 +90,7 @@ private:
     void detach_disks(vmm::Machine& machine, const ContainerSpec& spec);
     std::string explain_loss() const;
     bool stop_asked() const { return state_.lock()->stop_grace.has_value(); }
+    void settle();
     void ring();
     void wait_for_end();
     bool is_over();

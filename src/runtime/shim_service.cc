@@ -236,7 +236,7 @@ public:
 
     Status Statistics(ServerContext*, const shim::v1::ContainerRequest* request,
                       shim::v1::StatisticsResponse* response) override {
-        return with_container(*request, [&](Container& container) -> Result<void> {
+        return while_awake(*request, [&](Container& container) -> Result<void> {
             HAKO_TRY(*response->mutable_agent(), container.statistics());
             return {};
         });
@@ -244,7 +244,7 @@ public:
 
     Status ListProcesses(ServerContext*, const shim::v1::ContainerRequest* request,
                          shim::v1::ListProcessesResponse* response) override {
-        return with_container(*request, [&](Container& container) -> Result<void> {
+        return while_awake(*request, [&](Container& container) -> Result<void> {
             HAKO_TRY(*response->mutable_agent(), container.list_processes());
             return {};
         });
@@ -254,15 +254,18 @@ public:
                   shim::v1::Empty*) override {
         shim::v1::CopyInRequest first;
         if (!reader->Read(&first)) return to_status(kCancelled);
-        return with_container(first, [&](Container& container) {
+        return while_awake(first, [&](Container& container) {
             ChunkReader tar(*reader);
-            return container.copy_in(first.path(), first.no_overwrite_dir_non_dir(), tar);
+            return container.copy_in({.path = first.path(),
+                                      .no_overwrite_dir_non_dir = first.no_overwrite_dir_non_dir(),
+                                      .owner = first.owner()},
+                                     tar);
         });
     }
 
     Status StatPath(ServerContext*, const shim::v1::StatPathRequest* request,
                     shim::v1::StatPathResponse* response) override {
-        return with_container(*request, [&](Container& container) -> Result<void> {
+        return while_awake(*request, [&](Container& container) -> Result<void> {
             HAKO_TRY(const auto stat, container.stat_path(request->path()));
             response->set_name(stat.name);
             response->set_size(stat.size);
@@ -275,7 +278,7 @@ public:
 
     Status Changes(ServerContext*, const shim::v1::ChangesRequest* request,
                    grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
-        return with_container(*request, [&](Container& container) -> Result<void> {
+        return while_awake(*request, [&](Container& container) -> Result<void> {
             ChunkWriter chunks(*writer);
             if (!request->freeze() || container.frozen())
                 return container.changes(request->list(), chunks);
@@ -288,7 +291,7 @@ public:
 
     Status CopyOut(ServerContext*, const shim::v1::CopyOutRequest* request,
                    grpc::ServerWriter<shim::v1::DataChunk>* writer) override {
-        return with_container(*request, [&](Container& container) {
+        return while_awake(*request, [&](Container& container) {
             ChunkWriter chunks(*writer);
             return container.copy_out(request->path(), chunks);
         });
@@ -325,6 +328,15 @@ private:
         return guarded([&] {
             const auto container = sandbox_.container(request.container());
             return to_status(container ? body(**container) : fail(container.error()));
+        });
+    }
+
+    // Also while the container is paused.
+    template <typename Request, typename Body>
+    Status while_awake(const Request& request, Body body) {
+        return with_container(request, [&](Container& container) -> Result<void> {
+            HAKO_TRY(const auto stir, sandbox_.stir(container));
+            return body(container);
         });
     }
 

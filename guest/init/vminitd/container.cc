@@ -10,6 +10,7 @@
 #include "base/paths.h"
 #include "init/common/namespaces.h"
 #include "init/common/vmexec_protocol.h"
+#include "init/vminitd/device_filter.h"
 #include "init/vminitd/oom_watch.h"
 
 namespace hako::init {
@@ -49,6 +50,7 @@ Result<std::shared_ptr<Container>> Container::create(
     HAKO_TRY(const auto linux_json, json_field_or<Json>(spec, "linux", Json::object()));
     HAKO_TRY(const auto resources, json_field_or<Json>(linux_json, "resources", Json::object()));
     HAKO_TRY(const auto settings, cgroup_settings(resources));
+    HAKO_TRY(const auto devices, device_rules(resources));
 
     HAKO_TRY(auto cgroup, Cgroup::create(surroundings.cgroups, id));
     // From here on the destructor cleans up.
@@ -56,6 +58,14 @@ Result<std::shared_ptr<Container>> Container::create(
         new Container(surroundings, std::move(id), std::move(spec), std::move(path),
                       std::move(namespaces), std::move(cgroup)));
     HAKO_CHECK(container->cgroup_.apply(settings));
+    if (devices) {
+        const auto applied =
+            attach_device_program(container->cgroup_.fd(), device_program(*devices));
+        // The border is the VM, with a kernel of one's own as well.
+        if (!applied && applied.error().kind() == ErrorKind::unimplemented)
+            log_warn("device rules are not applied: {}", applied.error().message());
+        else HAKO_CHECK(applied);
+    }
     HAKO_CHECK(container->write_files(files));
     return container;
 }
