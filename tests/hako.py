@@ -75,11 +75,14 @@ class Daemon:
             "HAKO_ROOT": str(self.root),
             "HAKO_RUN": str(self.run_dir),
             "DOCKER_CONFIG": str(self.folder / "docker"),
+            # Networks are for tests with a network namespace of their own (network_test.py).
+            "HAKO_BRIDGE": "none",
             **environment,
         }
         self.options: list[str | Path] = ["--config", self.folder / "daemon.json"]
         # A daemon makes a template at its start: too much for the many of the tests (template_test.py has its own).
         self.configuration: dict[str, object] = {"templates": False}
+        self.prefix: list[str] = []  # of the daemon's command: nsenter and its options
         self.process: subprocess.Popen | None = None
 
     # ---- the daemon itself
@@ -88,7 +91,7 @@ class Daemon:
         log = (self.folder / "hakod.log").open("ab")
         (self.folder / "daemon.json").write_text(json.dumps(self.configuration))
         self.process = subprocess.Popen(
-            [self.bin / "hakod", "--root", self.root, "--run", self.run_dir, *self.options],
+            [*self.prefix, self.bin / "hakod", "--root", self.root, "--run", self.run_dir, *self.options],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
         )
         wait_until(self.answers, 30, f"hakod answers; its log:\n{self.log()}")

@@ -23,6 +23,7 @@ Command container_group() {
     group.add(kill_command());
     group.add(logs_command());
     group.add(pause_command());
+    group.add(port_command());
     group.add(container_prune_command());
     for (const char* name : {"ls", "list", "ps"}) {
         auto command = ps_command(name);
@@ -97,6 +98,7 @@ Command all_commands() {
     root.add(restart_command());
     root.add(kill_command());
     root.add(pause_command());
+    root.add(port_command());
     root.add(unpause_command());
     root.add(rename_command());
     root.add(update_command());
@@ -118,6 +120,7 @@ Command all_commands() {
     root.add(login_command());
     root.add(logout_command());
     root.add(container_group());
+    root.add(network_command());
     root.add(image_group());
     root.add(pod_command());
     root.add(kernel_command());

@@ -21,10 +21,6 @@ constexpr std::array kAbsent{
     Absent{"POST", "/session", "building images with BuildKit"},
     Absent{"POST", "/grpc", "building images with BuildKit"},
     Absent{"GET", "/images/search", "searching a registry"},
-    Absent{"POST", "/networks/create", "networks of one's own"},
-    Absent{"POST", "/networks/{id}/connect", "networks of one's own"},
-    Absent{"POST", "/networks/{id}/disconnect", "networks of one's own"},
-    Absent{"POST", "/networks/prune", "networks of one's own"},
     Absent{"POST", "/volumes/create", "volumes"},
     Absent{"POST", "/volumes/prune", "volumes"},
 };
@@ -60,12 +56,10 @@ void add_absent_routes(http::Router& router) {
                    refuse(ErrorKind::unimplemented,
                           fmt::format("{} is not offered by this version of hako", absent.what)));
     // There are none, and that is the truth.
-    router.add("GET", "/networks", answer(Json::array()));
     router.add("GET", "/volumes",
                answer({{"Volumes", Json::array()}, {"Warnings", Json::array()}}));
     router.add("GET", "/plugins", answer(Json::array()));
     for (const auto* method : {"GET", "DELETE"}) {
-        router.add(method, "/networks/{id}", not_found("network", "id"));
         router.add(method, "/volumes/{name}", not_found("volume", "name"));
     }
     router.add("GET", "/plugins/{name:*}/json", not_found("plugin", "name"));

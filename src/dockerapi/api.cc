@@ -30,6 +30,7 @@ http::Handler make_api(const Services& services) {
     add_image_routes(*router, services);
     add_image_transfer_routes(*router, services);
     add_registry_routes(*router, services);
+    add_network_routes(*router, services);
     add_usage_routes(*router, services);
     add_kernel_routes(*router, services);
     add_template_routes(*router, services);

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "dockerapi/api.h"
+#include "dockerapi/fake_networks.h"
 #include "dockerapi/fakes.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -21,7 +22,8 @@ protected:
     ApiTest() {
         std::vector<Fd> listeners;
         listeners.push_back(http::listen(endpoint_).value());
-        const Services services{containers_, files_, execs_, images_, system_, registries_};
+        const Services services{containers_, files_,  execs_,     images_,
+                                networks_,   system_, registries_};
         server_ = http::Server::start(std::move(listeners), make_api(services)).value();
         images_.images = {fakes::busybox()};
     }
@@ -65,6 +67,7 @@ protected:
     fakes::Files files_;
     fakes::Execs execs_;
     fakes::Images images_;
+    fakes::Networks networks_;
     fakes::System system_;
     oci::RegistryOptions registries_{.attempts = 1};
     std::unique_ptr<http::Server> server_;

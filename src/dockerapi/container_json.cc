@@ -1,5 +1,7 @@
 #include "dockerapi/container_json.h"
 
+#include "dockerapi/network_json.h"
+
 namespace hako::dockerapi {
 namespace {
 
@@ -89,28 +91,6 @@ Json config_details(const engine::Container& container) {
     return json;
 }
 
-// The VM has its loopback only.
-Json network_settings() {
-    return {{"Bridge", ""},
-            {"SandboxID", ""},
-            {"SandboxKey", ""},
-            {"Ports", Json::object()},
-            {"HairpinMode", false},
-            {"LinkLocalIPv6Address", ""},
-            {"LinkLocalIPv6PrefixLen", 0},
-            {"SecondaryIPAddresses", nullptr},
-            {"SecondaryIPv6Addresses", nullptr},
-            {"EndpointID", ""},
-            {"Gateway", ""},
-            {"GlobalIPv6Address", ""},
-            {"GlobalIPv6PrefixLen", 0},
-            {"IPAddress", ""},
-            {"IPPrefixLen", 0},
-            {"IPv6Gateway", ""},
-            {"MacAddress", ""},
-            {"Networks", Json::object()}};
-}
-
 // Like a shell line, but only words with a space are quoted.
 std::string command_line(const engine::Container& container) {
     std::string line = program(container);
@@ -168,7 +148,7 @@ Json container_details(const engine::Container& container) {
             {"GraphDriver", {{"Name", "erofs"}, {"Data", Json::object()}}},
             {"Mounts", Json::array()},
             {"Config", config_details(container)},
-            {"NetworkSettings", network_settings()}};
+            {"NetworkSettings", network_settings(container)}};
 }
 
 std::string health_text(const std::optional<engine::HealthState>& health) {
@@ -205,12 +185,12 @@ Json container_summary(const engine::Container& container, WallTime moment) {
                  {"ImageID", container.image_id},
                  {"Command", command_line(container)},
                  {"Created", unix_seconds(container.created)},
-                 {"Ports", Json::array()},
+                 {"Ports", port_summaries(container)},
                  {"Labels", container.config.labels},
                  {"State", engine::to_string(container.state.status)},
                  {"Status", status_text(container, moment)},
                  {"HostConfig", {{"NetworkMode", network_mode(container)}}},
-                 {"NetworkSettings", {{"Networks", Json::object()}}},
+                 {"NetworkSettings", {{"Networks", attached_networks(container)}}},
                  {"Mounts", Json::array()}};
     if (container.size_rw) json["SizeRw"] = *container.size_rw;
     return json;

@@ -1,8 +1,6 @@
 #include "dockerapi/container_request.h"
 
-#include <algorithm>
-#include <charconv>
-
+#include "dockerapi/network_json.h"
 #include "engine/health.h"
 
 namespace hako::dockerapi {
@@ -30,31 +28,25 @@ Result<void> check_keys(const Json& body, std::string_view name) {
     return fail(ErrorKind::invalid, "field {} has a wrong type", name);
 }
 
-Result<void> refuse_networks(const Json& networking) {
-    const auto endpoints = networking.find("EndpointsConfig");
-    if (endpoints == networking.end() || endpoints->is_null()) return {};
-    if (!endpoints->is_object())
-        return fail(ErrorKind::invalid, "field NetworkingConfig.EndpointsConfig has a wrong type");
-    for (const auto& [name, ignored] : endpoints->items())
-        if (name != "default" && name != "bridge" && name != "none")
-            return fail(ErrorKind::not_found, "network {} not found", name);
-    return {};
+// {"80/tcp": {}, "53/udp": {}}
+Result<std::vector<std::string>> exposed_ports(const Json& body) {
+    std::vector<std::string> exposed;
+    const auto ports = body.find("ExposedPorts");
+    if (ports == body.end() || !ports->is_object()) return exposed;
+    for (const auto& [text, ignored] : ports->items()) {
+        HAKO_TRY(auto port, parse_port("ExposedPorts", text));
+        exposed.push_back(std::move(port));
+    }
+    return exposed;
 }
 
-// {"80/tcp": {}, "53/udp": {}}
-Result<void> check_exposed_ports(const Json& body) {
-    const auto ports = body.find("ExposedPorts");
-    if (ports == body.end() || !ports->is_object()) return {};
-    for (const auto& [text, ignored] : ports->items()) {
-        const auto slash = std::min(text.find('/'), text.size());
-        const std::string protocol = slash < text.size() ? text.substr(slash + 1) : "tcp";
-        int port = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + slash, port);
-        if (error != std::errc() || end != text.data() + slash || port < 1 || port > 65535 ||
-            (protocol != "tcp" && protocol != "udp" && protocol != "sctp"))
-            return fail(ErrorKind::invalid, "field ExposedPorts: \"{}\" is no port such as 80/tcp",
-                        text.substr(0, 64));
-    }
+// Before API 1.44 the MAC address stood beside the networks.
+Result<void> apply_mac(const Json& body, engine::CreateRequest& request) {
+    std::string mac;
+    HAKO_CHECK(read_field(body, "MacAddress", mac));
+    if (mac.empty()) return {};
+    const std::string& mode = request.host_config.network_mode;
+    request.endpoints[mode.empty() ? "default" : mode].mac = mac;
     return {};
 }
 
@@ -100,7 +92,7 @@ Result<engine::ContainerConfig> parse_config(const Json& body) {
         return fail(ErrorKind::invalid, "field Image is missing: name an image");
     HAKO_CHECK(check_environment(config.env));
     HAKO_CHECK(check_labels(config.labels));
-    HAKO_CHECK(check_exposed_ports(body));
+    HAKO_TRY(config.exposed_ports, exposed_ports(body));
     return config;
 }
 
@@ -121,8 +113,10 @@ Result<ParsedCreate> parse_create(const Json& body) {
         HAKO_TRY(request.host_config, parse_host_config(*host, parsed.warnings));
     }
     if (const auto networks = body.find("NetworkingConfig");
-        networks != body.end() && networks->is_object())
-        HAKO_CHECK(refuse_networks(*networks));
+        networks != body.end() && networks->is_object()) {
+        HAKO_TRY(request.endpoints, parse_networking(*networks));
+    }
+    HAKO_CHECK(apply_mac(body, request));
     return parsed;
 }
 

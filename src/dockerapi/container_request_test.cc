@@ -154,11 +154,7 @@ constexpr Wrong kNotOffered[] = {
     {"Binds", R"({"Binds":["/a:/b"]})"},
     {"Mounts", R"({"Mounts":[{"Type":"bind"}]})"},
     {"VolumesFrom", R"({"VolumesFrom":["x"]})"},
-    {"Links", R"({"Links":["x"]})"},
     {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},
-    {"PortBindings", R"({"PortBindings":{"80/tcp":[{"HostPort":"80"}]}})"},
-    {"PublishAllPorts", R"({"PublishAllPorts":true})"},
-    {"NetworkMode", R"({"NetworkMode":"host"})"},
 };
 
 TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
@@ -170,12 +166,33 @@ TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
         EXPECT_THAT(parsed.error().message(), HasSubstr(refused.field));
         EXPECT_THAT(parsed.error().message(), HasSubstr("not offered by this version of hako"));
     }
-    EXPECT_EQ(parse_create(body_with(R"("HostConfig":{"NetworkMode":"mine"})")).error().message(),
-              "network mine not found");
-    EXPECT_EQ(parse_create(body_with(R"("NetworkingConfig":{"EndpointsConfig":{"mine":{}}})"))
-                  .error()
-                  .kind(),
-              ErrorKind::not_found);
+    const auto host = parse_create(body_with(R"("HostConfig":{"NetworkMode":"host"})"));
+    ASSERT_FALSE(host);
+    EXPECT_THAT(host.error().message(), HasSubstr("-p"));
+}
+
+TEST(CreateRequest, NetworksAndPorts) {
+    const auto parsed = parse_create(body_with(R"("ExposedPorts":{"53/udp":{}},
+        "MacAddress":"02:00:00:00:00:01",
+        "HostConfig":{"NetworkMode":"app","PublishAllPorts":true,"Dns":["192.0.2.1"],
+            "PortBindings":{"80":[{"HostIp":"::1","HostPort":"8080"},{}],"81/udp":[]}},
+        "NetworkingConfig":{"EndpointsConfig":{"app":{"Aliases":["db"],"GwPriority":3,
+            "IPAMConfig":{"IPv4Address":"10.0.0.9"}},"other":null}})"));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    const auto& request = parsed->request;
+    EXPECT_THAT(request.config.exposed_ports, ElementsAre("53/udp"));
+    EXPECT_TRUE(request.host_config.publish_all_ports);
+    EXPECT_THAT(request.host_config.dns, ElementsAre("192.0.2.1"));
+    std::vector<std::string> ports;
+    for (const auto& port : request.host_config.port_bindings)
+        ports.push_back(fmt::format("{} {} {}", port.container_port, port.host_ip, port.host_port));
+    EXPECT_THAT(ports, ElementsAre("80/tcp ::1 8080", "80/tcp  ", "81/udp  "));
+    ASSERT_EQ(request.endpoints.size(), 2U);
+    const auto& app = request.endpoints.at("app");
+    EXPECT_THAT(app.aliases, ElementsAre("db"));
+    EXPECT_EQ(app.ipv4, "10.0.0.9");
+    EXPECT_EQ(app.mac, "02:00:00:00:00:01");
+    EXPECT_EQ(app.gateway_priority, 3);
 }
 
 TEST(CreateRequest, NamespacesOfAnotherContainer) {
@@ -194,10 +211,10 @@ TEST(CreateRequest, NamespacesOfAnotherContainer) {
 
 TEST(CreateRequest, WhatHasNoEffectIsAWarning) {
     const auto parsed = parse_create(body_with(
-        R"("Healthcheck":{"Test":["CMD","true"]},"HostConfig":{"SecurityOpt":["apparmor=x"],"Dns":["1.1.1.1"]})"));
+        R"("Healthcheck":{"Test":["CMD","true"]},"HostConfig":{"SecurityOpt":["apparmor=x"],"BlkioWeight":10})"));
     ASSERT_TRUE(parsed);
     EXPECT_THAT(parsed->warnings,
-                testing::UnorderedElementsAre(HasSubstr("apparmor"), HasSubstr("Dns")));
+                testing::UnorderedElementsAre(HasSubstr("apparmor"), HasSubstr("BlkioWeight")));
     EXPECT_EQ(parsed->request.config.healthcheck->test.size(), 2U);
 }
 

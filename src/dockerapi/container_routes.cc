@@ -65,6 +65,7 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     filter.ids = values_of(parsed, "id");
     filter.names = values_of(parsed, "name");
     filter.labels = values_of(parsed, "label");
+    filter.networks = values_of(parsed, "network");
     filter.ancestors = values_of(parsed, "ancestor");
     filter.statuses = values_of(parsed, "status");
     filter.healths = values_of(parsed, "health");
@@ -95,12 +96,10 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     return filter;
 }
 
-// Containers have no networks, volumes and swarm here: what asks for one finds
-// nothing.
+// Containers have no volumes and swarm here: what asks for one finds nothing.
 bool asks_for_what_none_has(const Filters& parsed) {
     const auto tasks = values_of(parsed, "is-task");
-    return parsed.contains("network") || parsed.contains("volume") ||
-           std::ranges::find(tasks, "true") != tasks.end();
+    return parsed.contains("volume") || std::ranges::find(tasks, "true") != tasks.end();
 }
 
 Result<void> list(const Services& services, Request& request, Response& response) {

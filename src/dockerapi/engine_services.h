@@ -240,6 +240,36 @@ private:
 };
 
 // All of them, for a daemon's main.
+class EngineNetworks : public NetworkService {
+public:
+    explicit EngineNetworks(engine::Engine& engine) : engine_(engine) {}
+    Result<engine::Network> create(const engine::NetworkRequest& request) override {
+        return engine_.create_network(request);
+    }
+    Result<std::vector<engine::Network>> list(const engine::NetworkFilter& filter) const override {
+        return engine_.list_networks(filter);
+    }
+    Result<engine::Network> inspect(std::string_view network) const override {
+        return engine_.inspect_network(network);
+    }
+    Result<void> remove(std::string_view network) override {
+        return engine_.remove_network(network);
+    }
+    Result<std::vector<std::string>> prune(const engine::NetworkFilter& filter) override {
+        return engine_.prune_networks(filter);
+    }
+    Result<void> connect(std::string_view network, std::string_view container,
+                         const engine::EndpointSettings& settings) override {
+        return engine_.connect_network(network, container, settings);
+    }
+    Result<void> disconnect(std::string_view network, std::string_view container) override {
+        return engine_.disconnect_network(network, container);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
 class EngineServices {
 public:
     EngineServices(engine::Engine& engine, const oci::RegistryOptions& registries)
@@ -247,15 +277,19 @@ public:
           files_(engine),
           execs_(engine),
           images_(engine),
+          networks_(engine),
           system_(engine),
           registries_(registries) {}
-    Services services() { return {containers_, files_, execs_, images_, system_, registries_}; }
+    Services services() {
+        return {containers_, files_, execs_, images_, networks_, system_, registries_};
+    }
 
 private:
     EngineContainers containers_;
     EngineFiles files_;
     EngineExecs execs_;
     EngineImages images_;
+    EngineNetworks networks_;
     EngineSystem system_;
     oci::RegistryOptions registries_;
 };

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "dockerapi/container_request.h"
+#include "dockerapi/network_json.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -29,28 +30,15 @@ constexpr std::array kRefused{
     Field{"Mounts", "mounting host folders and volumes (--mount)"},
     Field{"VolumesFrom", "using the volumes of another container (--volumes-from)"},
     Field{"VolumeDriver", "a volume driver"},
-    Field{"Links", "linking containers (--link)"},
     Field{"DeviceRequests", "giving GPUs and other devices to a container (--gpus)"},
-    Field{"PortBindings", "publishing ports (-p)"},
-    Field{"PublishAllPorts", "publishing ports (-P)"},
     Field{"OomKillDisable", "disabling the OOM killer"},
     Field{"CgroupParent", "a parent cgroup: a container is a VM of its own"},
 };
 // Without effect here, but the container runs well without them.
-constexpr std::array kIgnored{"BlkioWeight",
-                              "BlkioWeightDevice",
-                              "BlkioDeviceReadBps",
-                              "BlkioDeviceWriteBps",
-                              "BlkioDeviceReadIOps",
-                              "BlkioDeviceWriteIOps",
-                              "MemoryReservation",
-                              "MemorySwappiness",
-                              "CpuRealtimePeriod",
-                              "CpuRealtimeRuntime",
-                              "Dns",
-                              "DnsOptions",
-                              "DnsSearch",
-                              "DeviceCgroupRules"};
+constexpr std::array kIgnored{"BlkioWeight",         "BlkioWeightDevice",   "BlkioDeviceReadBps",
+                              "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
+                              "MemoryReservation",   "MemorySwappiness",    "CpuRealtimePeriod",
+                              "CpuRealtimeRuntime",  "DeviceCgroupRules"};
 
 // What to do instead of sharing one of the host's namespaces.
 constexpr std::array kNamespaces{
@@ -92,14 +80,22 @@ Result<void> refuse_what_must_not_be_ignored(const Json& host) {
     return {};
 }
 
-Result<std::string> network_mode(const Json& host) {
-    HAKO_TRY(auto mode, json_field_or<std::string>(host, "NetworkMode", ""));
-    if (mode.starts_with("container:") && mode != "container:") return mode;
+Result<void> read_network(const Json& host, engine::HostConfig& config) {
+    HAKO_CHECK(read_field(host, "NetworkMode", config.network_mode));
+    const std::string& mode = config.network_mode;
     if (mode == "host")
+        return fail(ErrorKind::unimplemented,
+                    "NetworkMode: a container is a virtual machine and cannot share the host's "
+                    "network: publish its ports with -p, and reach the host as "
+                    "host.docker.internal");
+    if (mode == "container:")
         return not_offered(fmt::format("NetworkMode: sharing the network of {}", mode));
-    if (!mode.empty() && mode != "default" && mode != "bridge" && mode != "none")
-        return fail(ErrorKind::not_found, "network {} not found", mode);
-    return mode;
+    HAKO_TRY(config.port_bindings, parse_port_bindings(host));
+    HAKO_CHECK(read_field(host, "PublishAllPorts", config.publish_all_ports));
+    HAKO_CHECK(read_field(host, "Dns", config.dns));
+    HAKO_CHECK(read_field(host, "DnsSearch", config.dns_search));
+    HAKO_CHECK(read_field(host, "DnsOptions", config.dns_options));
+    return read_field(host, "Links", config.links);
 }
 
 Result<void> read_restart_policy(const Json& host, engine::HostConfig& config) {
@@ -246,7 +242,7 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "ReadonlyRootfs", config.readonly_rootfs));
     HAKO_CHECK(read_field(host, "AutoRemove", config.auto_remove));
     HAKO_CHECK(read_field(host, "Init", config.init));
-    HAKO_TRY(config.network_mode, network_mode(host));
+    HAKO_CHECK(read_network(host, config));
     HAKO_CHECK(read_field(host, "PidMode", config.pid_mode));
     HAKO_CHECK(read_field(host, "IpcMode", config.ipc_mode));
     HAKO_CHECK(read_field(host, "UTSMode", config.uts_mode));

@@ -35,6 +35,7 @@ void add_change_routes(http::Router& router, const Services& services);  // paus
 void add_event_routes(http::Router& router, const Services& services);
 void add_image_routes(http::Router& router, const Services& services);
 void add_image_transfer_routes(http::Router& router, const Services& services);
+void add_network_routes(http::Router& router, const Services& services);
 void add_usage_routes(http::Router& router, const Services& services);
 void add_registry_routes(http::Router& router, const Services& services);
 void add_rootfs_routes(http::Router& router, const Services& services);

@@ -120,12 +120,27 @@ public:
     virtual Result<void> remove_template(std::string_view key) = 0;
 };
 
+class NetworkService {
+public:
+    virtual ~NetworkService() = default;
+    virtual Result<engine::Network> create(const engine::NetworkRequest& request) = 0;
+    virtual Result<std::vector<engine::Network>> list(
+        const engine::NetworkFilter& filter) const = 0;
+    virtual Result<engine::Network> inspect(std::string_view network) const = 0;
+    virtual Result<void> remove(std::string_view network) = 0;
+    virtual Result<std::vector<std::string>> prune(const engine::NetworkFilter& filter) = 0;
+    virtual Result<void> connect(std::string_view network, std::string_view container,
+                                 const engine::EndpointSettings& settings) = 0;
+    virtual Result<void> disconnect(std::string_view network, std::string_view container) = 0;
+};
+
 // Borrowed: they outlive the API's handler.
 struct Services {
     ContainerService& containers;
     FileService& files;
     ExecService& execs;
     ImageService& images;
+    NetworkService& networks;
     SystemService& system;
     const oci::RegistryOptions& registries;
 };

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "engine/container_store.h"
 #include "engine/events.h"
+#include "engine/networks.h"
 #include "engine/registry.h"
 #include "engine/streams.h"
 #include "engine/surroundings.h"
@@ -30,6 +31,8 @@ namespace hako::engine {
 struct Context {
     Context(Layout layout_of_daemon, std::unique_ptr<store::Database> opened,
             ContainerStore container_store, Surroundings surroundings);
+    // Before anything else: opens the networks.
+    Result<void> open_networks(bool default_bridge);
     ~Context();
 
     const Layout layout;
@@ -39,6 +42,7 @@ struct Context {
     std::unique_ptr<images::ImageStore> images;  // null in tests
     std::unique_ptr<vmm::KernelStore> kernels;   // null in tests
     Surroundings world;
+    std::unique_ptr<Networks> networks;
     Registry registry;
     Vms vms;
     EventLog events;
@@ -124,6 +128,11 @@ Result<std::string> create_exec(Context& context, const EntryPtr& entry, const E
 Result<Session> start_exec(Context& context, const std::string& exec, const ExecStart& options);
 // Waits in the background for an exec's exit.
 void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec);
+
+// --- network_verbs.cc: for a container whose VM starts, and one whose VM has ended.
+Result<void> join_networks(Context& context, const Container& container,
+                           runtime::SandboxSpec& spec);
+void leave_networks(Context& context, const std::string& container);
 
 // --- recovery.cc: before anything is served.
 Result<void> recover(Context& context);

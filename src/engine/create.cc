@@ -96,6 +96,13 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     return container;
 }
 
+void undo_record(Context& context, const std::string& id) {
+    if (const auto erased = context.store.erase(id); !erased)
+        log_warn("container {}: {}", id, erased.error().message());
+    std::error_code ignored;
+    std::filesystem::remove_all(context.layout.container(id), ignored);
+}
+
 }  // namespace
 
 Result<Created> Engine::create(const CreateRequest& request) {
@@ -106,6 +113,10 @@ Result<Created> Engine::create(const CreateRequest& request) {
     Created created{.id = id};
     HAKO_TRY(Container container,
              record_container(*context_, request, id, name.name(), created.warnings));
+    if (auto enlisted = context_->networks->enlist(container, request.endpoints); !enlisted) {
+        undo_record(*context_, id);
+        return fail(std::move(enlisted).error());
+    }
     if (!container.emulated.empty() && !request.platform)
         created.warnings.push_back(fmt::format(
             "The requested image's platform (linux/{}) does not match the detected host "

@@ -37,9 +37,15 @@ Context::~Context() {
     tasks.stop_all();
 }
 
+Result<void> Context::open_networks(bool default_bridge) {
+    HAKO_TRY(networks, Networks::open(*database, *world.networks, default_bridge));
+    return {};
+}
+
 Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Installation& installation,
                                              const fsimage::LayerLimits& limits,
-                                             const TemplateOptions& templates) {
+                                             const TemplateOptions& templates,
+                                             bool default_bridge) {
     HAKO_TRY(auto database, store::Database::open(layout.database()));
     HAKO_TRY(auto containers, ContainerStore::open(*database));
     HAKO_TRY(auto images, images::ImageStore::open(layout, *database, limits));
@@ -50,6 +56,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Install
     context->images = std::move(images);
     context->kernels = std::move(kernels);
     context->templates = make_templates(*context, installation, templates);
+    HAKO_CHECK(context->open_networks(default_bridge));
     return open(std::move(context));
 }
 

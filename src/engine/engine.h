@@ -54,11 +54,13 @@ public:
 class Engine {
 public:
     // Opens the database below the layout's root, adopts the containers that still run and cleans
-    // up after those that do not. The caller holds the layout's lock.
+    // up after those that do not. The caller holds the layout's lock. default_bridge: containers
+    // that name no network are on `bridge`, which is made for the first of them; else on none.
     static Result<std::unique_ptr<Engine>> open(const Layout& layout,
                                                 const Installation& installation,
                                                 const fsimage::LayerLimits& limits,
-                                                const TemplateOptions& templates);
+                                                const TemplateOptions& templates,
+                                                bool default_bridge);
     // With other surroundings, for tests (context.h).
     static Result<std::unique_ptr<Engine>> open(std::unique_ptr<Context> context);
     // Leaves containers running.
@@ -160,6 +162,19 @@ public:
     // Makes the one for such containers, anew where there is one.
     Result<Template> build_template(const TemplateRequest& request);
     Result<void> remove_template(std::string_view key);
+
+    // --- network_verbs.cc; errors as those of class Networks.
+    Result<Network> create_network(const NetworkRequest& request);
+    Result<std::vector<Network>> list_networks(const NetworkFilter& filter) const;
+    Result<Network> inspect_network(std::string_view network) const;
+    Result<void> remove_network(std::string_view network);
+    // The names of those that went.
+    Result<std::vector<std::string>> prune_networks(const NetworkFilter& filter);
+    // Of a container that does not run; conflict of one that does.
+    Result<void> connect_network(std::string_view network, std::string_view container,
+                                 const EndpointSettings& settings);
+    Result<void> disconnect_network(std::string_view network, std::string_view container);
+
     Result<SystemInfo> system_info() const;
 
 private:

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "network/fakes.h"
 #include "runtime/log_file.h"
 
 namespace hako::engine {
@@ -322,6 +323,31 @@ public:
     }
 };
 
+// The host's network, which outlives the daemon.
+struct FakeHost {
+    network::FakeHostNetwork links;
+    network::FakeFirewall firewall;
+    network::FakeNames names;
+    std::string resolv_conf = "nameserver 192.0.2.1\nsearch example.org\n";
+};
+
+class FakeNetworks : public NetworkSource {
+public:
+    explicit FakeNetworks(FakeHost& host) : host_(host) {}
+    Result<network::HostNetwork*> links() override { return &host_.links; }
+    Result<network::Firewall*> firewall() override { return &host_.firewall; }
+    Result<network::Names*> names() override { return &host_.names; }
+    // Sockets go with the daemon.
+    Result<network::Ports*> ports() override { return &ports_; }
+    std::string resolv_conf() override { return host_.resolv_conf; }
+    bool permitted() override { return true; }
+
+    network::FakePorts ports_;
+
+private:
+    FakeHost& host_;
+};
+
 class EngineTest : public ::testing::Test {
 protected:
     EngineTest() : layout_(folder_.path() / "root", folder_.path() / "run") { start_daemon(); }
@@ -332,10 +358,14 @@ protected:
         ASSERT_TRUE(database) << database.error().message();
         auto containers = ContainerStore::open(**database);
         ASSERT_TRUE(containers) << containers.error().message();
+        auto networks = std::make_unique<FakeNetworks>(host_);
+        ports_ = &networks->ports_;
         auto context = std::make_unique<Context>(
             layout_, *std::move(database), *std::move(containers),
             Surroundings{std::make_unique<FakeDriver>(world_, layout_),
-                         std::make_unique<FakeImages>(), std::make_unique<FakeMachines>()});
+                         std::make_unique<FakeImages>(), std::make_unique<FakeMachines>(),
+                         std::move(networks)});
+        ASSERT_TRUE(context->open_networks(true));
         auto opened = Engine::open(std::move(context));
         ASSERT_TRUE(opened) << opened.error().message();
         engine_ = *std::move(opened);
@@ -347,6 +377,7 @@ protected:
         CreateRequest request;
         request.name = name;
         request.config.image = "busybox";
+        request.host_config.network_mode = "none";  // see networks_test.cc
         request.host_config.storage_opt = {{"size", "16m"}};
         return request;
     }
@@ -387,6 +418,8 @@ protected:
     TempDir folder_ = *TempDir::create();
     Layout layout_;
     FakeWorld world_;
+    FakeHost host_;
+    network::FakePorts* ports_ = nullptr;  // of the daemon that runs
     std::unique_ptr<Engine> engine_;
 };
 

@@ -12,11 +12,12 @@
 namespace hako::engine {
 namespace {
 
-Container snapshot(const Entry& entry) {
+Container snapshot(const Context& context, const Entry& entry) {
     auto live = entry.live.lock();
     Container container = live->container;
     for (const auto& [id, exec] : live->execs)
         if (exec.exec.running) container.exec_ids.push_back(id);
+    container.networks = context.networks->attachments(container.id);
     return container;
 }
 
@@ -42,6 +43,12 @@ bool any_or_empty(const std::vector<T>& wanted, Predicate predicate) {
 
 std::string_view health_of(const Container& container) {
     return container.health ? to_string(container.health->status) : "none";
+}
+
+bool is_on(const Container& container, const std::string& network) {
+    return std::ranges::any_of(container.networks, [&](const Attachment& one) {
+        return one.network_name == network || one.network_id.starts_with(network);
+    });
 }
 
 // The keys of an object in what the client sent: "ExposedPorts", "PortBindings". A port without a
@@ -79,6 +86,8 @@ bool matches(const Container& container, const ListFilter& filter, const Resolve
                         [&](const auto& text) { return text == to_string(state.status); }) &&
            any_or_empty(filter.healths,
                         [&](const auto& text) { return text == health_of(container); }) &&
+           any_or_empty(filter.networks,
+                        [&](const auto& name) { return is_on(container, name); }) &&
            any_or_empty(resolved.ancestor_ids,
                         [&](const auto& id) { return id == container.image_id; }) &&
            std::ranges::all_of(filter.labels,
@@ -120,7 +129,7 @@ std::uint64_t allocated_bytes(const std::filesystem::path& file) {
 
 Result<Container> Engine::inspect(std::string_view container) const {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
-    return snapshot(*entry);
+    return snapshot(*context_, *entry);
 }
 
 Result<std::vector<Container>> Engine::list(const ListFilter& filter) const {
@@ -136,7 +145,7 @@ Result<std::vector<Container>> Engine::list(const ListFilter& filter) const {
 
     std::vector<Container> found;
     for (const EntryPtr& entry : context_->registry.all())
-        if (Container container = snapshot(*entry); matches(container, filter, resolved))
+        if (Container container = snapshot(*context_, *entry); matches(container, filter, resolved))
             found.push_back(std::move(container));
     std::ranges::sort(found, std::greater(), &Container::created);
     if (filter.limit != 0 && found.size() > filter.limit) found.resize(filter.limit);

@@ -19,6 +19,7 @@ void each_field_of_config(Config& config, const Visit& visit) {
     visit("entrypoint", config.entrypoint);
     visit("cmd", config.cmd);
     visit("labels", config.labels);
+    visit("exposed_ports", config.exposed_ports);
     visit("healthcheck", config.healthcheck);
     visit("tty", config.tty);
     visit("open_stdin", config.open_stdin);
@@ -65,6 +66,12 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("ipc_mode", config.ipc_mode);
     visit("uts_mode", config.uts_mode);
     visit("devices", config.devices);
+    visit("port_bindings", config.port_bindings);
+    visit("publish_all_ports", config.publish_all_ports);
+    visit("dns", config.dns);
+    visit("dns_search", config.dns_search);
+    visit("dns_options", config.dns_options);
+    visit("links", config.links);
     visit("console_size", config.console_size);
 }
 
@@ -87,6 +94,11 @@ struct FieldWriter {
         Json& list = json[key] = Json::array();
         for (const Device& device : devices)
             list.push_back({device.node, device.path, device.permissions});
+    }
+    void operator()(const char* key, const std::vector<PublishedPort>& ports) const {
+        Json& list = json[key] = Json::array();
+        for (const auto& port : ports)
+            list.push_back({port.container_port, port.host_ip, port.host_port});
     }
     void operator()(const char* key, const HealthCheck& check) const {
         json[key] = {{"test", check.test},
@@ -113,6 +125,17 @@ struct FieldReader {
     template <typename T>
     void operator()(const char* key, std::optional<T>& target) const {
         if (auto value = read<T>(key); value) target = *std::move(value);
+    }
+    void operator()(const char* key, std::vector<PublishedPort>& target) const {
+        const auto list = read<std::vector<std::vector<std::string>>>(key);
+        if (!list || !*list) return;
+        for (const auto& item : **list) {
+            if (item.size() != 3) {
+                result = fail(ErrorKind::corrupt, "field {} has a wrong length", key);
+                return;
+            }
+            target.push_back({item[0], item[1], item[2]});
+        }
     }
     void operator()(const char* key, std::vector<Ulimit>& target) const {
         const auto list = read<std::vector<Json>>(key);

@@ -162,6 +162,15 @@ void clean_unknown(Context& context, const std::vector<std::string>& set_aside) 
     }
 }
 
+void recover_networks(Context& context) {
+    std::vector<Container> running;
+    for (const EntryPtr& entry : context.registry.all())
+        if (auto live = entry->live.lock(); live->running()) running.push_back(live->container);
+    // Containers that run are not lost for a network that cannot be restored.
+    if (const auto recovered = context.networks->recover(running); !recovered)
+        log_error("cannot recover the networks: {}", recovered.error().message());
+}
+
 }  // namespace
 
 Result<void> recover(Context& context) {
@@ -185,6 +194,7 @@ Result<void> recover(Context& context) {
             to_remove.push_back(entry);
         else if (!alive && waits_for_restart(*entry)) to_start.push_back(entry);
     }
+    recover_networks(context);
     for (const EntryPtr& entry : to_remove) {
         const std::lock_guard operation(entry->operation);
         if (auto removed = remove_container(context, entry); !removed)

@@ -16,6 +16,7 @@ Result<void> remove_files(Context& context, const EntryPtr& entry) {
     if (error)
         return fail(ErrorKind::internal, "cannot remove {}: {}",
                     context.layout.container(entry->id).string(), error.message());
+    context.networks->forget(entry->id);
     return context.store.erase(entry->id);
 }
 
@@ -81,6 +82,7 @@ Result<void> Engine::rename(std::string_view container, std::string_view name) {
         old = std::exchange(live->container.name, checked);
     }
     context_->registry.release_name(old);
+    context_->networks->rename(entry->id, checked);
     emit(*context_, entry, "rename", {{"oldName", "/" + old}});
     return {};
 }

@@ -1,7 +1,5 @@
 #include "engine/settings.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -10,8 +8,10 @@
 
 #include "base/units.h"
 #include "engine/health.h"
+#include "engine/hosts_file.h"
 #include "engine/log_options.h"
 #include "engine/names.h"
+#include "engine/network_record.h"
 #include "engine/restart.h"
 #include "engine/sharing.h"
 #include "oci/capabilities.h"
@@ -136,23 +136,6 @@ Result<void> check_devices(const std::vector<Device>& devices) {
     return {};
 }
 
-// "name:address", both without what would end a line of /etc/hosts.
-Result<void> check_extra_hosts(const std::vector<std::string>& hosts) {
-    for (const std::string& host : hosts) {
-        const auto colon = host.find(':');
-        in6_addr address{};
-        const std::string text = colon == std::string::npos ? "" : host.substr(colon + 1);
-        const bool is_address = ::inet_pton(AF_INET, text.c_str(), &address) == 1 ||
-                                ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
-        if (colon == 0 || !is_address || host.find_first_of(" \t\r\n") != std::string::npos ||
-            host.find('\0') != std::string::npos)
-            return fail(ErrorKind::invalid,
-                        "ExtraHosts: invalid IP address in add-host: \"{}\": use name:address",
-                        host.substr(0, 64));
-    }
-    return {};
-}
-
 // They become lines of /etc/hosts.
 bool is_name_letter(char letter) {
     const auto byte = static_cast<unsigned char>(letter);
@@ -196,6 +179,9 @@ Result<ContainerConfig> merge_config(ContainerConfig config, const oci::ImageCon
     config.cmd = invocation.cmd;
     config.env = oci::merge_environment(image.env, config.env);
     config.labels.insert(image.labels.begin(), image.labels.end());
+    for (const std::string& port : image.exposed_ports)
+        if (std::ranges::find(config.exposed_ports, port) == config.exposed_ports.end())
+            config.exposed_ports.push_back(port);
     if (config.user.empty()) config.user = image.user;
     if (config.working_dir.empty()) config.working_dir = image.working_dir;
     if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
@@ -261,21 +247,6 @@ Result<Json> make_spec(const Container& container, bool alone) {
     return oci::make_runtime_spec(settings);
 }
 
-std::string hosts_file(const Container& container) {
-    const std::string name = hostname_of(container);
-    const std::string& domain = container.config.domainname;
-    std::string text = fmt::format(
-        "127.0.0.1\tlocalhost\n"
-        "::1\tlocalhost ip6-localhost ip6-loopback\n"
-        "127.0.0.1\t{}{}\n",
-        domain.empty() ? "" : fmt::format("{}.{} ", name, domain), name);
-    for (const std::string& host : container.host_config.extra_hosts) {
-        const auto colon = host.find(':');
-        text += fmt::format("{}\t{}\n", host.substr(colon + 1), host.substr(0, colon));
-    }
-    return text;
-}
-
 }  // namespace
 
 std::string hostname_of(const Container& container) {
@@ -302,6 +273,7 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     HAKO_CHECK(log_limits(config));
     HAKO_CHECK(check_extra_hosts(config.extra_hosts));
     HAKO_CHECK(check_sysctls(config.sysctls));
+    for (const PublishedPort& port : config.port_bindings) HAKO_CHECK(to_binding(port));
     return check_restart_policy(config);
 }
 

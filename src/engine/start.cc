@@ -51,11 +51,15 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
 }
 
 Result<void> run_container(Context& context, const EntryPtr& entry, const Container& container) {
-    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container));
+    HAKO_TRY(runtime::SandboxSpec spec, plan_sandbox(context, container));
     if (::unlink(spec.container.exit_record.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, "cannot remove {}", spec.container.exit_record.string());
-    if (!take_files_vm(context, entry, spec)) {
+    // A VM for files has no network cards.
+    const bool networked = !context.networks->attachments(entry->id).empty();
+    if (networked || !take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
+        // One that joins another's VM has the network that the other one has.
+        if (!spec.shares) HAKO_CHECK(join_networks(context, container, spec));
         HAKO_CHECK(place_container(context, entry, spec));
     }
     const WallTime started_at = now();

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/guarded.h"
+#include "engine/host_networks.h"
 #include "images/image_store.h"
 #include "runtime/shim_record.h"
 #include "vmm/emulator.h"
@@ -84,7 +85,8 @@ Surroundings real_surroundings(const Layout& layout, const Installation& install
                                images::ImageStore& images, vmm::KernelStore& kernels) {
     return {std::make_unique<ShimDriver>(layout, installation),
             std::make_unique<StoredImages>(images),
-            std::make_unique<InstalledMachines>(layout, installation, kernels)};
+            std::make_unique<InstalledMachines>(layout, installation, kernels),
+            open_network_source(layout)};
 }
 
 }  // namespace hako::engine

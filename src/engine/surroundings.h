@@ -10,6 +10,7 @@
 
 #include "base/process.h"
 #include "base/result.h"
+#include "engine/networks.h"
 #include "images/image.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/shim_client.h"
@@ -66,6 +67,7 @@ struct Surroundings {
     std::unique_ptr<SandboxDriver> sandboxes;
     std::unique_ptr<ImageSource> images;
     std::unique_ptr<MachineSource> machines;
+    std::unique_ptr<NetworkSource> networks;
 };
 
 // The image and kernel stores are borrowed.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "engine/network_types.h"
 #include "oci/platform.h"
 
 namespace hako::engine {
@@ -40,6 +41,7 @@ struct ContainerConfig {
     std::optional<std::vector<std::string>> entrypoint;
     std::optional<std::vector<std::string>> cmd;
     StringMap labels;
+    std::vector<std::string> exposed_ports;  // "80/tcp"
     std::optional<HealthCheck> healthcheck;  // merged: none if there is nothing to run
     bool tty = false;
     bool open_stdin = false;
@@ -96,9 +98,15 @@ struct HostConfig {
     int restart_retries = 0;     // on-failure gives up after so many; 0: never
     std::string log_driver;      // "json-file", "local", "none"; empty: json-file
     StringMap log_options;       // Docker's: max-size, max-file, labels, env ...
-    // "container:<id>" shares that container's namespace, and so its VM (sharing.h).
-    std::string network_mode, pid_mode, ipc_mode, uts_mode;
+    // "", "default", "none" or a network; "container:<id>" shares that container's namespace, and
+    // so its VM (sharing.h).
+    std::string network_mode;
+    std::string pid_mode, ipc_mode, uts_mode;
     std::vector<Device> devices;
+    std::vector<PublishedPort> port_bindings;
+    bool publish_all_ports = false;
+    std::vector<std::string> dns, dns_search, dns_options;
+    std::vector<std::string> links;  // "container:alias"
     std::optional<WindowSize> console_size;
 };
 
@@ -151,6 +159,7 @@ struct Container {
     std::optional<HealthState> health;
     std::vector<std::string> command;   // entrypoint and cmd: Docker's Path and Args
     std::vector<std::string> exec_ids;  // of execs that run
+    std::vector<Attachment> networks;   // filled by inspect and list
     std::string log_path;
     std::string kernel;  // the guest kernel's name; empty: the default one
     // The image's processor where the host's does not run its programs: arm64; else empty.
@@ -163,6 +172,7 @@ struct CreateRequest {
     std::optional<oci::Platform> platform = {};  // of the image; none: the host's, if it has that
     ContainerConfig config;
     HostConfig host_config;
+    std::map<std::string, EndpointSettings> endpoints = {};  // by network: what it asks of each
     std::string config_json = "{}", host_config_json = "{}", networking_json = "{}";
 };
 struct Created {
@@ -180,6 +190,7 @@ struct ListFilter {
     std::vector<std::string> statuses;
     std::vector<std::string> healths;  // "none", "starting", "healthy", "unhealthy"
     std::vector<int> exit_codes;
+    std::vector<std::string> networks;            // names or ids
     std::vector<std::string> ancestors;           // image names or ids
     std::string before, since;                    // containers
     std::vector<std::string> exposed, published;  // the container's ports: "80/tcp"

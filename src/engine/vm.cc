@@ -104,6 +104,7 @@ void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::millis
         if (!gone) log_debug("container {}: {}", entry->id, gone.error().message());
         end_log(context, entry->id);
     }
+    leave_networks(context, entry->id);
     auto live = entry->live.lock();
     live->shim.reset();
     live->vm.reset();

@@ -38,6 +38,12 @@ Options parse_options(int argc, char** argv) {
     app.add_flag("--rootless", options.rootless,
                  "As an ordinary user, in a user and network namespace with pasta as the way out "
                  "(see docs/rootless.md)");
+    std::string bridge = "bridge";
+    app.add_option("--bridge", bridge,
+                   "The network of containers that name none: bridge, or none for no network")
+        ->envname("HAKO_BRIDGE")
+        ->check(CLI::IsMember({"bridge", "none"}))
+        ->capture_default_str();
     const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
                                                     {"info", LogLevel::info},
                                                     {"warn", LogLevel::warn},
@@ -60,6 +66,7 @@ Options parse_options(int argc, char** argv) {
         options.exit_code = app.exit(error);
         return options;
     }
+    options.default_bridge = bridge == "bridge";
     auto read = read_config(config, config_option->count() > 0);
     if (!read) {
         fmt::print(stderr, "hakod: {}\n", read.error().message());

@@ -18,7 +18,9 @@ Command export_command();
 Command inspect_command(std::string_view type);  // "container", "image", or "" for either
 Command kill_command();
 Command logs_command();
+Command network_command();  // a group
 Command pause_command();
+Command port_command();
 Command ps_command(std::string name);
 Command rename_command();
 Command restart_command();

@@ -25,6 +25,7 @@ Result<Json> look_up(const Api& api, const Options& options, const std::string& 
         if (found || options.type == "container" || found.error().kind() != ErrorKind::not_found)
             return found;
     }
+    if (options.type == "network") return api.get(fmt::format("/networks/{}", name));
     auto found = api.get(fmt::format("/images/{}/json", name));
     if (!found && found.error().kind() == ErrorKind::not_found && options.type.empty())
         return fail(ErrorKind::not_found, "Error: No such object: {}", name);
@@ -86,6 +87,7 @@ Command inspect_command(std::string_view type) {
     options->type = type;
     Command command(
         "inspect", type == "image"       ? "Display detailed information on one or more images"
+                   : type == "network"   ? "Display detailed information on one or more networks"
                    : type == "container" ? "Display detailed information on one or more containers"
                                          : "Return low-level information on containers and images");
     command.option("-f,--format", options->format, "Format output: json, or a Go template");

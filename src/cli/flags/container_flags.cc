@@ -228,8 +228,21 @@ void ContainerFlags::declare_health(Command& command) {
 }
 
 void ContainerFlags::declare_network(Command& command) {
-    text(command, "--network", "/HostConfig/NetworkMode", "Connect a container to a network");
-    text(command, "--mac-address", "/MacAddress", "Container MAC address");
+    command.option("--network,--net", "network", "Connect a container to a network",
+                   [this](const std::string& value) -> Result<void> {
+                       HAKO_TRY(auto network, parse_network_flag(value));
+                       networks_.push_back(std::move(network));
+                       return {};
+                   });
+    endpoint(command, "--ip", "/IPAMConfig/IPv4Address", "IPv4 address (172.30.100.104)");
+    endpoint(command, "--ip6", "/IPAMConfig/IPv6Address", "IPv6 address (2001:db8::33)");
+    endpoint(command, "--mac-address", "/MacAddress", "Container MAC address");
+    command.option("--network-alias,--net-alias", "list",
+                   "Add network-scoped alias for the container",
+                   [this](const std::string& value) -> Result<void> {
+                       endpoint_["Aliases"].push_back(value);
+                       return {};
+                   });
     command.option("-p,--publish", "list", "Publish a container's port(s) to the host",
                    [this](const std::string& value) -> Result<void> {
                        HAKO_TRY(const auto ports, parse_publish(value));
@@ -286,6 +299,30 @@ void ContainerFlags::declare_storage(Command& command) {
           "Storage driver options for the container");
 }
 
+void ContainerFlags::endpoint(Command& command, std::string_view names, const char* field,
+                              std::string_view help) {
+    command.option(names, "string", help, [this, field](const std::string& value) -> Result<void> {
+        endpoint_[Json::json_pointer(field)] = value;
+        return {};
+    });
+}
+
+// The first network is the container's mode, and the flags beside --network are about it.
+void ContainerFlags::add_networks(Json& body) const {
+    if (networks_.empty() && endpoint_.empty()) return;
+    auto networks = networks_;
+    if (networks.empty()) networks.push_back({"default", Json::object()});
+    Json& first = networks.front().endpoint;
+    for (const auto& alias : endpoint_.value("Aliases", Json::array()))
+        first["Aliases"].push_back(alias);
+    for (const auto& [key, value] : endpoint_.items())
+        if (key != "Aliases") first[key] = value;
+    if (!networks_.empty()) body["HostConfig"]["NetworkMode"] = networks.front().name;
+    if (networks.size() == 1 && networks.front().endpoint.empty()) return;
+    for (const auto& [name, endpoint] : networks)
+        body["NetworkingConfig"]["EndpointsConfig"][name] = endpoint;
+}
+
 Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) const {
     Json body = body_;
     Json& host = body["HostConfig"];
@@ -298,6 +335,7 @@ Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) con
     for (const auto& one : switches_)
         if (one->value) body[Json::json_pointer(one->field)] = true;
     host["AutoRemove"] = remove;
+    add_networks(body);
 
     // Files first, so that a flag overrides what they say.
     std::vector<std::string> environment;

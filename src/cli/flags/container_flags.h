@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/flags/values.h"
 
 namespace hako::cli {
 
@@ -40,6 +41,9 @@ private:
     void declare_storage(Command& command);
 
     // Most flags fill one field, named by a JSON pointer (RFC 6901).
+    void endpoint(Command& command, std::string_view names, const char* field,
+                  std::string_view help);
+    void add_networks(Json& body) const;
     void text(Command& command, std::string_view names, const char* field, std::string_view help);
     void list(Command& command, std::string_view names, const char* field, std::string_view help);
     void pairs(Command& command, std::string_view names, const char* field, std::string_view help);
@@ -56,6 +60,8 @@ private:
     };
 
     Json body_ = Json::object();
+    std::vector<NetworkFlag> networks_;
+    Json endpoint_ = Json::object();  // what --ip and others say of the first network
     std::vector<std::unique_ptr<Switch>> switches_;  // stable addresses, for the command
     std::vector<std::string> environment_files_;
     std::vector<std::string> label_files_;

@@ -90,7 +90,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"--mount", "type=bind,src=/a,dst=/b,readonly"},
              R"({"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b",
                  "ReadOnly":true}]}})"},
-        Case{{"--network", "none"}, R"({"HostConfig":{"NetworkMode":"none"}})"}));
+        Case{{"--network", "none"}, R"({"HostConfig":{"NetworkMode":"none"}})"},
+        Case{
+            {"--network", "name=app,alias=a,ip=10.0.0.2", "--network", "b", "--network-alias", "c"},
+            R"({"HostConfig":{"NetworkMode":"app"},"NetworkingConfig":{"EndpointsConfig":{
+                 "app":{"Aliases":["a","c"],"IPAMConfig":{"IPv4Address":"10.0.0.2"}},"b":{}}}})"},
+        Case{{"--mac-address", "02:00:00:00:00:01"},
+             R"({"NetworkingConfig":{"EndpointsConfig":{"default":{
+                 "MacAddress":"02:00:00:00:00:01"}}}})"}));
 
 TEST(ContainerFlags, PassTheCommandOn) {
     EXPECT_EQ(body_of({"i", "sh", "-c", "echo --rm"})["Cmd"], (Json{"sh", "-c", "echo --rm"}));

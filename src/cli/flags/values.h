@@ -39,6 +39,13 @@ struct PublishedPort {
     std::string address;
     std::string host;  // empty: the daemon picks one
 };
+// One --network, with an EndpointSettings object.
+struct NetworkFlag {
+    std::string name;
+    Json endpoint;
+};
+Result<NetworkFlag> parse_network_flag(std::string_view text);
+
 Result<std::vector<PublishedPort>> parse_publish(std::string_view text);
 // "80", "80-82/udp" -> {"80/udp", ...}
 Result<std::vector<std::string>> parse_expose(std::string_view text);

@@ -1,0 +1,267 @@
+// What the host has for the containers that run: addresses, links, rules, names and ports.
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/network_record.h"
+#include "engine/networks.h"
+
+namespace hako::engine {
+namespace {
+
+std::optional<network::Address> parse_optional(const std::string& text) {
+    if (text.empty()) return std::nullopt;
+    const auto parsed = network::Address::parse(text);
+    return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
+// What of its ports a container publishes: those of -p, and with -P all that are exposed.
+std::vector<PublishedPort> wanted_ports(const Container& container) {
+    std::vector<PublishedPort> wanted = container.host_config.port_bindings;
+    if (!container.host_config.publish_all_ports) return wanted;
+    for (const std::string& port : container.config.exposed_ports)
+        if (std::ranges::none_of(wanted, [&](const auto& w) { return w.container_port == port; }))
+            wanted.push_back({port, "", ""});
+    return wanted;
+}
+
+// Ports are published on the network that the container's way out is on, else its first.
+Attachment& published_on(std::vector<Attachment>& attachments,
+                         const std::map<std::string, Network>& networks) {
+    for (Attachment& one : attachments)
+        if (const auto found = networks.find(one.network_id);
+            found != networks.end() && !found->second.internal)
+            return one;
+    return attachments.front();
+}
+
+}  // namespace
+
+std::vector<network::NetworkConfig> Networks::raised(const State& state) const {
+    std::vector<network::NetworkConfig> configs;
+    for (const std::string& id : state.bridges)
+        if (const auto found = state.networks.find(id); found != state.networks.end())
+            if (auto config = to_config(found->second)) configs.push_back(*std::move(config));
+    return configs;
+}
+
+Result<void> Networks::apply(State& state) {
+    const auto configs = raised(state);
+    std::vector<network::Endpoint> endpoints;
+    for (const auto& [id, container] : state.running)
+        for (const Attachment& one : state.attachments[id]) {
+            if (!one.live() || !state.bridges.contains(one.network_id)) continue;
+            HAKO_TRY(auto endpoint, to_endpoint(one, id, container.name));
+            endpoints.push_back(std::move(endpoint));
+        }
+    HAKO_TRY(auto* const firewall, source_.firewall());
+    HAKO_CHECK(firewall->apply({configs, endpoints}));
+    auto table = network::name_table(configs, endpoints);
+    for (auto& [id, network] : table)
+        for (auto& host : network.hosts)
+            for (const auto& text : state.running.at(host.container).host_config.dns)
+                if (const auto address = parse_optional(text)) host.resolvers.push_back(*address);
+    HAKO_TRY(auto* const names, source_.names());
+    // Containers reach each other and the world without names, too.
+    if (const auto set = names->set(std::move(table)); !set)
+        log_warn("names of containers: {}", set.error().message());
+    return {};
+}
+
+// The network's bridge is there afterwards.
+Result<void> Networks::raise(State& state, const Network& network) {
+    if (network.driver != network::driver_bridge || state.bridges.contains(network.id)) return {};
+    HAKO_TRY(auto* const links, source_.links());
+    HAKO_TRY(const auto config, to_config(network));
+    HAKO_CHECK(links->ensure_bridge(network::bridge_spec(config)));
+    state.bridges.insert(network.id);
+    if (network.internal) return {};
+    HAKO_CHECK(links->enable_forwarding(network::Family::v4));
+    return config.v6 ? links->enable_forwarding(network::Family::v6) : Result<void>();
+}
+
+Result<void> Networks::allocate(State& state, const std::string& container,
+                                Attachment& attachment) {
+    const auto found = state.networks.find(attachment.network_id);
+    if (found == state.networks.end())
+        return fail(ErrorKind::not_found,
+                    "network {} not found: it was removed; connect the "
+                    "container to another one",
+                    attachment.network_name);
+    HAKO_TRY(const auto config, to_config(found->second));
+    const EndpointSettings& wanted = attachment.wanted;
+    attachment.endpoint_id = random_id();
+    if (config.v4) {
+        HAKO_TRY(const auto address, state.ipam.allocate(config.id, network::Family::v4, container,
+                                                         parse_optional(wanted.ipv4)));
+        attachment.ipv4 = to_string(address);
+        attachment.prefix = config.v4->subnet.prefix;
+        attachment.gateway = to_string(config.v4->gateway);
+        attachment.mac = to_string(network::Mac::of(address));
+    }
+    if (config.v6) {
+        HAKO_TRY(const auto address, state.ipam.allocate(config.id, network::Family::v6, container,
+                                                         parse_optional(wanted.ipv6)));
+        attachment.ipv6 = to_string(address);
+        attachment.prefix_ipv6 = config.v6->subnet.prefix;
+        attachment.gateway_ipv6 = to_string(config.v6->gateway);
+        if (attachment.mac.empty())
+            attachment.mac = to_string(network::Mac::of(container + config.id));
+    }
+    if (!wanted.mac.empty()) {
+        HAKO_TRY(const auto mac, network::Mac::parse(wanted.mac));
+        attachment.mac = to_string(mac);
+    }
+    return {};
+}
+
+Result<void> Networks::add_link(State& state, const std::string& container,
+                                const Attachment& attachment) {
+    const Network& network = state.networks.at(attachment.network_id);
+    HAKO_TRY(const auto config, to_config(network));
+    HAKO_CHECK(raise(state, network));
+    HAKO_TRY(auto* const links, source_.links());
+    const std::string tap = network::tap_name(container, network.id);
+    if (network.driver == network::driver_macvlan) {
+        HAKO_TRY(const auto mac, network::Mac::parse(attachment.mac));
+        return links->ensure_macvtap({tap, config.parent, mac, config.mtu});
+    }
+    return links->ensure_tap({tap, config.bridge, config.mtu});
+}
+
+// Holds the host's ports and writes down which they became.
+Result<void> Networks::publish(State& state, const Container& container,
+                               std::vector<Attachment>& attachments) {
+    std::vector<network::PortBinding> wanted;
+    for (const PublishedPort& port : wanted_ports(container)) {
+        HAKO_TRY(const auto binding, to_binding(port));
+        wanted.push_back(binding);
+    }
+    if (wanted.empty()) return {};
+    HAKO_TRY(auto* const ports, source_.ports());
+    HAKO_TRY(const auto held, ports->reserve(container.id, container.name, wanted));
+    Attachment& on = published_on(attachments, state.networks);
+    for (const auto& binding : held) on.ports.push_back(to_published(binding));
+    return {};
+}
+
+Result<void> Networks::forward(const std::string& container,
+                               const std::vector<Attachment>& attachments) {
+    for (const Attachment& one : attachments) {
+        if (one.ports.empty()) continue;
+        HAKO_TRY(auto* const ports, source_.ports());
+        HAKO_CHECK(ports->forward(container, parse_optional(one.ipv4), parse_optional(one.ipv6)));
+    }
+    return {};
+}
+
+Result<Joined> Networks::join(State& state, const Container& container) {
+    std::vector<Attachment>& attachments = state.attachments[container.id];
+    // First, for this is what most often fails.
+    HAKO_CHECK(publish(state, container, attachments));
+    for (Attachment& one : attachments) HAKO_CHECK(allocate(state, container.id, one));
+    HAKO_CHECK(store_.save(container.id, attachments));
+    for (const Attachment& one : attachments) HAKO_CHECK(add_link(state, container.id, one));
+    state.running.emplace(container.id, container);
+    HAKO_CHECK(apply(state));
+    HAKO_CHECK(forward(container.id, attachments));
+    return describe_guest(container, attachments, state.networks, source_.resolv_conf());
+}
+
+Result<Joined> Networks::join(const Container& container) {
+    auto state = state_.lock();
+    const auto found = state->attachments.find(container.id);
+    if (found == state->attachments.end() || found->second.empty()) return Joined{};
+    auto joined = join(*state, container);
+    if (!joined) leave(*state, container.id);
+    return joined;
+}
+
+// Goes on after errors: what stays is the next daemon's to remove.
+void Networks::leave(State& state, const std::string& container) {
+    const auto tell = [&](const Result<void>& step) {
+        if (!step) log_warn("container {}: {}", container.substr(0, 12), step.error().message());
+    };
+    const bool ran = state.running.erase(container) != 0;
+    const auto publishes = [](const Attachment& one) { return !one.ports.empty(); };
+    if (std::ranges::any_of(state.attachments[container], publishes))
+        if (const auto ports = source_.ports(); ports) (*ports)->release(container);
+    std::vector<std::string> taps;
+    for (Attachment& one : state.attachments[container]) {
+        if (!one.live() && one.ports.empty()) continue;
+        if (one.live()) taps.push_back(network::tap_name(container, one.network_id));
+        for (const auto& address : {parse_optional(one.ipv4), parse_optional(one.ipv6)})
+            if (address) state.ipam.release(one.network_id, *address);
+        one = {.network_id = one.network_id,
+               .network_name = one.network_name,
+               .wanted = std::move(one.wanted)};
+    }
+    if (ran) tell(apply(state));
+    for (const std::string& tap : taps) {
+        const auto links = source_.links();
+        tell(links ? (*links)->remove_link(tap) : Result<void>(fail(links.error())));
+    }
+    tell(store_.save(container, state.attachments[container]));
+}
+
+std::vector<Attachment> Networks::leave(const std::string& container) {
+    auto state = state_.lock();
+    const auto found = state->attachments.find(container);
+    if (found == state->attachments.end()) return {};
+    std::vector<Attachment> left = found->second;
+    std::erase_if(left, [](const Attachment& one) { return !one.live(); });
+    if (!left.empty()) leave(*state, container);
+    return left;
+}
+
+void Networks::forget(const std::string& container) {
+    leave(container);
+    auto state = state_.lock();
+    if (state->attachments.erase(container) == 0) return;
+    if (const auto erased = store_.save(container, {}); !erased)
+        log_warn("container {}: {}", container, erased.error().message());
+}
+
+void Networks::rename(const std::string& container, const std::string& name) {
+    auto state = state_.lock();
+    const auto found = state->running.find(container);
+    if (found == state->running.end()) return;
+    found->second.name = name;
+    if (const auto applied = apply(*state); !applied)
+        log_warn("container {}: {}", name, applied.error().message());
+}
+
+Result<void> Networks::recover(const std::vector<Container>& running) {
+    auto state = state_.lock();
+    std::set<std::string> known;
+    bool was_used = false;
+    for (const Container& container : running) state->running.emplace(container.id, container);
+    std::vector<std::string> gone;
+    for (const auto& [id, attachments] : state->attachments) {
+        const bool live = std::ranges::any_of(attachments, &Attachment::live);
+        was_used = was_used || live;
+        if (live && !state->running.contains(id)) gone.push_back(id);
+    }
+    if (!was_used && !source_.permitted()) return {};
+    for (const Container& container : running)
+        for (const Attachment& one : state->attachments[container.id]) {
+            if (!one.live()) continue;
+            HAKO_TRY(const auto endpoint, to_endpoint(one, container.id, container.name));
+            HAKO_CHECK(state->ipam.restore(endpoint));
+            HAKO_CHECK(add_link(*state, container.id, one));
+            known.insert(network::bridge_name(one.network_id));
+            known.insert(endpoint.tap);
+            if (endpoint.ports.empty()) continue;
+            HAKO_TRY(auto* const ports, source_.ports());
+            HAKO_CHECK(ports->reserve(container.id, container.name, endpoint.ports));
+            HAKO_CHECK(forward(container.id, state->attachments[container.id]));
+        }
+    HAKO_TRY(auto* const links, source_.links());
+    HAKO_TRY(const auto ours, links->links());
+    HAKO_CHECK(links->recover(known));
+    for (const std::string& id : gone) leave(*state, id);
+    // A daemon that never had a network on this host leaves its rules alone.
+    if (!was_used && ours.empty()) return {};
+    return apply(*state);
+}
+
+}  // namespace hako::engine

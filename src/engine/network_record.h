@@ -1,0 +1,30 @@
+// Networks and attachments as the database keeps them (docs/formats/database.md), and as the values
+// that network/ works with.
+#pragma once
+
+#include <string_view>
+
+#include "base/json.h"
+#include "base/result.h"
+#include "engine/network_types.h"
+#include "network/types.h"
+
+namespace hako::engine {
+
+Json to_json(const Network& network);
+Result<Network> network_from_json(const Json& json);
+Json to_json(const Attachment& attachment);
+Result<Attachment> attachment_from_json(const Json& json);
+
+// The ranges are complete: subnet and gateway are chosen.
+Result<network::NetworkConfig> to_config(const Network& network);
+// Of one that is live.
+Result<network::Endpoint> to_endpoint(const Attachment& attachment, std::string_view container,
+                                      std::string_view container_name);
+// ErrorKind::invalid names the text.
+Result<network::PortBinding> to_binding(const PublishedPort& port);
+PublishedPort to_published(const network::PortBinding& binding);
+// By its options, else 1500.
+Result<int> mtu_of(const Network& network);
+
+}  // namespace hako::engine

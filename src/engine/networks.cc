@@ -1,0 +1,353 @@
+// The records: what networks there are, and which containers belong to them.
+#include "engine/networks.h"
+
+#include <algorithm>
+
+#include "engine/network_filter.h"
+#include "engine/network_record.h"
+#include "engine/sharing.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr std::string_view kDefaultNetwork = "bridge";
+
+bool is_reserved(std::string_view name) {
+    return name == "none" || name == "host" || name == "default" || name == kDefaultNetwork;
+}
+
+Result<void> check_name(std::string_view name) {
+    if (name.empty()) return fail(ErrorKind::invalid, "a network needs a name");
+    if (is_reserved(name))
+        return fail(ErrorKind::forbidden, "operation is not permitted on predefined {} network",
+                    name);
+    const auto good = [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-' || c == ' ';
+    };
+    if (name.size() > 255 || std::isalnum(static_cast<unsigned char>(name.front())) == 0 ||
+        !std::ranges::all_of(name, good))
+        return fail(ErrorKind::invalid,
+                    "invalid network name \"{}\": begin with a letter or digit and use letters, "
+                    "digits, '_', '.' and '-'",
+                    name.substr(0, 64));
+    return {};
+}
+
+Result<void> check_driver(const NetworkRequest& request) {
+    if (request.driver == network::driver_bridge) return {};
+    if (request.driver != network::driver_macvlan)
+        return fail(ErrorKind::invalid,
+                    "network driver \"{}\" is not offered: use bridge or macvlan",
+                    request.driver.substr(0, 64));
+    if (!request.options.contains("parent"))
+        return fail(ErrorKind::invalid,
+                    "a macvlan network needs the host's link to the LAN: add -o parent=LINK");
+    if (request.ranges.empty())
+        return fail(ErrorKind::invalid,
+                    "a macvlan network needs the LAN's subnet: add --subnet, --gateway and an "
+                    "--ip-range that nobody else gives out");
+    return {};
+}
+
+Result<network::SubnetRequest> subnet_request(const IpamRange& range) {
+    network::SubnetRequest request;
+    if (!range.subnet.empty()) {
+        HAKO_TRY(request.subnet, network::Cidr::parse(range.subnet));
+        request.family = request.subnet->family();
+    }
+    if (!range.ip_range.empty()) {
+        HAKO_TRY(request.ip_range, network::Cidr::parse(range.ip_range));
+    }
+    if (!range.gateway.empty()) {
+        HAKO_TRY(request.gateway, network::Address::parse(range.gateway));
+    }
+    for (const auto& [name, text] : range.auxiliary) {
+        HAKO_TRY(request.auxiliary[name], network::Address::parse(text));
+    }
+    return request;
+}
+
+IpamRange to_range(const network::Subnet& subnet) {
+    IpamRange range{.subnet = to_string(subnet.subnet),
+                    .ip_range = subnet.ip_range ? to_string(*subnet.ip_range) : "",
+                    .gateway = to_string(subnet.gateway)};
+    for (const auto& [name, address] : subnet.auxiliary) range.auxiliary[name] = to_string(address);
+    return range;
+}
+
+// The network's ranges, complete: one IPv4, and one IPv6 where that is wanted.
+Result<std::vector<IpamRange>> choose_ranges(const network::Ipam& ipam,
+                                             const NetworkRequest& request,
+                                             const std::vector<network::Cidr>& routes) {
+    std::vector<IpamRange> chosen;
+    bool v4 = false;
+    bool v6 = false;
+    for (const IpamRange& range : request.ranges) {
+        HAKO_TRY(const auto wanted, subnet_request(range));
+        bool& seen = wanted.family == network::Family::v4 ? v4 : v6;
+        if (std::exchange(seen, true))
+            return fail(ErrorKind::invalid, "a network has one subnet of each address family");
+        // The LAN's own subnet is of course one that the host has a route to.
+        const bool is_lan = request.driver == network::driver_macvlan;
+        HAKO_TRY(const auto subnet,
+                 ipam.choose_subnet(wanted, is_lan ? std::span<const network::Cidr>() : routes));
+        chosen.push_back(to_range(subnet));
+    }
+    if (!v4) {
+        HAKO_TRY(const auto subnet, ipam.choose_subnet({.family = network::Family::v4}, routes));
+        chosen.insert(chosen.begin(), to_range(subnet));
+    }
+    if (request.enable_ipv6 && !v6) {
+        HAKO_TRY(const auto subnet, ipam.choose_subnet({.family = network::Family::v6}, routes));
+        chosen.push_back(to_range(subnet));
+    }
+    return chosen;
+}
+
+Result<void> check_static(const Network& network, const std::string& text) {
+    if (text.empty()) return {};
+    HAKO_TRY(const auto address,
+             with_context(network::Address::parse(text), "invalid endpoint settings"));
+    for (const IpamRange& range : network.ranges) {
+        HAKO_TRY(const auto subnet, network::Cidr::parse(range.subnet));
+        if (subnet.contains(address)) return {};
+    }
+    return fail(ErrorKind::invalid,
+                "invalid endpoint settings: no configured subnet or ip-range contain the IP "
+                "address {}",
+                text);
+}
+
+bool has_live(const std::map<std::string, std::vector<Attachment>>& all, const std::string& id) {
+    return std::ranges::any_of(all, [&](const auto& item) {
+        return std::ranges::any_of(
+            item.second, [&](const Attachment& one) { return one.live() && one.network_id == id; });
+    });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Networks>> Networks::open(store::Database& database, NetworkSource& source,
+                                                 bool default_bridge) {
+    HAKO_TRY(auto store, NetworkStore::open(database));
+    std::unique_ptr<Networks> networks(
+        new Networks(store, source, default_bridge && source.permitted()));
+    auto state = networks->state_.lock();
+    HAKO_TRY(auto stored, store.networks());
+    for (Network& network : stored) {
+        HAKO_TRY(const auto config, to_config(network));
+        state->ipam.add_network(config);
+        state->networks.emplace(network.id, std::move(network));
+    }
+    HAKO_TRY(state->attachments, store.attachments());
+    return networks;
+}
+
+Result<void> Networks::ensure_default(State& state) {
+    if (!default_bridge_) return {};
+    for (const auto& [id, network] : state.networks)
+        if (network.name == kDefaultNetwork) return {};
+    NetworkRequest request{.name = std::string(kDefaultNetwork)};
+    request.options = {{"com.docker.network.bridge.default_bridge", "true"}};
+    return add(state, request).map([](const Network&) {});
+}
+
+Result<Network> Networks::add(State& state, const NetworkRequest& request) {
+    for (const auto& [id, known] : state.networks)
+        if (known.name == request.name)
+            return fail(ErrorKind::conflict, "network with name {} already exists", request.name);
+    HAKO_CHECK(check_driver(request));
+    Network network;
+    static_cast<NetworkRequest&>(network) = request;
+    network.id = random_id();
+    network.created = now();
+    HAKO_TRY(auto* const links, source_.links());
+    HAKO_TRY(const auto routes, links->routes());
+    HAKO_TRY(network.ranges, choose_ranges(state.ipam, request, routes));
+    for (const IpamRange& range : network.ranges)
+        if (range.subnet.find(':') != std::string::npos) network.enable_ipv6 = true;
+    HAKO_TRY(const auto config, to_config(network));
+    HAKO_CHECK(store_.insert(network));
+    state.ipam.add_network(config);
+    state.networks.emplace(network.id, network);
+    return network;
+}
+
+Result<Network> Networks::create(const NetworkRequest& request) {
+    HAKO_CHECK(check_name(request.name));
+    if (!source_.permitted())
+        return fail(ErrorKind::forbidden,
+                    "hakod may not set up networks: it needs to run as root (CAP_NET_ADMIN)");
+    auto state = state_.lock();
+    return add(*state, request);
+}
+
+Result<Network*> Networks::look_up(State& state, std::string_view reference) {
+    if (const auto found = state.networks.find(std::string(reference));
+        found != state.networks.end())
+        return &found->second;
+    Network* match = nullptr;
+    for (auto& [id, network] : state.networks)
+        if (network.name == reference) return &network;
+    for (auto& [id, network] : state.networks) {
+        if (reference.empty() || !id.starts_with(reference)) continue;
+        if (match != nullptr)
+            return fail(ErrorKind::invalid, "network {} is ambiguous: several ids begin with it",
+                        reference);
+        match = &network;
+    }
+    if (match == nullptr) return fail(ErrorKind::not_found, "network {} not found", reference);
+    return match;
+}
+
+Network Networks::with_members(const State& state, const Network& network) {
+    Network full = network;
+    for (const auto& [container, attachments] : state.attachments)
+        for (const Attachment& one : attachments) {
+            if (one.network_id != network.id || !one.live()) continue;
+            NetworkMember member{.endpoint_id = one.endpoint_id, .mac = one.mac};
+            if (const auto found = state.running.find(container); found != state.running.end())
+                member.name = found->second.name;
+            if (!one.ipv4.empty()) member.ipv4 = fmt::format("{}/{}", one.ipv4, one.prefix);
+            if (!one.ipv6.empty()) member.ipv6 = fmt::format("{}/{}", one.ipv6, one.prefix_ipv6);
+            full.members.emplace(container, std::move(member));
+        }
+    return full;
+}
+
+Result<Network> Networks::find(std::string_view reference) {
+    auto state = state_.lock();
+    HAKO_CHECK(ensure_default(*state));
+    HAKO_TRY(const Network* found, look_up(*state, reference));
+    return with_members(*state, *found);
+}
+
+Result<std::vector<Network>> Networks::list(const NetworkFilter& filter) {
+    auto state = state_.lock();
+    HAKO_CHECK(ensure_default(*state));
+    std::vector<Network> found;
+    for (const auto& [id, network] : state->networks) {
+        const bool predefined = network.name == kDefaultNetwork;
+        if (matches(network, predefined, has_live(state->attachments, id), filter))
+            found.push_back(with_members(*state, network));
+    }
+    std::ranges::sort(found, {}, &Network::name);
+    return found;
+}
+
+Result<Network> Networks::remove(std::string_view reference) {
+    if (is_reserved(reference))
+        return fail(ErrorKind::forbidden, "{} is a pre-defined network and cannot be removed",
+                    reference);
+    auto state = state_.lock();
+    HAKO_TRY(const Network* found, look_up(*state, reference));
+    if (is_reserved(found->name))
+        return fail(ErrorKind::forbidden, "{} is a pre-defined network and cannot be removed",
+                    found->name);
+    const Network network = with_members(*state, *found);
+    if (!network.members.empty()) {
+        std::string names;
+        for (const auto& [id, member] : network.members)
+            names += fmt::format("{}{}", names.empty() ? "" : ", ", member.name);
+        return fail(ErrorKind::forbidden,
+                    "error while removing network: network {} id {} has active endpoints: {} {} "
+                    "on it",
+                    network.name, network.id, names, network.members.size() == 1 ? "runs" : "run");
+    }
+    if (state->bridges.contains(network.id)) {
+        HAKO_TRY(auto* const links, source_.links());
+        state->bridges.erase(network.id);
+        HAKO_CHECK(apply(*state));
+        HAKO_CHECK(links->remove_link(network::bridge_name(network.id)));
+    }
+    HAKO_CHECK(store_.erase(network.id));
+    state->ipam.remove_network(network.id);
+    state->networks.erase(network.id);
+    return network;
+}
+
+Result<Attachment> Networks::make_attachment(const Network& network,
+                                             const EndpointSettings& settings) const {
+    HAKO_CHECK(check_static(network, settings.ipv4));
+    HAKO_CHECK(check_static(network, settings.ipv6));
+    if (!settings.mac.empty())
+        HAKO_CHECK(with_context(network::Mac::parse(settings.mac), "invalid endpoint settings"));
+    return Attachment{.network_id = network.id, .network_name = network.name, .wanted = settings};
+}
+
+Result<void> Networks::enlist(const Container& container,
+                              const std::map<std::string, EndpointSettings>& wanted) {
+    auto state = state_.lock();
+    HAKO_CHECK(ensure_default(*state));
+    const auto resolve = [&](const std::string& name) {
+        const bool is_default = name.empty() || name == "default";
+        return is_default ? std::string(kDefaultNetwork) : name;
+    };
+    const std::string mode = resolve(container.host_config.network_mode);
+    // One in another's VM has that one's network or none.
+    if (mode == "none" || !shared_with(container.host_config).empty()) return {};
+    std::vector<Attachment> attachments;
+    const auto add_one = [&](const std::string& name, const EndpointSettings& how) -> Result<void> {
+        if (name == "none" || (name == kDefaultNetwork && !default_bridge_)) return {};
+        HAKO_TRY(const Network* found, look_up(*state, name));
+        for (const Attachment& known : attachments)
+            if (known.network_id == found->id) return {};
+        HAKO_TRY(auto attachment, make_attachment(*found, how));
+        attachments.push_back(std::move(attachment));
+        return {};
+    };
+    EndpointSettings of_mode;
+    for (const auto& [name, settings] : wanted)
+        if (resolve(name) == mode) of_mode = settings;
+    HAKO_CHECK(add_one(mode, of_mode));
+    for (const auto& [name, settings] : wanted) HAKO_CHECK(add_one(resolve(name), settings));
+    HAKO_CHECK(store_.save(container.id, attachments));
+    if (!attachments.empty()) state->attachments[container.id] = std::move(attachments);
+    return {};
+}
+
+Result<Network> Networks::connect(const Container& container, std::string_view reference,
+                                  const EndpointSettings& settings) {
+    auto state = state_.lock();
+    HAKO_CHECK(ensure_default(*state));
+    HAKO_TRY(const Network* found, look_up(*state, reference));
+    if (container.host_config.network_mode == "none")
+        return fail(ErrorKind::forbidden,
+                    "container cannot be connected to multiple networks with one of the networks "
+                    "in private (none) mode");
+    if (container.host_config.network_mode.starts_with("container:"))
+        return fail(ErrorKind::forbidden,
+                    "container sharing network namespace with another container or host cannot be "
+                    "connected to any other network");
+    auto attachments = state->attachments[container.id];
+    for (const Attachment& known : attachments)
+        if (known.network_id == found->id)
+            return fail(ErrorKind::forbidden, "endpoint with name {} already exists in network {}",
+                        container.name, found->name);
+    HAKO_TRY(auto attachment, make_attachment(*found, settings));
+    attachments.push_back(std::move(attachment));
+    HAKO_CHECK(store_.save(container.id, attachments));
+    state->attachments[container.id] = std::move(attachments);
+    return *found;
+}
+
+Result<Network> Networks::disconnect(const Container& container, std::string_view reference) {
+    auto state = state_.lock();
+    HAKO_TRY(const Network* found, look_up(*state, reference));
+    auto attachments = state->attachments[container.id];
+    const std::string id = found->id;
+    if (std::erase_if(attachments, [&](const Attachment& a) { return a.network_id == id; }) == 0)
+        return fail(ErrorKind::not_found, "container {} is not connected to network {}",
+                    container.name, found->name);
+    HAKO_CHECK(store_.save(container.id, attachments));
+    state->attachments[container.id] = std::move(attachments);
+    return *found;
+}
+
+std::vector<Attachment> Networks::attachments(const std::string& container) const {
+    auto state = state_.lock();
+    const auto found = state->attachments.find(container);
+    return found == state->attachments.end() ? std::vector<Attachment>() : found->second;
+}
+
+}  // namespace hako::engine

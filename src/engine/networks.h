@@ -1,0 +1,129 @@
+// The networks that there are, and who is on them: records, addresses, and what the host has for
+// them. A bridge is made for the first container that runs on its network, and stays until the
+// network or the daemon goes; taps, rules, names and ports are those of containers that run.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/guarded.h"
+#include "base/result.h"
+#include "engine/network_store.h"
+#include "engine/network_types.h"
+#include "engine/types.h"
+#include "network/firewall.h"
+#include "network/ipam.h"
+#include "network/links.h"
+#include "network/names.h"
+#include "network/ports.h"
+#include "runtime/sandbox_spec.h"
+
+namespace hako::engine {
+
+// The host's side, made when it is first needed: a daemon whose containers have no network leaves
+// the host's alone. Any thread may call anything.
+class NetworkSource {
+public:
+    NetworkSource() = default;
+    NetworkSource(const NetworkSource&) = delete;
+    NetworkSource& operator=(const NetworkSource&) = delete;
+    virtual ~NetworkSource() = default;
+    virtual Result<network::HostNetwork*> links() = 0;
+    virtual Result<network::Firewall*> firewall() = 0;
+    virtual Result<network::Names*> names() = 0;
+    virtual Result<network::Ports*> ports() = 0;
+    // The host's /etc/resolv.conf; empty without one.
+    virtual std::string resolv_conf() = 0;
+    // Whether this process may change the host's network at all.
+    virtual bool permitted() = 0;
+};
+
+// What a container that starts gets of its networks.
+struct Joined {
+    std::vector<vmm::Nic> nics;
+    runtime::NetworkSpec spec;
+    std::vector<std::string> addresses;  // its own
+    std::string gateway;                 // of the network that its default route is on
+    std::string resolv_conf;             // empty: the image's stays
+};
+
+// Thread-safe; calls that change the host wait for each other.
+class Networks {
+public:
+    // default_bridge: containers that name no network are on `bridge`; else on none.
+    static Result<std::unique_ptr<Networks>> open(store::Database& database, NetworkSource& source,
+                                                  bool default_bridge);
+
+    Result<Network> create(const NetworkRequest& request);
+    // By id, name or unique beginning of an id. not_found "network x not found".
+    Result<Network> find(std::string_view reference);
+    Result<std::vector<Network>> list(const NetworkFilter& filter = {});
+    // The one that went. ErrorKind::forbidden while containers run on it.
+    Result<Network> remove(std::string_view reference);
+
+    // --- of a container; none of these may run at the same time for the same one.
+    // Records where a new container belongs, by its network mode and what its client says of
+    // single networks.
+    Result<void> enlist(const Container& container,
+                        const std::map<std::string, EndpointSettings>& wanted);
+    // Of one that does not run.
+    Result<Network> connect(const Container& container, std::string_view reference,
+                            const EndpointSettings& settings);
+    Result<Network> disconnect(const Container& container, std::string_view reference);
+    void forget(const std::string& container);
+    // Before its VM starts: addresses, taps, rules, names, ports. Nothing is left after an error.
+    Result<Joined> join(const Container& container);
+    // After its VM has ended, also when it never joined: the networks that it left.
+    std::vector<Attachment> leave(const std::string& container);
+    std::vector<Attachment> attachments(const std::string& container) const;
+    void rename(const std::string& container, const std::string& name);
+
+    // Puts the host in the state that these containers need, and no others; by id.
+    Result<void> recover(const std::vector<Container>& running);
+
+private:
+    struct State {
+        std::map<std::string, Network> networks;  // by id
+        std::map<std::string, std::vector<Attachment>> attachments;
+        std::map<std::string, Container> running;  // those that joined
+        std::set<std::string> bridges;             // ids of networks whose bridge is up
+        network::Ipam ipam = network::Ipam();
+    };
+    Networks(NetworkStore store, NetworkSource& source, bool default_bridge)
+        : store_(store), source_(source), default_bridge_(default_bridge) {}
+
+    Result<void> ensure_default(State& state);
+    Result<Network> add(State& state, const NetworkRequest& request);
+    static Result<Network*> look_up(State& state, std::string_view reference);
+    static Network with_members(const State& state, const Network& network);
+    Result<Attachment> make_attachment(const Network& network,
+                                       const EndpointSettings& settings) const;
+    // --- network_join.cc
+    Result<void> raise(State& state, const Network& network);
+    Result<void> allocate(State& state, const std::string& container, Attachment& attachment);
+    Result<void> add_link(State& state, const std::string& container, const Attachment& attachment);
+    Result<Joined> join(State& state, const Container& container);
+    void leave(State& state, const std::string& container);
+    Result<void> publish(State& state, const Container& container,
+                         std::vector<Attachment>& attachments);
+    Result<void> forward(const std::string& container, const std::vector<Attachment>& attachments);
+    // Rules and names of all that run.
+    Result<void> apply(State& state);
+    std::vector<network::NetworkConfig> raised(const State& state) const;
+
+    NetworkStore store_;
+    NetworkSource& source_;
+    const bool default_bridge_;
+    Guarded<State> state_;
+};
+
+// --- network_guest.cc: pure functions of attachments that are live, and their networks.
+Joined describe_guest(const Container& container, const std::vector<Attachment>& attachments,
+                      const std::map<std::string, Network>& networks,
+                      std::string_view host_resolv_conf);
+
+}  // namespace hako::engine

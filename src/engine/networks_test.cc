@@ -1,0 +1,269 @@
+#include <gmock/gmock.h>
+
+#include "engine/fake_world.h"
+
+namespace hako::engine {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class NetworksTest : public EngineTest {
+protected:
+    // On the default network.
+    static CreateRequest request(const std::string& name) {
+        CreateRequest request = EngineTest::request(name);
+        request.host_config.network_mode = "";
+        return request;
+    }
+    Network make(const std::string& name, const std::string& subnet = "") {
+        NetworkRequest request{.name = name};
+        if (!subnet.empty()) request.ranges = {{.subnet = subnet}};
+        auto made = engine_->create_network(request);
+        EXPECT_TRUE(made) << made.error().message();
+        return made.value_or(Network());
+    }
+    std::string run_on(const std::string& name, const std::string& network,
+                       const EndpointSettings& settings = {}) {
+        CreateRequest wanted = request(name);
+        wanted.host_config.network_mode = network;
+        wanted.endpoints[network] = settings;
+        const std::string id = create(wanted);
+        auto started = engine_->start(id);
+        EXPECT_TRUE(started) << started.error().message();
+        return id;
+    }
+    Attachment attachment(const std::string& id) {
+        const auto all = engine_->inspect(id)->networks;
+        EXPECT_THAT(all, SizeIs(1));
+        return all.empty() ? Attachment() : all.front();
+    }
+    void stop(const std::string& id) {
+        ASSERT_TRUE(engine_->stop(id, {}));
+        wait_for([&] { return world_.find(id) == nullptr; });
+        wait_for([&] {
+            return engine_->inspect(id)->networks.empty() ||
+                   !engine_->inspect(id)->networks.front().live();
+        });
+    }
+    const runtime::SandboxSpec& spec(const std::string& id) { return world_.find(id)->spec; }
+    std::string file(const std::string& id, const std::string& path) {
+        return spec(id).container.files.at(path);
+    }
+    std::size_t taps() { return host_.links.state.lock()->taps.size(); }
+};
+
+TEST_F(NetworksTest, AContainerIsOnTheDefaultNetworkWithAllThatItNeeds) {
+    const std::string id = create(request("a"));
+    ASSERT_TRUE(engine_->start(id));
+    const Attachment one = attachment(id);
+    EXPECT_EQ(one.network_name, "bridge");
+    EXPECT_EQ(one.ipv4, "172.17.0.2");
+    ASSERT_THAT(spec(id).machine.nics, SizeIs(1));
+    EXPECT_EQ(spec(id).machine.nics.front().mac, one.mac);
+    EXPECT_TRUE(host_.links.state.lock()->taps.contains(spec(id).machine.nics.front().tap));
+    const auto& network = spec(id).network;
+    ASSERT_THAT(network.interfaces, SizeIs(1));
+    EXPECT_THAT(network.interfaces.front().addresses, ElementsAre("172.17.0.2/16"));
+    EXPECT_EQ(network.interfaces.front().mac, one.mac);
+    ASSERT_THAT(network.routes, SizeIs(1));
+    EXPECT_EQ(network.routes.front().gateway, "172.17.0.1");
+    EXPECT_THAT(file(id, "/etc/resolv.conf"),
+                HasSubstr("nameserver 172.17.0.1\nsearch example.org"));
+    EXPECT_THAT(file(id, "/etc/hosts"), HasSubstr("172.17.0.2\t" + id.substr(0, 12)));
+    EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(1));
+    stop(id);
+    EXPECT_EQ(taps(), 0U);
+    EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(0));
+}
+
+TEST_F(NetworksTest, WithoutANetworkTheHostStaysAsItIs) {
+    CreateRequest wanted = request("a");
+    wanted.host_config.network_mode = "none";
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_THAT(spec(id).machine.nics, SizeIs(0));
+    EXPECT_TRUE(host_.links.state.lock()->bridges.empty());
+    EXPECT_EQ(host_.firewall.applied.lock()->times, 0);
+}
+
+TEST_F(NetworksTest, NamesAndAliasesAreThoseOfContainersThatRun) {
+    const Network network = make("app");
+    const std::string id = run_on("web", "app", {.aliases = {"www"}});
+    const auto names = [&] {
+        auto table = host_.names.table.lock();
+        std::vector<std::string> all;
+        for (const auto& host : (*table)[network.id].hosts)
+            all.insert(all.end(), host.names.begin(), host.names.end());
+        return all;
+    };
+    EXPECT_THAT(names(), ElementsAre("web", "www", id.substr(0, 12)));
+    ASSERT_TRUE(engine_->rename(id, "site"));
+    EXPECT_THAT(names(), ElementsAre("site", "www", id.substr(0, 12)));
+    stop(id);
+    EXPECT_THAT(names(), SizeIs(0));
+}
+
+TEST_F(NetworksTest, StaticAddressesAreGivenAndRefused) {
+    make("app", "10.5.0.0/24");
+    const EndpointSettings settings{.ipv4 = "10.5.0.77", .mac = "02:00:00:00:00:07"};
+    EXPECT_EQ(attachment(run_on("a", "app", settings)).ipv4, "10.5.0.77");
+    CreateRequest second = request("b");
+    second.host_config.network_mode = "app";
+    second.endpoints["app"] = {.ipv4 = "10.5.0.77"};
+    const auto taken = engine_->start(create(second));
+    ASSERT_FALSE(taken);
+    EXPECT_THAT(taken.error().message(), HasSubstr("10.5.0.77"));
+    second.name = "c";
+    second.endpoints["app"].ipv4 = "10.6.0.1";
+    EXPECT_EQ(engine_->create(second).error().kind(), ErrorKind::invalid);
+    EXPECT_EQ(engine_->inspect("c").error().kind(), ErrorKind::not_found);
+    second.endpoints["app"] = {.mac = "01:00:00:00:00:01"};
+    EXPECT_EQ(engine_->create(second).error().kind(), ErrorKind::invalid);
+}
+
+TEST_F(NetworksTest, SubnetsDoNotOverlap) {
+    make("one", "10.5.0.0/16");
+    NetworkRequest request{.name = "two", .ranges = {{.subnet = "10.5.1.0/24"}}};
+    EXPECT_EQ(engine_->create_network(request).error().kind(), ErrorKind::conflict);
+    request.ranges = {{.subnet = "10.6.0.0/33"}};
+    EXPECT_EQ(engine_->create_network(request).error().kind(), ErrorKind::invalid);
+    request = {.name = "one"};
+    EXPECT_EQ(engine_->create_network(request).error().message(),
+              "network with name one already exists");
+    request = {.name = "bridge"};
+    EXPECT_EQ(engine_->create_network(request).error().kind(), ErrorKind::forbidden);
+    host_.links.state.lock()->routes = {*network::Cidr::parse("172.18.0.0/16")};
+    const Network chosen = make("three");
+    EXPECT_NE(chosen.ranges.front().subnet, "172.18.0.0/16");
+}
+
+TEST_F(NetworksTest, ANetworkInUseStaysAndAnUnusedOneGoesWithItsBridge) {
+    make("app");
+    const std::string id = run_on("web", "app");
+    const auto refused = engine_->remove_network("app");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), ErrorKind::forbidden);
+    EXPECT_THAT(refused.error().message(), HasSubstr("web"));
+    EXPECT_THAT(*engine_->prune_networks({}), SizeIs(0));
+    stop(id);
+    EXPECT_THAT(*engine_->prune_networks({}), ElementsAre("app"));
+    EXPECT_TRUE(host_.links.state.lock()->bridges.empty());
+    const auto started = engine_->start(id);
+    ASSERT_FALSE(started);
+    EXPECT_THAT(started.error().message(), HasSubstr("network app not found"));
+    EXPECT_EQ(taps(), 0U);
+}
+
+// As docker-compose 1.29 does it before it starts a container.
+TEST_F(NetworksTest, ACreatedContainerIsDisconnectedAndConnectedAgain) {
+    make("app");
+    CreateRequest wanted = request("web");
+    wanted.host_config.network_mode = "app";
+    wanted.endpoints["app"] = {};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->disconnect_network("app", id));
+    EXPECT_FALSE(engine_->disconnect_network("app", id));
+    ASSERT_TRUE(engine_->connect_network("app", id, {.aliases = {"web"}}));
+    EXPECT_EQ(engine_->connect_network("app", id, {}).error().kind(), ErrorKind::forbidden);
+    EXPECT_EQ(engine_->connect_network("nope", id, {}).error().message(), "network nope not found");
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_THAT(attachment(id).wanted.aliases, ElementsAre("web"));
+    EXPECT_EQ(engine_->connect_network("app", id, {}).error().kind(), ErrorKind::conflict);
+}
+
+TEST_F(NetworksTest, PortsAreHeldBeforeTheMachineStarts) {
+    CreateRequest wanted = request("web");
+    wanted.host_config.port_bindings = {{"80/tcp", "127.0.0.1", "8080"}, {"81/tcp", "", ""}};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_EQ(attachment(id).ports.front().host_port, "8080");
+    EXPECT_NE(attachment(id).ports.back().host_port, "");
+    EXPECT_TRUE(ports_->held.lock()->at(id).v4);
+    wanted.name = "other";
+    const int spawns = world_.spawns;
+    const auto refused = engine_->start(create(wanted));
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("web"));
+    EXPECT_EQ(world_.spawns, spawns);
+    EXPECT_EQ(taps(), 1U);
+    stop(id);
+    EXPECT_TRUE(ports_->held.lock()->empty());
+    wanted.name = "third";
+    wanted.host_config.port_bindings = {{"0/tcp", "", ""}};
+    EXPECT_EQ(engine_->create(wanted).error().kind(), ErrorKind::invalid);
+}
+
+TEST_F(NetworksTest, AllExposedPortsArePublishedWhereThatIsAsked) {
+    CreateRequest wanted = request("web");
+    wanted.host_config.publish_all_ports = true;
+    wanted.config.exposed_ports = {"80/tcp", "53/udp"};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_THAT(attachment(id).ports, SizeIs(2));
+}
+
+TEST_F(NetworksTest, HostGatewayAndLinksAreInTheHostsFile) {
+    make("app", "10.5.0.0/24");
+    run_on("db", "app");
+    CreateRequest wanted = request("web");
+    wanted.host_config.network_mode = "app";
+    wanted.host_config.extra_hosts = {"host:host-gateway", "x:192.0.2.9"};
+    wanted.host_config.links = {"db:store"};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    const std::string hosts = file(id, "/etc/hosts");
+    EXPECT_THAT(hosts, HasSubstr("10.5.0.1\thost\n192.0.2.9\tx\n"));
+    EXPECT_THAT(hosts, HasSubstr("10.5.0.2\tstore "));
+}
+
+TEST_F(NetworksTest, AnInternalNetworkHasNoWayOut) {
+    ASSERT_TRUE(engine_->create_network({.name = "inner", .internal = true}));
+    const std::string id = run_on("a", "inner");
+    EXPECT_THAT(spec(id).network.routes, SizeIs(0));
+}
+
+// Killed: machines go on, ports and names are the next daemon's to serve again.
+TEST_F(NetworksTest, TheNextDaemonServesWhatRunsAndRemovesTheRest) {
+    make("app");
+    CreateRequest wanted = request("web");
+    wanted.host_config.network_mode = "app";
+    wanted.host_config.port_bindings = {{"80/tcp", "", ""}};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    const std::string lost = run_on("lost", "app");
+    const Attachment before = attachment(id);
+    stop_daemon();
+    world_.find(lost)->lose();
+    host_.firewall.applied.lock()->state = {};
+    host_.links.state.lock()->taps["hktstray"] = {.name = "hktstray", .bridge = "none"};
+    *host_.names.table.lock() = {};
+    start_daemon();
+    EXPECT_EQ(attachment(id).ipv4, before.ipv4);
+    EXPECT_EQ(ports_->held.lock()->at(id).bindings.front().host_port,
+              std::stoi(before.ports.front().host_port));
+    EXPECT_EQ(taps(), 1U);
+    EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(1));
+    EXPECT_THAT((*host_.names.table.lock())[before.network_id].hosts, SizeIs(1));
+    EXPECT_FALSE(attachment(lost).live());
+    // Its address is free again, that of the other is not.
+    EXPECT_NE(attachment(run_on("new", "app")).ipv4, before.ipv4);
+}
+
+TEST_F(NetworksTest, EventsTellOfNetworks) {
+    const auto events =
+        engine_->events(now() - std::chrono::hours(1), now() + std::chrono::hours(1));
+    make("app");
+    run_on("web", "app");
+    std::vector<std::string> actions;
+    while (actions.size() < 2) {
+        const auto event = events->next({});
+        ASSERT_TRUE(event && *event);
+        if ((*event)->type == "network") actions.push_back((*event)->action);
+    }
+    EXPECT_THAT(actions, ElementsAre("create", "connect"));
+}
+
+}  // namespace
+}  // namespace hako::engine

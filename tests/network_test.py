@@ -1,0 +1,170 @@
+"""Networks with real VMs, in a network namespace that stands for the host and another one that stands for the internet."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from hako import HELLO, Daemon, wait_until
+
+HOST, OUTSIDE = f"hkh{os.getpid()}", f"hko{os.getpid()}"
+HOST_IP, OUTSIDE_IP = "198.51.100.2", "198.51.100.1"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft")
+
+
+def sh(command: str, check: bool = True) -> str:
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def in_host(command: str, check: bool = True) -> str:
+    return sh(f"nsenter --net=/run/netns/{HOST} {command}", check)
+
+
+def fetch(namespace: str, url: str) -> str:
+    return sh(f"nsenter --net=/run/netns/{namespace} curl -gsS --max-time 10 {url}", check=False)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Daemon]:
+    """A daemon in a namespace with a way out, and four containers on three networks."""
+    for name in (HOST, OUTSIDE):
+        sh(f"ip netns add {name} && ip -n {name} link set lo up")
+    sh(f"ip -n {HOST} link add out type veth peer name in netns {OUTSIDE}")
+    for name, link, address in ((HOST, "out", HOST_IP), (OUTSIDE, "in", OUTSIDE_IP)):
+        sh(f"ip -n {name} addr add {address}/24 dev {link} && ip -n {name} link set {link} up")
+    sh(f"ip -n {HOST} route add default via {OUTSIDE_IP}")
+    daemon = Daemon()
+    daemon.environment["HAKO_BRIDGE"] = "bridge"
+    daemon.prefix = ["nsenter", f"--net=/run/netns/{HOST}"]
+    try:
+        daemon.start()
+        daemon.hako("network", "create", "app")
+        daemon.hako("network", "create", "--internal", "--subnet", "10.99.0.0/24", "inner")
+        serve = "echo served > /tmp/index.html; httpd -p 80 -h /tmp; exec nc -u -l -p 53 -e cat"
+        daemon.hako("run", "-d", "--name", "web", "--network", "name=app,alias=www", "-p", "8080:80", "-p", "5353:53/udp",
+                    HELLO, "sh", "-c", serve)
+        daemon.hako("run", "-d", "--name", "client", "--network", "app", "--cap-add", "NET_ADMIN", "--add-host",
+                    "gate:host-gateway", HELLO, "sleep", "3600")
+        daemon.hako("run", "-d", "--name", "other", HELLO, "sleep", "3600")
+        daemon.hako("run", "-d", "--name", "shut", "--network", "inner", "--ip", "10.99.0.50", HELLO, "sleep", "3600")
+        yield daemon
+        daemon.destroy()
+    finally:
+        daemon.stop()
+        daemon.kill_strays()
+        for name in (HOST, OUTSIDE):
+            sh(f"ip netns del {name}", check=False)
+
+
+def address(daemon: Daemon, name: str) -> str:
+    networks = daemon.inspect(name)["NetworkSettings"]["Networks"]
+    return next(iter(networks.values()))["IPAddress"]
+
+
+def wget(daemon: Daemon, name: str, url: str) -> subprocess.CompletedProcess:
+    return daemon.hako("exec", name, "wget", "-T", "5", "-qO-", url, check=False)
+
+
+def test_containers_of_a_network_find_each_other_by_name(host: Daemon) -> None:
+    for name in ("web", "www", host.inspect("web")["Id"][:12]):
+        assert wget(host, "client", f"http://{name}/").stdout == "served\n", name
+    assert wget(host, "client", f"http://{address(host, 'web')}/").stdout == "served\n"
+
+
+def test_between_networks_there_is_no_way(host: Daemon) -> None:
+    for name in ("other", "shut"):
+        assert wget(host, name, f"http://{address(host, 'web')}/").returncode != 0
+        assert wget(host, name, "http://web/").returncode != 0
+
+
+def test_interfaces_hosts_and_resolvers_in_the_guest(host: Daemon) -> None:
+    shut = host.hako("exec", "shut", "sh", "-c", "ip -o -4 addr show eth0; ip route; cat /etc/hosts").stdout
+    assert "10.99.0.50/24" in shut and "default" not in shut
+    gateway = host.inspect("client")["NetworkSettings"]["Networks"]["app"]["Gateway"]
+    client = host.hako("exec", "client", "cat", "/etc/hosts", "/etc/resolv.conf").stdout
+    assert f"{gateway}\tgate\n" in client and f"nameserver {gateway}\n" in client
+
+
+@pytest.mark.parametrize(("namespace", "url"), [(OUTSIDE, f"http://{HOST_IP}:8080/"), (HOST, "http://127.0.0.1:8080/"),
+                                                (HOST, "http://[::1]:8080/")])
+def test_published_ports(host: Daemon, namespace: str, url: str) -> None:
+    assert fetch(namespace, url) == "served\n"
+
+
+def test_a_published_udp_port(host: Daemon) -> None:
+    program = (f"import socket; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10);"
+               f"s.sendto(b'ping', ('{HOST_IP}', 5353)); print(s.recv(99).decode())")
+    assert sh(f'nsenter --net=/run/netns/{OUTSIDE} python3 -c "{program}"') == "ping\n"
+
+
+def test_what_is_published_is_told(host: Daemon) -> None:
+    assert "80/tcp -> 0.0.0.0:8080" in host.hako("port", "web").stdout
+    assert "0.0.0.0:8080->80/tcp" in host.hako("ps").stdout
+    done = host.hako("run", "--rm", "-p", "8080:80", HELLO, "true", check=False)
+    assert done.returncode == 125 and "8080" in done.stderr
+
+
+def test_the_outside_is_reached_by_the_hosts_address(host: Daemon) -> None:
+    program = ("import socket; s=socket.create_server(('', 7000)); s.settimeout(30); c, a = s.accept();"
+               "c.sendall(a[0].encode()); c.close()")
+    server = subprocess.Popen(["nsenter", f"--net=/run/netns/{OUTSIDE}", "python3", "-c", program])
+    try:
+        wait_until(lambda: ":7000" in sh(f"nsenter --net=/run/netns/{OUTSIDE} ss -ltn"), 10)
+        seen = host.hako("exec", "other", "sh", "-c", f"nc -w 5 {OUTSIDE_IP} 7000 </dev/null").stdout
+        assert seen == HOST_IP
+        assert host.hako("exec", "shut", "ping", "-c", "1", "-W", "2", OUTSIDE_IP, check=False).returncode != 0
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_running_container_keeps_its_networks(host: Daemon) -> None:
+    done = host.hako("network", "connect", "inner", "client", check=False)
+    assert done.returncode == 1 and "is running" in done.stderr
+    done = host.hako("network", "rm", "app", check=False)
+    assert done.returncode == 1 and "has active endpoints" in done.stderr
+    done = host.hako("network", "create", "--subnet", "10.99.0.0/16", "overlap", check=False)
+    assert done.returncode == 1 and "inner" in done.stderr
+
+
+def test_rules_that_others_flush_come_back(host: Daemon) -> None:
+    in_host("nft flush ruleset")
+    wait_until(lambda: fetch(OUTSIDE, f"http://{HOST_IP}:8080/") == "served\n", 30)
+
+
+def test_a_killed_daemon_takes_nothing_along(host: Daemon) -> None:
+    host.kill()
+    # The DNS server went with it, the way between containers did not; docker exec needs a daemon.
+    links = in_host("ip -o link")
+    host.start()
+    assert in_host("ip -o link").count("\n") == links.count("\n")
+    assert wget(host, "client", "http://web/").stdout == "served\n"
+    assert fetch(HOST, "http://127.0.0.1:8080/") == "served\n"
+    tables = json.loads(in_host("nft -j list tables"))["nftables"]
+    names = [(one["table"]["family"], one["table"]["name"]) for one in tables if "table" in one]
+    assert len(names) == len(set(names)) > 0
+
+
+def test_another_ones_address_is_of_no_use(host: Daemon) -> None:
+    web = address(host, "web")
+    assert host.hako("exec", "client", "ping", "-c", "1", "-W", "5", web, check=False).returncode == 0
+    host.hako("exec", "client", "sh", "-c", "ip addr add 10.99.0.9/32 dev eth0")
+    assert host.hako("exec", "client", "ping", "-c", "1", "-W", "2", "-I", "10.99.0.9", web, check=False).returncode != 0
+    host.hako("exec", "client", "sh", "-c", "ip link set eth0 down; ip link set eth0 address 02:00:00:00:00:99; ip link set eth0 up")
+    assert host.hako("exec", "client", "ping", "-c", "1", "-W", "2", web, check=False).returncode != 0
+
+
+def test_nothing_is_left(host: Daemon) -> None:
+    host.hako("rm", "-f", "web", "client", "other", "shut")
+    host.hako("network", "prune", "-f")
+    left = in_host("ip -o link")
+    assert "hkt" not in left
+    assert host.hako("network", "ls", "--format", "{{.Name}}").stdout.split() == ["bridge"]
