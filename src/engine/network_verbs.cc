@@ -44,11 +44,25 @@ void add_links(const Context& context, const std::vector<std::string>& links,
     }
 }
 
+// Whether the user named a network or a port, so that a start without it would mislead.
+bool asks_for_network(const Container& container, const std::vector<Attachment>& attachments) {
+    const HostConfig& host = container.host_config;
+    const bool by_default = host.network_mode.empty() || host.network_mode == "default";
+    return !by_default || attachments.size() > 1 || !host.port_bindings.empty() ||
+           host.publish_all_ports;
+}
+
 }  // namespace
 
 Result<void> join_networks(Context& context, const Container& container,
                            runtime::SandboxSpec& spec) {
-    HAKO_TRY(Joined joined, context.networks->join(container));
+    auto attempt = context.networks->join(container);
+    if (!attempt && !asks_for_network(container, context.networks->attachments(container.id))) {
+        log_warn("container {} starts without a network: {}", container.name,
+                 attempt.error().message());
+        return {};
+    }
+    HAKO_TRY(Joined joined, std::move(attempt));
     if (joined.nics.empty()) return {};
     spec.machine.nics = std::move(joined.nics);
     spec.network = std::move(joined.spec);

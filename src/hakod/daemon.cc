@@ -108,7 +108,7 @@ Result<void> run_daemon(const Options& options) {
     HAKO_TRY(Listeners listeners, open_listeners(options, layout));
     HAKO_TRY(const auto engine,
              engine::Engine::open(layout, installation, options.configuration.layers,
-                                  options.configuration.templates), options.default_bridge));
+                                  options.configuration.templates, options.default_bridge));
     provide_hello(*engine, installation);
 
     dockerapi::EngineServices services(*engine, options.configuration.registries);
