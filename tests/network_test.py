@@ -28,13 +28,32 @@ def in_host(command: str, check: bool = True) -> str:
     return sh(f"nsenter --net=/run/netns/{HOST} {command}", check)
 
 
+# The busybox of hako/hello listens to no UDP.
+ECHO = """
+#include <arpa/inet.h>
+int main(void) {
+    char data[2048];
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(53)};
+    int s = socket(AF_INET, SOCK_DGRAM, 0);
+    if (bind(s, (struct sockaddr*)&from, sizeof from)) return 1;
+    for (;;) {
+        socklen_t size = sizeof from;
+        ssize_t got = recvfrom(s, data, sizeof data, 0, (struct sockaddr*)&from, &size);
+        sendto(s, data, got, 0, (struct sockaddr*)&from, size);
+    }
+}
+"""
+
+
 def fetch(namespace: str, url: str) -> str:
     return sh(f"nsenter --net=/run/netns/{namespace} curl -gsS --max-time 10 {url}", check=False)
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Daemon]:
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon in a namespace with a way out, and four containers on three networks."""
+    echo = tmp_path_factory.mktemp("echo") / "echo"
+    subprocess.run(["cc", "-static", "-x", "c", "-", "-o", echo], input=ECHO, text=True, check=True)
     for name in (HOST, OUTSIDE):
         sh(f"ip netns add {name} && ip -n {name} link set lo up")
     sh(f"ip -n {HOST} link add out type veth peer name in netns {OUTSIDE}")
@@ -48,9 +67,11 @@ def host() -> Iterator[Daemon]:
         daemon.start()
         daemon.hako("network", "create", "app")
         daemon.hako("network", "create", "--internal", "--subnet", "10.99.0.0/24", "inner")
-        serve = "echo served > /tmp/index.html; httpd -p 80 -h /tmp; exec nc -u -l -p 53 -e cat"
-        daemon.hako("run", "-d", "--name", "web", "--network", "name=app,alias=www", "-p", "8080:80", "-p", "5353:53/udp",
+        serve = "echo served > /tmp/index.html; httpd -p 80 -h /tmp; exec /echo"
+        daemon.hako("create", "--name", "web", "--network", "name=app,alias=www", "-p", "8080:80", "-p", "5353:53/udp",
                     HELLO, "sh", "-c", serve)
+        daemon.hako("cp", str(echo), "web:/echo")
+        daemon.hako("start", "web")
         daemon.hako("run", "-d", "--name", "client", "--network", "app", "--cap-add", "NET_ADMIN", "--add-host",
                     "gate:host-gateway", HELLO, "sleep", "3600")
         daemon.hako("run", "-d", "--name", "other", HELLO, "sleep", "3600")
@@ -70,7 +91,8 @@ def address(daemon: Daemon, name: str) -> str:
 
 
 def wget(daemon: Daemon, name: str, url: str) -> subprocess.CompletedProcess:
-    return daemon.hako("exec", name, "wget", "-T", "5", "-qO-", url, check=False)
+    # Not by wget -T, which crashes in Debian's busybox.
+    return daemon.hako("exec", name, "timeout", "10", "wget", "-qO-", url, check=False)
 
 
 def test_containers_of_a_network_find_each_other_by_name(host: Daemon) -> None:

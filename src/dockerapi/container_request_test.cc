@@ -6,6 +6,7 @@
 namespace hako::dockerapi {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 Json body_with(const std::string& members) {

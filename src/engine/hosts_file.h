@@ -17,6 +17,7 @@ struct HostsEntries {
     std::vector<std::pair<std::string, std::string>> links = {};
 };
 
+// The first 12 digits of the id, where the container has no name of its own inside.
 std::string hostname_of(const Container& container);
 // "name:address" or "name:host-gateway", without what would end a line of /etc/hosts.
 Result<void> check_extra_hosts(const std::vector<std::string>& hosts);

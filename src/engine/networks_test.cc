@@ -55,7 +55,7 @@ protected:
 };
 
 TEST_F(NetworksTest, AContainerIsOnTheDefaultNetworkWithAllThatItNeeds) {
-    const std::string id = create(request("a"));
+    const std::string id = create(request("aa"));
     ASSERT_TRUE(engine_->start(id));
     const Attachment one = attachment(id);
     EXPECT_EQ(one.network_name, "bridge");
@@ -79,7 +79,7 @@ TEST_F(NetworksTest, AContainerIsOnTheDefaultNetworkWithAllThatItNeeds) {
 }
 
 TEST_F(NetworksTest, WithoutANetworkTheHostStaysAsItIs) {
-    CreateRequest wanted = request("a");
+    CreateRequest wanted = request("aa");
     wanted.host_config.network_mode = "none";
     const std::string id = create(wanted);
     ASSERT_TRUE(engine_->start(id));
@@ -108,17 +108,17 @@ TEST_F(NetworksTest, NamesAndAliasesAreThoseOfContainersThatRun) {
 TEST_F(NetworksTest, StaticAddressesAreGivenAndRefused) {
     make("app", "10.5.0.0/24");
     const EndpointSettings settings{.ipv4 = "10.5.0.77", .mac = "02:00:00:00:00:07"};
-    EXPECT_EQ(attachment(run_on("a", "app", settings)).ipv4, "10.5.0.77");
-    CreateRequest second = request("b");
+    EXPECT_EQ(attachment(run_on("aa", "app", settings)).ipv4, "10.5.0.77");
+    CreateRequest second = request("bb");
     second.host_config.network_mode = "app";
     second.endpoints["app"] = {.ipv4 = "10.5.0.77"};
     const auto taken = engine_->start(create(second));
     ASSERT_FALSE(taken);
     EXPECT_THAT(taken.error().message(), HasSubstr("10.5.0.77"));
-    second.name = "c";
+    second.name = "cc";
     second.endpoints["app"].ipv4 = "10.6.0.1";
     EXPECT_EQ(engine_->create(second).error().kind(), ErrorKind::invalid);
-    EXPECT_EQ(engine_->inspect("c").error().kind(), ErrorKind::not_found);
+    EXPECT_EQ(engine_->inspect("cc").error().kind(), ErrorKind::not_found);
     second.endpoints["app"] = {.mac = "01:00:00:00:00:01"};
     EXPECT_EQ(engine_->create(second).error().kind(), ErrorKind::invalid);
 }
@@ -220,7 +220,7 @@ TEST_F(NetworksTest, HostGatewayAndLinksAreInTheHostsFile) {
 
 TEST_F(NetworksTest, AnInternalNetworkHasNoWayOut) {
     ASSERT_TRUE(engine_->create_network({.name = "inner", .internal = true}));
-    const std::string id = run_on("a", "inner");
+    const std::string id = run_on("aa", "inner");
     EXPECT_THAT(spec(id).network.routes, SizeIs(0));
 }
 

@@ -249,11 +249,6 @@ Result<Json> make_spec(const Container& container, bool alone) {
 
 }  // namespace
 
-std::string hostname_of(const Container& container) {
-    return container.config.hostname.empty() ? container.id.substr(0, 12)
-                                             : container.config.hostname;
-}
-
 Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     if (config.memory != 0 && config.memory < kMinimumMemory)
         return fail(ErrorKind::invalid, "Minimum memory limit allowed is 6MB");

@@ -32,8 +32,6 @@ constexpr std::string_view kKernelAnnotation = "io.hako.kernel";
 Result<Container> make_container(const CreateRequest& request, const images::Image& image,
                                  std::string id, unsigned host_cpus);
 
-// The first 12 digits of the id, where the container has no name of its own inside.
-std::string hostname_of(const Container& container);
 // By --cpus or a quota, rounded up, and as many as --cpuset-cpus names; 0 where none are asked for.
 unsigned asked_cpus(const HostConfig& config);
 std::uint64_t memory_limit(const HostConfig& config);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/json.h"
+#include "engine/hosts_file.h"
 #include "engine/registry.h"
 #include "engine/settings.h"
 

@@ -193,6 +193,7 @@ TEST_F(SharingTest, ContradictionsAreRefused) {
 TEST_F(SharingTest, WithoutTheOthersNetworkItHasNone) {
     run("box");
     auto asked = request("guest");
+    asked.host_config.network_mode = "default";
     asked.host_config.pid_mode = "container:box";
     const auto created = engine_->create(asked);
     ASSERT_TRUE(created) << created.error().message();

@@ -319,8 +319,8 @@ void ContainerFlags::add_networks(Json& body) const {
         if (key != "Aliases") first[key] = value;
     if (!networks_.empty()) body["HostConfig"]["NetworkMode"] = networks.front().name;
     if (networks.size() == 1 && networks.front().endpoint.empty()) return;
-    for (const auto& [name, endpoint] : networks)
-        body["NetworkingConfig"]["EndpointsConfig"][name] = endpoint;
+    for (const auto& network : networks)
+        body["NetworkingConfig"]["EndpointsConfig"][network.name] = network.endpoint;
 }
 
 Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) const {
