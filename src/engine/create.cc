@@ -6,6 +6,7 @@
 #include "engine/names.h"
 #include "engine/settings.h"
 #include "engine/sharing.h"
+#include "engine/volumes.h"
 #include "fsimage/ext4/format.h"
 #include "runtime/log_file.h"
 
@@ -83,6 +84,8 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
+    HAKO_TRY(container.mounts,
+             resolve_mounts(context, container.host_config, container.config.volumes));
     container.name = std::move(name);
     container.created = now();
     container.log_path = context.layout.container_log(container.id);
@@ -91,6 +94,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     if (!made) {
         std::error_code ignored;
         std::filesystem::remove_all(context.layout.container(container.id), ignored);
+        remove_anonymous_volumes(context, container.mounts);
         return fail(made.error().context("cannot create the container"));
     }
     return container;
@@ -110,6 +114,7 @@ Result<Created> Engine::create(const CreateRequest& request) {
         return fail(ErrorKind::invalid, "no image is named: give one to create a container from");
     const std::string id = random_id();
     HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
+    const std::lock_guard volumes_in_use(context_->volume_use);
     Created created{.id = id};
     HAKO_TRY(Container container,
              record_container(*context_, request, id, name.name(), created.warnings));
