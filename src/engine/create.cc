@@ -1,13 +1,17 @@
+#include <algorithm>
+#include <iterator>
 #include <system_error>
 
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/macos.h"
 #include "engine/names.h"
 #include "engine/settings.h"
 #include "engine/sharing.h"
 #include "engine/volumes.h"
 #include "fsimage/ext4/format.h"
+#include "images/machine_image.h"
 #include "runtime/log_file.h"
 
 namespace hako::engine {
@@ -68,7 +72,9 @@ Result<std::string> emulated_processor(MachineSource& machines, const images::Im
 Result<void> make_files(const Layout& layout, const Container& container) {
     HAKO_TRY(const std::uint64_t size, scratch_size(container.host_config));
     HAKO_CHECK(make_folders(layout.container(container.id)));
-    HAKO_CHECK(fsimage::format_ext4(layout.container_scratch(container.id),
+    // A macOS machine makes its disks itself, in its storage.
+    if (!is_macos(container))
+        HAKO_CHECK(fsimage::format_ext4(layout.container_scratch(container.id),
                                     {.size = size, .label = "scratch"}));
     HAKO_CHECK(runtime::LogWriter::open(layout.container_log(container.id)));
     return {};
@@ -77,13 +83,20 @@ Result<void> make_files(const Layout& layout, const Container& container) {
 Result<Container> record_container(Context& context, const CreateRequest& request, std::string id,
                                    std::string name, std::vector<std::string>& warnings) {
     const std::lock_guard in_use(context.image_use);
-    HAKO_TRY(const images::Image image,
+    HAKO_TRY(images::Image image,
              context.world.images->find(request.config.image, request.platform));
+    const auto machine = images::machine_of_image(request.config.image);
+    if (!machine.empty()) image = macos_image(std::move(image));
     HAKO_TRY(std::string emulated, emulated_processor(*context.world.machines, image));
     HAKO_TRY(Container container, make_container(request, image, std::move(id), context.host_cpus));
     container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
+    container.machine = machine;
+    if (is_macos(container)) {
+        HAKO_TRY(auto more, complete_macos(container));
+        std::ranges::move(more, std::back_inserter(warnings));
+    }
     HAKO_TRY(container.mounts,
              resolve_mounts(context, container.host_config, container.config.volumes));
     container.name = std::move(name);

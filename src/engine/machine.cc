@@ -2,6 +2,8 @@
 #include "base/fd.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/macos.h"
+#include "engine/volumes.h"
 
 namespace hako::engine {
 namespace {
@@ -34,11 +36,34 @@ Result<std::vector<std::string>> command_line(int pid) {
 Result<MachineDetails> Engine::machine(std::string_view container) const {
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     HAKO_TRY(const auto sandbox, sandbox_of(*context_, entry));
-    MachineDetails details{.pid = entry->live.lock()->container.state.pid,
+    const auto shim = entry->live.lock()->shim;
+    if (!shim) return fail(ErrorKind::conflict, "container {} has just ended", entry->id);
+    HAKO_TRY(const runtime::SandboxState state, shim->state());
+    MachineDetails details{.pid = state.qemu_pid,
                            .spec_json = dump_json(vmm::to_json(sandbox.machine)),
                            .folder = sandbox.folder};
     HAKO_TRY(details.command, command_line(details.pid));
     return details;
+}
+
+Result<void> Engine::control(std::string_view container, const std::string& verb,
+                             const std::string& arguments, Writer& out,
+                             std::stop_token stop) const {
+    HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
+    if (const Container found = entry->live.lock()->container; !is_macos(found))
+        return fail(ErrorKind::invalid, "container {} is no macOS machine", found.name);
+    const auto running = [&]() -> std::shared_ptr<runtime::ShimClient> {
+        auto live = entry->live.lock();
+        return live->running() ? live->shim : nullptr;
+    };
+    if (const auto shim = running()) return shim->control(verb, arguments, out, std::move(stop));
+    const std::lock_guard operation(entry->operation);
+    if (const auto shim = running()) return shim->control(verb, arguments, out, std::move(stop));
+    Container located = entry->live.lock()->container;
+    HAKO_TRY(located.mounts, locate_mounts(*context_, located.mounts));
+    HAKO_TRY(const auto answer,
+             control_stopped_macos(located, context_->layout, verb, arguments));
+    return out.write(as_bytes(answer));
 }
 
 Result<std::string> Engine::console(std::string_view container) const {

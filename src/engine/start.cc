@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/macos.h"
 #include "engine/restart.h"
 #include "engine/settings.h"
 #include "engine/volumes.h"
@@ -59,8 +60,8 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     const bool networked = !context.networks->attachments(entry->id).empty();
     if (networked || !take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
-        // One that joins another's VM has the network that the other one has.
-        if (!spec.shares) HAKO_CHECK(join_networks(context, container, spec));
+        // One that joins another's VM has the network that the other one has; macOS has QEMU's.
+        if (!spec.shares && spec.macos.empty()) HAKO_CHECK(join_networks(context, container, spec));
         HAKO_CHECK(place_container(context, entry, spec));
     }
     const WallTime started_at = now();
@@ -109,6 +110,17 @@ void forget_restarts(Entry::Live& live) {
 
 Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container,
                                           bool alone) {
+    if (is_macos(container)) {
+        // It was not a start that asked.
+        if (alone)
+            return fail(ErrorKind::unimplemented,
+                        "{} is a macOS machine: its files are on a disk that hako does not read",
+                        container.name);
+        HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
+        Container located = container;
+        HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+        return make_macos_sandbox(located, probe, context.layout);
+    }
     HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
     HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));
     HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());

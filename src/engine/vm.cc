@@ -18,12 +18,13 @@ Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
     } const release{context.boots};
 
     runtime::SandboxSpec chosen = spec;
-    if (context.templates) chosen.machine.state = context.templates->find(spec.machine);
+    const bool templates = context.templates && spec.macos.empty();
+    if (templates) chosen.machine.state = context.templates->find(spec.machine);
     HAKO_CHECK(context.world.sandboxes->spawn(chosen));
     HAKO_TRY(auto connected, context.world.sandboxes->connect(spec.id, spec.id));
     const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
     HAKO_CHECK(shim->ready(context.closing.get_token()));
-    if (context.templates && context.templates->find(spec.machine).empty())
+    if (templates && context.templates->find(spec.machine).empty())
         context.templates->want(spec.machine);
     return shim;
 }

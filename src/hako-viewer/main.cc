@@ -48,7 +48,9 @@ Result<std::string> choose_password(const Options& options) {
 }
 
 Result<std::unique_ptr<viewer::Machine>> find_machine(const Options& options) {
-    if (options.parent > 0) return viewer::machine_of_parent(options.places, options.parent);
+    if (options.parent > 0) HAKO_CHECK(viewer::end_with_parent(options.parent));
+    if (options.container.empty() && options.parent > 0)
+        return viewer::machine_of_parent(options.places, options.parent);
     if (options.container.empty())
         return fail(ErrorKind::invalid, "name the machine's container with --container");
     HAKO_TRY(auto api, http::Endpoint::parse(options.api));
@@ -96,9 +98,9 @@ int run_program(int argc, char** argv) {
         ->capture_default_str();
     auto* listen_fd =
         app.add_option("--listen-fd", options.listen_fd, "Serve on this socket, which listens");
-    auto* container = app.add_option("--container", options.container, "The machine's container");
-    app.add_option("--parent", options.parent, "Our parent's process id: it runs the machine")
-        ->excludes(container);
+    app.add_option("--container", options.container, "The machine's container");
+    app.add_option("--parent", options.parent,
+                   "Our parent's process id: it runs the machine, and we end with it");
     app.add_option("--progress", options.places.progress, "Its progress file")->required();
     app.add_option("--vnc", options.places.vnc, "The unix socket of its screen")->required();
     app.add_option("--api", options.api, "hakod, for the power buttons")->capture_default_str();

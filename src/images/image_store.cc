@@ -11,6 +11,7 @@
 #include "images/find.h"
 #include "images/import.h"
 #include "images/load.h"
+#include "images/machine_image.h"
 #include "images/pull.h"
 #include "images/push.h"
 #include "images/remove.h"
@@ -152,6 +153,11 @@ Result<std::vector<Image>> ImageStore::list() const {
 Result<Image> ImageStore::pull(const oci::Reference& reference, const PullOptions& options,
                                const ProgressSink& progress, std::stop_token stop) {
     Reporter reporter(progress);
+    if (!machine_of_image(reference).empty()) {
+        reporter.report("", fmt::format("Status: {} is a machine that hako makes itself",
+                                        reference.familiar()));
+        return make_machine_image(*this, reference);
+    }
     auto pulled = [&] {
         const auto lease = impl_->garbage.lease();
         return pull_image(*impl_, reference, options, reporter, std::move(stop));

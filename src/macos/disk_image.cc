@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "store/file.h"
 
 namespace hako::macos {
@@ -37,6 +38,7 @@ struct Files {
     fs::path partial(DiskFormat format) const { return disk(format).native() + ".partial"; }
     // There from before a conversion begins until the old disk is gone.
     fs::path conversion() const { return folder / (name + ".converting"); }
+    fs::path growth() const { return folder / (name + ".size"); }
 };
 
 bool is_there(const fs::path& path) {
@@ -157,6 +159,25 @@ Result<fs::path> ensure_disk(const fs::path& folder, const DiskWish& wish) {
     else if (!is_there(disk)) HAKO_CHECK(create(files, wish));
     HAKO_CHECK(grow(disk, wish));
     return disk;
+}
+
+Result<void> note_growth(const fs::path& folder, const std::string& name, std::uint64_t bytes) {
+    return store::write_file_atomic(Files{folder, name}.growth(), std::to_string(bytes));
+}
+
+std::uint64_t grown_bytes(const fs::path& folder, const std::string& name) {
+    const auto text = read_file(Files{folder, name}.growth());
+    const auto bytes = text ? parse_bytes(trim(*text)) : Result<std::uint64_t>(0);
+    return bytes.value_or(0);
+}
+
+Result<void> grow_disk(const fs::path& folder, const std::string& name, DiskFormat format,
+                       std::uint64_t bytes) {
+    const auto disk = Files{folder, name}.disk(format);
+    if (!is_there(disk)) return fail(ErrorKind::not_found, "there is no disk {}", disk.native());
+    HAKO_TRY(const auto size, disk_bytes(disk, format));
+    if (size <= bytes) HAKO_CHECK(note_growth(folder, name, bytes));
+    return grow(disk, {.name = name, .format = format, .bytes = bytes});
 }
 
 Result<std::uint64_t> disk_bytes(const fs::path& file, DiskFormat format) {

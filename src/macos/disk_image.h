@@ -24,6 +24,16 @@ struct DiskWish {
 Result<std::filesystem::path> ensure_disk(const std::filesystem::path& folder,
                                           const DiskWish& wish);
 
+// Makes a disk that is there larger; from then on no wish is smaller. In this order, so that what
+// is cut short is done at the next start. ErrorKind::invalid when it is larger already.
+Result<void> grow_disk(const std::filesystem::path& folder, const std::string& name,
+                       DiskFormat format, std::uint64_t bytes);
+// What the disk was grown to; 0 where it never was.
+std::uint64_t grown_bytes(const std::filesystem::path& folder, const std::string& name);
+// Writes that down, for whoever grows the disk of a machine that runs.
+Result<void> note_growth(const std::filesystem::path& folder, const std::string& name,
+                         std::uint64_t bytes);
+
 // Size of the disk in the file. ErrorKind::corrupt for what is no qcow2.
 Result<std::uint64_t> disk_bytes(const std::filesystem::path& file, DiskFormat format);
 

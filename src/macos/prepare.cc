@@ -3,10 +3,13 @@
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
+
 #include "base/fd.h"
 #include "base/paths.h"
 #include "macos/boot_disk.h"
 #include "macos/disk_image.h"
+#include "macos/snapshots.h"
 #include "macos/udif.h"
 
 namespace hako::macos {
@@ -53,9 +56,10 @@ Result<void> make_disks(const MacSettings& settings, const fs::path& folder, Mac
     for (std::size_t i = 0; i < settings.disks.size(); ++i) {
         if (!settings.disks[i]) continue;
         const auto name = i == 0 ? std::string("data") : fmt::format("data{}", i + 1);
+        const auto bytes = std::max(*settings.disks[i], grown_bytes(folder, name));
         HAKO_TRY(auto file, with_context(ensure_disk(folder, {.name = name,
                                                               .format = settings.disk_format,
-                                                              .bytes = *settings.disks[i],
+                                                              .bytes = bytes,
                                                               .allocate = settings.allocate}),
                                          i == 0 ? std::string("DISK_SIZE")
                                                 : fmt::format("DISK{}_SIZE", i + 1)));
@@ -67,10 +71,19 @@ Result<void> make_disks(const MacSettings& settings, const fs::path& folder, Mac
 
 }  // namespace
 
-Result<store::FileLock> lock_storage(const fs::path& storage) {
+Result<store::FileLock> lock_storage(const fs::path& storage, std::string_view holder) {
+    constexpr std::string_view kHolder = "hako.holder";
     HAKO_CHECK(make_folders(storage, 0700));
-    return with_context(store::FileLock::acquire(storage / "hako.lock"),
-                        fmt::format("another machine uses {}", storage.native()));
+    auto lock = store::FileLock::acquire(storage / "hako.lock");
+    if (lock) {
+        HAKO_CHECK(replace_file(storage / kHolder, holder, 0600));
+        return lock;
+    }
+    const auto other = read_file(storage / kHolder);
+    const bool named = other && !other->empty();
+    return with_context(
+        std::move(lock),
+        fmt::format("{} uses {}", named ? *other : "another machine", storage.native()));
 }
 
 Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
@@ -78,6 +91,7 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
     if (settings.use_kvm) HAKO_CHECK(check_cpu(request.cpu, settings.version));
     const auto folder = request.storage / settings.version.number;
     HAKO_CHECK(make_folders(folder, 0700));
+    HAKO_CHECK(finish_restore(folder));
     HAKO_TRY(auto identity,
              keep_identity(folder / "identity.json", settings.identity, system_draw()));
     HAKO_CHECK(check_udif(request.recovery));

@@ -3,7 +3,7 @@
 //   <storage>/<version>/data.img or data.qcow2, data2 ...   its disks
 //   <storage>/<version>/boot.img, vars.fd                   OpenCore, the firmware's variables
 //   <storage>/<version>/identity.json                       who it is
-//   <storage>/hako.lock                                     who works in here
+//   <storage>/hako.lock, hako.holder                        who works in here
 #pragma once
 
 #include <filesystem>
@@ -33,9 +33,10 @@ struct PreparedMachine {
     std::vector<std::string> warnings;
 };
 
-// Keeps others from preparing or running a machine there. ErrorKind::conflict names the process
-// that does. Makes the folder.
-Result<store::FileLock> lock_storage(const std::filesystem::path& storage);
+// Keeps others from preparing or running a machine there. ErrorKind::conflict names the holder, as
+// that called itself ("container mac"), and its process. Makes the folder.
+Result<store::FileLock> lock_storage(const std::filesystem::path& storage,
+                                     std::string_view holder = {});
 
 // With the lock held.
 Result<PreparedMachine> prepare_machine(const PrepareRequest& request);

@@ -89,8 +89,10 @@ Result<std::optional<Progress>> read_progress(const std::filesystem::path& file)
     return std::optional(std::move(progress));
 }
 
-ProgressFile::ProgressFile(std::filesystem::path file, std::string title)
-    : file_(std::move(file)), state_({.progress = {.title = std::move(title)}}) {}
+ProgressFile::ProgressFile(std::filesystem::path file, std::string title, Listener listener)
+    : file_(std::move(file)),
+      listener_(std::move(listener)),
+      state_({.progress = {.title = std::move(title)}}) {}
 
 void ProgressFile::enter(Stage stage, std::string message) {
     auto state = state_.lock();
@@ -124,6 +126,7 @@ void ProgressFile::write(State& state) const {
     // A machine does not stop because nobody can be told how it is.
     if (auto written = write_progress(file_, state.progress); !written)
         log_warn("{}", written.error().message());
+    if (listener_) listener_(state.progress);
 }
 
 }  // namespace hako::macos

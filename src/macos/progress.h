@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,8 +63,9 @@ Result<std::optional<Progress>> read_progress(const std::filesystem::path& file)
 // Keeps the file while a machine is made and runs. Any thread may call anything.
 class ProgressFile {
 public:
-    // title: "macOS 14 (Sonoma)".
-    ProgressFile(std::filesystem::path file, std::string title);
+    using Listener = std::function<void(const Progress&)>;
+    // title: "macOS 14 (Sonoma)". The listener hears of all that is written.
+    ProgressFile(std::filesystem::path file, std::string title, Listener listener = {});
 
     void enter(Stage stage, std::string message);
     // Of a download: twice a second at most, and at its end.
@@ -79,6 +81,7 @@ private:
     void write(State& state) const;
 
     std::filesystem::path file_;
+    Listener listener_;
     Guarded<State> state_;
 };
 

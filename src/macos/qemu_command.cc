@@ -131,7 +131,8 @@ void add_network(Arguments& list, const MacMachine& machine) {
     if (settings.network == Network::none) return;
     std::string user = "user,id=net";
     for (const auto& port : settings.ports)
-        user += fmt::format(",hostfwd={}:127.0.0.1:{}-:{}", port.protocol, port.host, port.guest);
+        user += fmt::format(",hostfwd={}:{}:{}-:{}", port.protocol, port.address, port.host,
+                            port.guest);
     add(list, {"-netdev", user, "-device",
                fmt::format("{},netdev=net,mac={}",
                            settings.adapter.empty() ? settings.version.nic : settings.adapter,
@@ -151,6 +152,9 @@ void add_peripherals(Arguments& list, const MacMachine& machine) {
             {"-fsdev",
              fmt::format("local,id=shared,security_model=none,path={}", quoted(*machine.share)),
              "-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"});
+}
+
+void add_sockets(Arguments& list, const MacMachine& machine) {
     add(list, {"-display", machine.settings.display != Display::none
                                ? fmt::format("vnc=unix:{}", quoted(machine.folder / kVncSocket))
                                : "none"});
@@ -158,9 +162,12 @@ void add_peripherals(Arguments& list, const MacMachine& machine) {
         {"-qmp", fmt::format("unix:{},server=on,wait=off", quoted(machine.folder / kQmpSocket))});
 }
 
-}  // namespace
+void add_descriptors(Arguments& list, int qmp_fd) {
+    add(list, {"-display", "vnc=none", "-chardev", fmt::format("socket,id=qmp,fd={}", qmp_fd),
+               "-mon", "chardev=qmp,mode=control"});
+}
 
-Command qemu_command(const MacMachine& machine) {
+Command make_command(const MacMachine& machine, std::optional<int> qmp_fd) {
     Command command;
     auto& list = command.argv;
     list = {machine.qemu.native(),
@@ -172,10 +179,21 @@ Command qemu_command(const MacMachine& machine) {
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
     add_board(list, machine);
     add_peripherals(list, machine);
+    if (qmp_fd) add_descriptors(list, *qmp_fd);
+    else add_sockets(list, machine);
     add_disks(list, machine);
     add_network(list, machine);
+    if (machine.memory_fd) add(list, {"-incoming", fmt::format("fd:{}", *machine.memory_fd)});
     list.insert(list.end(), machine.settings.arguments.begin(), machine.settings.arguments.end());
     return command;
+}
+
+}  // namespace
+
+Command qemu_command(const MacMachine& machine) { return make_command(machine, {}); }
+
+Command qemu_command(const MacMachine& machine, int qmp_fd) {
+    return make_command(machine, qmp_fd);
 }
 
 }  // namespace hako::macos

@@ -33,8 +33,15 @@ struct MacMachine {
     std::vector<DiskFile> disks = {};
     std::optional<std::filesystem::path> share = {};
     std::filesystem::path folder = {};  // of its sockets and its progress
+    // It goes on from a snapshot's memory, which it gets as an open descriptor.
+    std::optional<int> memory_fd = {};
 };
 
+// As its user starts it: with sockets in its folder.
 Command qemu_command(const MacMachine& machine);
+
+// As a process starts it that keeps the other ends: QMP on an open descriptor, and a screen that
+// takes its viewers by QMP's add_client.
+Command qemu_command(const MacMachine& machine, int qmp_fd);
 
 }  // namespace hako::macos

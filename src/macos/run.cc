@@ -8,7 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "vmm/qemu/qmp.h"
+#include "macos/screen_socket.h"
 
 namespace hako::macos {
 namespace {
@@ -16,16 +16,14 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr auto kStart = std::chrono::seconds(30);
-constexpr auto kLook = milliseconds(50);
 constexpr auto kAskAgain = milliseconds(1000);
 constexpr auto kForQemu = std::chrono::seconds(10);  // of the budget
 constexpr std::size_t kRecord = 128;                 // of signalfd: one at a time
 
 class Run {
 public:
-    Run(const MacMachine& machine, int stop_fd, ProgressFile& progress)
-        : machine_(machine), stop_fd_(stop_fd), progress_(progress) {}
+    Run(const MacMachine& machine, int stop_fd, ProgressFile& progress, const RunOptions& options)
+        : machine_(machine), stop_fd_(stop_fd), progress_(progress), options_(options) {}
     ~Run() {
         std::error_code error;
         for (const auto name : {kQmpSocket, kVncSocket})
@@ -35,11 +33,16 @@ public:
     Run& operator=(const Run&) = delete;
 
     Result<ExitStatus> run() {
-        auto command = qemu_command(machine_);
-        command.new_session = true;  // Ctrl+C in a terminal is for us
-        HAKO_TRY(Process qemu,
-                 spawn(command, {{.source = STDERR_FILENO, .target = STDERR_FILENO}}));
-        HAKO_TRY(const auto qmp, connect(qemu));
+        HAKO_TRY(RunningQemu started, options_.jail != nullptr
+                                          ? launch_jailed(machine_, *options_.jail, options_.errors)
+                                          : launch(machine_, options_.errors));
+        Process& qemu = started.process;
+        const std::shared_ptr<vmm::QmpClient> qmp = std::move(started.qmp);
+        std::optional<ScreenSocket> screen;
+        if (options_.jail != nullptr && machine_.settings.display != Display::none) {
+            HAKO_TRY(screen, ScreenSocket::open(machine_.folder / kVncSocket, qmp));
+        }
+        if (options_.on_start) options_.on_start(qemu.pid(), qmp);
         progress_.enter(Stage::running, "macOS is running");
         for (;;) {
             HAKO_TRY(const bool asked, wait(qemu));
@@ -50,21 +53,6 @@ public:
     }
 
 private:
-    Result<std::unique_ptr<vmm::QmpClient>> connect(Process& qemu) {
-        const auto end = steady_clock::now() + kStart;
-        for (;;) {
-            // QEMU may listen and end all the same, over the next of its arguments.
-            if (auto socket = connect_unix(machine_.folder / kQmpSocket))
-                if (auto client = vmm::QmpClient::connect(*std::move(socket), kStart))
-                    return client;
-            HAKO_TRY(const auto ended, qemu.wait(kLook));
-            if (ended)
-                return fail(ErrorKind::unavailable,
-                            "QEMU ended at its start ({}); its words are above", to_string(*ended));
-            if (steady_clock::now() > end) return fail(ErrorKind::deadline, "QEMU does not answer");
-        }
-    }
-
     // For QEMU's end, a wish to stop, or the next step; true when somebody asked for the end.
     Result<bool> wait(const Process& qemu) const {
         std::array<pollfd, 2> files{
@@ -96,13 +84,15 @@ private:
     const MacMachine& machine_;
     int stop_fd_;
     ProgressFile& progress_;
+    const RunOptions& options_;
     std::optional<steady_clock::time_point> asked_at_;
 };
 
 }  // namespace
 
-Result<ExitStatus> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress) {
-    const auto ended = Run(machine, stop_fd, progress).run();
+Result<ExitStatus> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
+                               const RunOptions& options) {
+    const auto ended = Run(machine, stop_fd, progress, options).run();
     if (!ended) return ended;
     if (ended->success()) progress.enter(Stage::stopped, "macOS has shut down");
     else progress.enter(Stage::failed, fmt::format("QEMU ended: {}", to_string(*ended)));

@@ -1,17 +1,29 @@
 // Runs a prepared machine until it ends.
 #pragma once
 
+#include <functional>
+#include <memory>
+
 #include "base/process.h"
 #include "base/result.h"
+#include "macos/launch.h"
 #include "macos/progress.h"
 #include "macos/qemu_command.h"
 
 namespace hako::macos {
 
+struct RunOptions {
+    const JailPlace* jail = nullptr;  // null: QEMU is a process like ours
+    int errors = 2;                   // where QEMU's words go
+    // QEMU runs. It may end any time: then the calls of QMP fail.
+    std::function<void(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp)> on_start = {};
+};
+
 // Starts QEMU and waits for its end. Each record that can be read from `stop_fd` asks for the end:
 // the first asks the guest, every second again, because macOS answers the first with a question;
 // ten seconds before the budget is over QEMU is told to end, then killed. The second kills at once.
 // The machine's sockets are removed at the end. The error says why QEMU did not start.
-Result<ExitStatus> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress);
+Result<ExitStatus> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
+                               const RunOptions& options = {});
 
 }  // namespace hako::macos

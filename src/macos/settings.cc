@@ -1,7 +1,10 @@
 #include "macos/settings.h"
 
+#include <sys/sysinfo.h>
+
 #include <algorithm>
 #include <charconv>
+#include <thread>
 
 #include "base/text.h"
 #include "macos/opencore_config.h"
@@ -257,6 +260,13 @@ void read_screen(Reader& reader, MacSettings& settings) {
 
 }  // namespace
 
+HostSize host_size() {
+    struct sysinfo info {};
+    ::sysinfo(&info);
+    return {.cpus = std::thread::hardware_concurrency(),
+            .memory = static_cast<std::uint64_t>(info.totalram) * info.mem_unit};
+}
+
 Result<std::vector<std::string>> split_arguments(std::string_view text) {
     std::vector<std::string> words;
     bool in_word = false;
@@ -296,6 +306,7 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
     if (const auto budget = reader.number("TIMEOUT", kLeastBudget, kMostBudget))
         settings.stop_budget = std::chrono::seconds(*budget);
     reader.read("KVM", settings.use_kvm);
+    reader.read("ALLOW_UNVERIFIED", settings.allow_unverified);
     reader.read("BALLOONING", settings.balloon);
     const auto arguments = split_arguments(reader.text("ARGUMENTS").value_or(""));
     if (arguments) settings.arguments = *arguments;

@@ -27,6 +27,7 @@ struct PortForward {
     std::string protocol;
     std::uint16_t host = 0;
     std::uint16_t guest = 0;
+    std::string address = "127.0.0.1";  // of the host, where it is open; IPv4
 };
 
 constexpr std::uint64_t kLeastMemory = 4 * kGiB;
@@ -54,6 +55,7 @@ struct MacSettings {
     bool balloon = false;
     Display display = Display::web;
     std::uint16_t web_port = 8006;            // of the viewer; 0: a free one
+    bool allow_unverified = false;            // a recovery system that Apple did not sign
     std::chrono::seconds stop_budget{105};    // for the guest to shut down
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };
@@ -63,6 +65,8 @@ struct HostSize {
     unsigned cpus = 1;
     std::uint64_t memory = 0;
 };
+
+HostSize host_size();
 
 struct ParsedSettings {
     MacSettings settings;

@@ -1,9 +1,6 @@
 #include "runtime/shim_service.h"
 
-#include <grpcpp/resource_quota.h>
 #include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
-#include <sys/stat.h>
 
 #include <condition_variable>
 #include <set>
@@ -11,6 +8,7 @@
 #include "base/log.h"
 #include "guest/status.h"
 #include "proto/shim.grpc.pb.h"
+#include "runtime/shim_program.h"
 
 namespace hako::runtime {
 namespace {
@@ -20,19 +18,7 @@ using grpc::Status;
 using guest::to_status;
 using std::chrono::milliseconds;
 
-constexpr auto kCallsEnd = std::chrono::seconds(5);
-// For the last answers to leave. Not longer: gRPC would also wait for clients to hang up, which an
-// idle client does when it next looks.
-constexpr auto kAnswersLeave = milliseconds(100);
 constexpr auto kPoll = milliseconds(500);  // how soon a caller's leaving is noticed
-constexpr int kMaxThreads = 128;
-
-void fill(shim::v1::ExitStatus& into, const ExitRecord& record) {
-    into.set_code(record.code);
-    into.set_oom_killed(record.oom_killed);
-    into.set_exited_at_unix_ns(record.exited_at.time_since_epoch().count());
-    into.set_reason(record.reason);
-}
 
 const Error kCancelled(ErrorKind::cancelled, "the caller went away");
 
@@ -173,8 +159,7 @@ public:
     // Waits for calls to return. Inputs are cut: they stay open for as long as their client likes.
     void end_calls() {
         for (auto inputs = inputs_.lock(); auto* context : *inputs) context->TryCancel();
-        auto running = running_.lock();
-        returned_.wait_for(running.lock(), kCallsEnd, [&] { return *running == 0; });
+        calls_.wait_for_end();
     }
 
     Status Wait(ServerContext* context, const shim::v1::ProcessRequest* request,
@@ -306,18 +291,9 @@ public:
     }
 
 private:
-    // Every handler runs in here: what a library throws becomes the call's error.
     template <typename Body>
     Status guarded(Body body) {
-        ++*running_.lock();
-        Status status;
-        try {
-            status = body();
-        } catch (const std::exception& error) {
-            status = to_status(Error(ErrorKind::internal, error.what()));
-        }
-        if (--*running_.lock() == 0) returned_.notify_all();
-        return status;
+        return calls_.guarded(std::move(body));
     }
 
     template <typename Request, typename Body>
@@ -329,8 +305,7 @@ private:
     }
 
     Sandbox& sandbox_;
-    Guarded<int> running_;
-    std::condition_variable returned_;
+    ShimCalls calls_;
     Guarded<std::set<ServerContext*>> inputs_;
     Guarded<bool> ready_answered_;
     std::condition_variable answered_;
@@ -346,26 +321,11 @@ public:
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
         service.end_calls();
-        if (server) server->Shutdown(std::chrono::system_clock::now() + kAnswersLeave);
-        std::error_code ignored;
-        std::filesystem::remove(socket_, ignored);
+        if (server) end_serving(*server, socket_);
     }
 
     Result<void> serve() {
-        std::error_code ignored;
-        std::filesystem::remove(socket_, ignored);
-        // One queue and one waiting thread: a shim has a handful of callers and must be small.
-        grpc::ServerBuilder builder;
-        builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1)
-            .SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1)
-            .SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2)
-            .SetResourceQuota(grpc::ResourceQuota("shim").SetMaxThreads(kMaxThreads))
-            .AddListeningPort("unix:" + socket_.native(), grpc::InsecureServerCredentials())
-            .RegisterService(&service);
-        server = builder.BuildAndStart();
-        if (!server) return fail(ErrorKind::unavailable, "cannot serve on {}", socket_.native());
-        if (::chmod(socket_.c_str(), 0600) != 0)
-            return fail_errno(errno, "cannot protect {}", socket_.native());
+        HAKO_TRY(server, serve_on(socket_, service));
         return {};
     }
 

@@ -24,12 +24,13 @@ Result<ProcessIdentity> spawn_shim(const Installation& installation, const Sandb
     const auto file = spec.spec_file();
     HAKO_CHECK(replace_file(file, dump_json(to_json(spec)), 0600));
     // --detach: a short-lived process in between, so that the shim is no child of ours to reap.
-    const Command command{
-        .argv = {installation.shim().native(), "--spec", file.native(), "--detach"}};
+    const auto program = spec.macos.empty() ? installation.shim() : installation.macos_shim();
+    const Command command{.argv = {program.native(), "--spec", file.native(), "--detach"}};
     HAKO_TRY(const auto output,
-             with_context(run(command, kShimDeadline), "cannot start hako-shim"));
+             with_context(run(command, kShimDeadline),
+                          fmt::format("cannot start {}", program.filename().native())));
     if (!output.status.success())
-        return fail(ErrorKind::internal, "hako-shim does not start ({}): {}",
+        return fail(ErrorKind::internal, "{} does not start ({}): {}", program.filename().native(),
                     to_string(output.status), trim(output.err));
     HAKO_TRY(const auto record, read_shim_record(spec.shim_record()));
     return record.shim;

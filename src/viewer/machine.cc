@@ -91,11 +91,14 @@ std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoi
                                               std::move(container));
 }
 
-Result<std::unique_ptr<Machine>> machine_of_parent(MachinePlaces places, pid_t process) {
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (::getppid() != process)
-        return fail(ErrorKind::cancelled, "process {} is not our parent, or has ended", process);
+std::unique_ptr<Machine> machine_of_parent(MachinePlaces places, pid_t process) {
     return std::make_unique<ParentMachine>(std::move(places), process);
+}
+
+Result<void> end_with_parent(pid_t process) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (::getppid() == process) return {};
+    return fail(ErrorKind::cancelled, "process {} is not our parent, or has ended", process);
 }
 
 }  // namespace hako::viewer

@@ -35,8 +35,11 @@ struct MachinePlaces {
 std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoint api,
                                               std::string container);
 // The machine that our parent runs (`hako macos boot`): it is asked to stop by a signal, and cannot
-// be started from here. ErrorKind::cancelled when the parent is not `process` or no longer there.
-// The kernel sends us SIGTERM when it ends.
-Result<std::unique_ptr<Machine>> machine_of_parent(MachinePlaces places, pid_t process);
+// be started from here.
+std::unique_ptr<Machine> machine_of_parent(MachinePlaces places, pid_t process);
+
+// The kernel sends us SIGTERM when our parent ends. ErrorKind::cancelled when that is not `process`
+// or no longer there.
+Result<void> end_with_parent(pid_t process);
 
 }  // namespace hako::viewer

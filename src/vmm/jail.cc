@@ -57,8 +57,9 @@ Result<void> join_cgroups(const JailSpec& spec) {
 
 fs::path staged(const fs::path& path) { return fs::path(kStage) / path.relative_path(); }
 
-// Shows `source` read-only at the same path in the new root; devices in it only if asked for.
-Result<void> show(const fs::path& source, std::uint64_t no_devices = MOUNT_ATTR_NODEV) {
+// Shows `source` at the same path in the new root: read-only and without devices in it.
+Result<void> show(const fs::path& source,
+                  std::uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV) {
     std::error_code error;
     const auto target = staged(source);
     fs::create_directories(target.parent_path(), error);
@@ -70,7 +71,7 @@ Result<void> show(const fs::path& source, std::uint64_t no_devices = MOUNT_ATTR_
     HAKO_TRY(const Fd found, open_file(source, O_PATH));
     HAKO_TRY(
         const Fd tree,
-        with_context(clone_mounts(found.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | no_devices),
+        with_context(clone_mounts(found.get(), MOUNT_ATTR_NOSUID | attributes),
                      fmt::format("cannot show {} to QEMU", source.native())));
     return attach_mounts(tree, target);
 }
@@ -91,7 +92,7 @@ Result<void> make_device(const fs::path& path, uid_t uid) {
     const auto target = staged(path);
     const bool made = ::mknod(target.c_str(), S_IFCHR | 0600, status.st_rdev) == 0;
     // A user namespace makes no devices, but may show the host's.
-    if (!made && errno == EPERM) return show(path, 0);
+    if (!made && errno == EPERM) return show(path, MOUNT_ATTR_RDONLY);
     if (!made) return fail_errno(errno, "cannot make the device {}", path.native());
     return system_call(::chown(target.c_str(), uid, uid), "give a device to QEMU");
 }
@@ -110,6 +111,7 @@ Result<void> build_root(const JailSpec& spec, uid_t uid) {
         if (fs::exists(file, error)) HAKO_CHECK(show(file));
     for (const auto& file : spec.files)
         if (!file.native().starts_with("/usr/")) HAKO_CHECK(show(file));
+    for (const auto& folder : spec.folders) HAKO_CHECK(show(folder, MOUNT_ATTR_NODEV));
     for (const auto& device : spec.devices) HAKO_CHECK(make_device(device, uid));
 
     HAKO_CHECK(system_call(::chdir(kStage.data()), "enter the jail's root"));
@@ -171,8 +173,9 @@ Result<void> confine(const JailSpec& spec) {
     } else {
         const uid_t uid = is_mapped(spec.uid) ? spec.uid : is_mapped(kNobody) ? kNobody : 0;
         if (uid == 0) note(Error(ErrorKind::forbidden, "this user namespace has only one uid"));
-        constexpr int kNamespaces = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
-        if (auto made = system_call(::unshare(kNamespaces), "make namespaces"); !made)
+        const int namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+                               (spec.own_network ? CLONE_NEWNET : 0);
+        if (auto made = system_call(::unshare(namespaces), "make namespaces"); !made)
             note(made.error());
         else HAKO_CHECK(build_root(spec, uid));
         HAKO_CHECK(become(uid));
@@ -211,9 +214,11 @@ Json to_json(const JailSpec& spec) {
     };
     return {{"argv", spec.argv},
             {"files", strings(spec.files)},
+            {"folders", strings(spec.folders)},
             {"devices", strings(spec.devices)},
             {"cgroup_procs", strings(spec.cgroup_procs)},
             {"huge_pages", spec.huge_pages},
+            {"own_network", spec.own_network},
             {"uid", spec.uid},
             {"parent", spec.parent}};
 }
@@ -227,9 +232,11 @@ Result<JailSpec> jail_spec_from_json(const Json& json) {
     };
     HAKO_TRY(spec.argv, json_field_or<std::vector<std::string>>(json, "argv", {}));
     HAKO_CHECK(paths("files", spec.files));
+    HAKO_CHECK(paths("folders", spec.folders));
     HAKO_CHECK(paths("devices", spec.devices));
     HAKO_CHECK(paths("cgroup_procs", spec.cgroup_procs));
     HAKO_TRY(spec.huge_pages, json_field_or(json, "huge_pages", spec.huge_pages));
+    HAKO_TRY(spec.own_network, json_field_or(json, "own_network", spec.own_network));
     HAKO_TRY(spec.uid, json_field_or<uid_t>(json, "uid", 0));
     HAKO_TRY(spec.parent, json_field_or<pid_t>(json, "parent", 0));
     if (spec.argv.empty() || !spec.argv.front().starts_with('/') || spec.uid == 0)

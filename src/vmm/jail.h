@@ -23,13 +23,15 @@ namespace hako::vmm {
 struct JailSpec {
     std::vector<std::string> argv;               // argv[0]: an absolute path
     std::vector<std::filesystem::path> files;    // appear at the same path, read-only
+    std::vector<std::filesystem::path> folders;  // likewise, to write into as its uid may
     std::vector<std::filesystem::path> devices;  // character devices, for its uid alone
     std::vector<std::filesystem::path> cgroup_procs;
     // An emulated guest touches its memory sparsely: whole huge pages would cost it a quarter of
     // its boot and make it larger.
     bool huge_pages = true;
-    uid_t uid = 0;     // and gid
-    pid_t parent = 0;  // with which it dies
+    bool own_network = true;  // without: the host's, for QEMU's user network
+    uid_t uid = 0;            // and gid
+    pid_t parent = 0;         // with which it dies
 };
 
 Json to_json(const JailSpec& spec);

@@ -15,6 +15,7 @@
 #include "vmm/console.h"
 #include "vmm/hotplug.h"
 #include "vmm/jail.h"
+#include "vmm/migration.h"
 #include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
 #include "vmm/qemu/qmp.h"
@@ -190,31 +191,6 @@ public:
         return {};
     }
 
-    Result<void> save_state(int file, milliseconds deadline) {
-        const auto end = std::chrono::steady_clock::now() + deadline;
-        // QEMU stops the CPUs at the end itself. Stopped before, they would be so when loaded, too.
-        HAKO_TRY([[maybe_unused]] const auto given,
-                 qmp_->execute("getfd", {{"fdname", "state"}}, kQmpDeadline, file));
-        // There is no guest to be kind to: as fast as the disk takes it.
-        HAKO_TRY([[maybe_unused]] const auto fast,
-                 qmp_->execute("migrate-set-parameters", {{"max-bandwidth", 0}}));
-        HAKO_TRY([[maybe_unused]] const auto begun,
-                 qmp_->execute("migrate", {{"uri", "fd:state"}}));
-        for (;;) {
-            HAKO_TRY(const auto answer, qmp_->execute("query-migrate"));
-            HAKO_TRY(const auto status, json_field_or<std::string>(answer, "status", {}));
-            if (status == "completed") return {};
-            if (status == "failed" || status == "cancelled") {
-                HAKO_TRY(const auto reason,
-                         json_field_or<std::string>(answer, "error-desc", "QEMU cannot write it"));
-                return fail(ErrorKind::internal, "the VM's state is not saved: {}", reason);
-            }
-            if (std::chrono::steady_clock::now() > end)
-                return fail(ErrorKind::deadline, "the VM's state was not saved in time");
-            std::this_thread::sleep_for(milliseconds(5));
-        }
-    }
-
     Error explain(ErrorKind kind, std::string_view sentence) const {
         std::string text(sentence);
         const auto tail = console_->tail();
@@ -298,7 +274,7 @@ Result<void> Machine::detach_disk(const std::string& serial) {
 }
 
 Result<void> Machine::save_state(int file, milliseconds deadline) {
-    return impl_->save_state(file, deadline);
+    return vmm::save_state(*impl_->qmp_, file, deadline);
 }
 
 std::string Machine::console_tail() const { return impl_->console_->tail(); }

@@ -66,7 +66,25 @@ Command versions_command() {
 }  // namespace
 
 Command macos_command() {
-    Command group("macos", "macOS machines: what they are made of");
+    Command group("macos", "macOS machines");
+    group.add(macos_run_command());
+    group.add(macos_ls_command());
+    group.add(start_command());
+    group.add(stop_command());
+    group.add(rm_command());
+    group.add(inspect_command("container"));
+    group.add(logs_command());
+    group.add(macos_console_command());
+    group.add(macos_wait_command());
+    group.add(macos_screenshot_command());
+    group.add(macos_type_command());
+    group.add(macos_key_command());
+    group.add(macos_click_command());
+    group.add(macos_snapshot_command());
+    group.add(macos_snapshots_command());
+    group.add(macos_restore_command());
+    group.add(macos_forget_command());
+    group.add(macos_resize_command());
     group.add(macos_identity_command());
     group.add(macos_disk_command());
     group.add(macos_fetch_command());

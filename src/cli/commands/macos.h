@@ -3,7 +3,9 @@
 
 #include <filesystem>
 
+#include "base/json.h"
 #include "base/process.h"
+#include "cli/api.h"
 #include "cli/command.h"
 #include "macos/image_download.h"
 #include "macos/versions.h"
@@ -16,6 +18,25 @@ Command macos_fetch_command();
 Command macos_import_command();
 Command macos_prepare_command();
 Command macos_boot_command();
+
+// Machines of the daemon.
+Command macos_run_command();
+Command macos_ls_command();
+Command macos_screenshot_command();
+Command macos_type_command();
+Command macos_key_command();
+Command macos_click_command();
+Command macos_console_command();
+Command macos_wait_command();
+Command macos_snapshot_command();
+Command macos_snapshots_command();
+Command macos_restore_command();
+Command macos_forget_command();
+Command macos_resize_command();
+
+// A verb of a machine (docs/macos.md); its answer.
+Result<Json> control_mac(const Api& api, const std::string& name, std::string_view verb,
+                         const Json& arguments = Json::object());
 
 // Where the recovery system is, downloaded when it is not there yet, with progress on the terminal.
 Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,

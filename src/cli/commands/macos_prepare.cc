@@ -1,10 +1,8 @@
 // hako macos prepare, boot: a macOS machine in a folder
 #include <sys/signalfd.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <thread>
 
 #include "base/fd.h"
 #include "base/paths.h"
@@ -39,13 +37,6 @@ Result<macos::Variables> read_variables(const std::vector<std::string>& list) {
     return variables;
 }
 
-macos::HostSize host_size() {
-    struct sysinfo info {};
-    ::sysinfo(&info);
-    return {.cpus = std::thread::hardware_concurrency(),
-            .memory = static_cast<std::uint64_t>(info.totalram) * info.mem_unit};
-}
-
 Result<void> check_kvm(const macos::MacSettings& settings) {
     if (!settings.use_kvm || ::access("/dev/kvm", R_OK | W_OK) == 0) return {};
     return fail(ErrorKind::unavailable,
@@ -69,7 +60,7 @@ Result<Asked> read_flags(const Flags& flags) {
                     "name the machine's folder with --storage and an OpenCore release with "
                     "--opencore");
     HAKO_TRY(const auto variables, read_variables(flags.variables));
-    HAKO_TRY(auto parsed, macos::parse_settings(variables, host_size()));
+    HAKO_TRY(auto parsed, macos::parse_settings(variables, macos::host_size()));
     HAKO_CHECK(check_kvm(parsed.settings));
     HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
     HAKO_TRY(auto qemu, vmm::find_qemu());

@@ -1,0 +1,156 @@
+#include "engine/macos.h"
+
+#include "engine/log_options.h"
+#include "engine/network_record.h"
+#include "engine/sharing.h"
+#include "images/machine_image.h"
+#include "macos/machine_request.h"
+#include "macos/storage_control.h"
+
+namespace hako::engine {
+namespace {
+
+// From the guest's end of its own budget to the end of the container's.
+constexpr std::chrono::seconds kAfterBudget{15};
+constexpr std::uint64_t kNanoCpus = 1'000'000'000;
+
+// Those that the container sees, and Docker's limits where they say nothing.
+macos::Variables variables_of(const Container& container) {
+    macos::Variables variables;
+    for (const std::string& entry : container.config.env) {
+        const auto equals = entry.find('=');
+        if (equals != std::string::npos)
+            variables[entry.substr(0, equals)] = entry.substr(equals + 1);
+    }
+    const HostConfig& host = container.host_config;
+    if (host.memory != 0) variables.try_emplace("RAM_SIZE", std::to_string(host.memory));
+    if (const auto cpus = host.nano_cpus / kNanoCpus; cpus != 0)
+        variables.try_emplace("CPU_CORES", std::to_string(cpus));
+    return variables;
+}
+
+Result<macos::ParsedSettings> parse(const Container& container) {
+    return macos::parse_settings(variables_of(container), macos::host_size());
+}
+
+// Where the viewer is, and what the guest is reached by.
+Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
+                     macos::MachineRequest& request) {
+    for (const PublishedPort& wanted : host.port_bindings) {
+        HAKO_TRY(const network::PortBinding port, to_binding(wanted));
+        if (port.host_ip && port.host_ip->is_v6())
+            return fail(ErrorKind::unimplemented,
+                        "{}: ports of a macOS machine are published on IPv4 addresses",
+                        wanted.host_ip);
+        const std::string address = port.host_ip ? network::to_string(*port.host_ip) : "0.0.0.0";
+        const bool is_tcp = port.protocol == network::Protocol::tcp;
+        if (settings.display == macos::Display::web && is_tcp &&
+            port.container_port == settings.web_port) {
+            request.viewer_host = address;
+            request.viewer_port = port.host_port;
+            continue;
+        }
+        if (port.host_port == 0 || port.host_port_end != 0)
+            return fail(ErrorKind::invalid,
+                        "port {} of a macOS machine needs one port of the host: -p 2222:{}",
+                        wanted.container_port, port.container_port);
+        request.ports.push_back(
+            {is_tcp ? "tcp" : "udp", port.host_port, port.container_port, address});
+    }
+    return {};
+}
+
+void mount(const std::vector<MountPoint>& mounts, macos::MachineRequest& request) {
+    for (const MountPoint& mount : mounts) {
+        if (mount.target == "/storage") request.storage = mount.source;
+        else if (mount.target == "/shared") request.share = mount.source;
+        else if (mount.target == "/boot.dmg") request.recovery = mount.source;
+        else if (mount.target == "/custom.plist") request.custom_config = mount.source;
+    }
+}
+
+macos::MachineRequest make_request(const Container& container, const Layout& layout) {
+    macos::MachineRequest request{.name = container.name,
+                                  .variables = variables_of(container),
+                                  .storage = layout.container_storage(container.id),
+                                  .cache = layout.macos(),
+                                  .api = "unix://" + layout.socket().native()};
+    if (const auto given = request.variables.find("RECOVERY");
+        given != request.variables.end() && !given->second.empty())
+        request.recovery = given->second;
+    mount(container.mounts, request);
+    return request;
+}
+
+}  // namespace
+
+bool is_macos(const Container& container) { return container.machine == images::kMacosMachine; }
+
+images::Image macos_image(images::Image image) {
+    std::erase_if(image.config.env,
+                  [](const std::string& entry) { return !entry.starts_with("VERSION="); });
+    return image;
+}
+
+Result<std::vector<std::string>> complete_macos(Container& container) {
+    HAKO_TRY(const auto parsed, parse(container));
+    const auto variables = variables_of(container);
+    if (const auto recovery = variables.find("RECOVERY");
+        recovery != variables.end() && !recovery->second.empty() &&
+        !recovery->second.starts_with('/'))
+        return fail(ErrorKind::invalid, "RECOVERY={}: name the file by its whole path",
+                    recovery->second);
+    if (!shared_with(container.host_config).empty())
+        return fail(ErrorKind::invalid,
+                    "a macOS machine is no Linux VM that containers share: leave out container:");
+    container.config.labels.try_emplace("io.hako.machine", container.machine);
+    container.config.labels.try_emplace("io.hako.macos.version", parsed.settings.version.number);
+    macos::MachineRequest ports;
+    HAKO_CHECK(publish(container.host_config, parsed.settings, ports));
+    // Long enough for the guest's question to pass, which a user who is asked may not answer.
+    if (!container.config.stop_timeout)
+        container.config.stop_timeout =
+            static_cast<int>((parsed.settings.stop_budget + kAfterBudget).count());
+    return parsed.warnings;
+}
+
+Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
+                                                const vmm::ProbeResult& probe,
+                                                const Layout& layout) {
+    HAKO_TRY(const auto parsed, parse(container));
+    if (parsed.settings.use_kvm && probe.accelerator != vmm::Accelerator::kvm)
+        return fail(ErrorKind::unavailable,
+                    "macOS needs KVM, which cannot be used here ({}): enable virtualisation in the "
+                    "firmware and load kvm_intel or kvm_amd. Emulation, which takes hours, is "
+                    "-e KVM=N",
+                    probe.reason);
+    runtime::SandboxSpec sandbox;
+    sandbox.id = container.id;
+    sandbox.folder = layout.sandbox(container.id);
+    sandbox.machine.id = container.id;
+    sandbox.machine.memory_bytes = parsed.settings.memory;
+    sandbox.machine.cpus = parsed.settings.cpus;
+    sandbox.machine.accelerator =
+        parsed.settings.use_kvm ? vmm::Accelerator::kvm : vmm::Accelerator::tcg;
+    sandbox.container.id = container.id;
+    sandbox.container.tty = container.config.tty;
+    sandbox.container.open_stdin = container.config.open_stdin;
+    sandbox.container.log = layout.container_log(container.id);
+    HAKO_TRY(sandbox.container.log_limits, log_limits(container.host_config));
+    sandbox.container.exit_record = layout.container_exit(container.id);
+    auto request = make_request(container, layout);
+    HAKO_CHECK(publish(container.host_config, parsed.settings, request));
+    sandbox.macos = dump_json(to_json(request));
+    return sandbox;
+}
+
+Result<std::string> control_stopped_macos(const Container& container, const Layout& layout,
+                                          std::string_view verb, std::string_view arguments) {
+    HAKO_TRY(const auto parsed, parse(container));
+    HAKO_TRY(const auto json, parse_json(arguments));
+    HAKO_TRY(const auto answer, macos::control_storage(make_request(container, layout).storage,
+                                                       parsed.settings, verb, json));
+    return dump_json(answer);
+}
+
+}  // namespace hako::engine

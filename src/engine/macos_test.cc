@@ -1,0 +1,90 @@
+#include "engine/macos.h"
+
+#include <gmock/gmock.h>
+
+#include "macos/machine_request.h"
+
+namespace hako::engine {
+namespace {
+
+using ::testing::HasSubstr;
+
+Container machine(std::vector<std::string> env) {
+    Container container;
+    container.id = std::string(64, 'a');
+    container.name = "mac";
+    container.machine = "macos";
+    container.config.env = std::move(env);
+    return container;
+}
+
+macos::MachineRequest request_of(const runtime::SandboxSpec& sandbox) {
+    return macos::machine_request_from_json(parse_json(sandbox.macos).value()).value();
+}
+
+const vmm::ProbeResult kKvm{.accelerator = vmm::Accelerator::kvm};
+const vmm::ProbeResult kNoKvm{.accelerator = vmm::Accelerator::tcg, .reason = "it hangs"};
+const Layout kLayout("/root", "/run");
+
+TEST(MacosTest, AWrongVariableIsNamed) {
+    auto container = machine({"VERSION=9"});
+    const auto completed = complete_macos(container);
+    ASSERT_FALSE(completed);
+    EXPECT_EQ(completed.error().kind(), ErrorKind::invalid);
+    EXPECT_THAT(completed.error().message(), HasSubstr("VERSION=9"));
+    auto relative = machine({"RECOVERY=base.dmg"});
+    EXPECT_THAT(complete_macos(relative).error().message(), HasSubstr("whole path"));
+}
+
+TEST(MacosTest, TheStopOutlastsTheGuestsBudget) {
+    auto container = machine({"TIMEOUT=60"});
+    ASSERT_TRUE(complete_macos(container));
+    EXPECT_EQ(container.config.stop_timeout, 75);
+    EXPECT_EQ(container.config.labels["io.hako.macos.version"], "14");
+    container = machine({"TIMEOUT=60"});
+    container.config.stop_timeout = 5;
+    ASSERT_TRUE(complete_macos(container));
+    EXPECT_EQ(container.config.stop_timeout, 5);
+}
+
+TEST(MacosTest, LimitsCountWhereVariablesSayNothing) {
+    auto container = machine({"CPU_CORES=2"});
+    container.host_config.memory = 5ULL << 30U;
+    container.host_config.nano_cpus = 4'000'000'000;
+    const auto sandbox = make_macos_sandbox(container, kKvm, kLayout).value();
+    EXPECT_EQ(sandbox.machine.cpus, 2U);
+    EXPECT_EQ(request_of(sandbox).variables.at("RAM_SIZE"), std::to_string(5ULL << 30U));
+    EXPECT_EQ(request_of(sandbox).variables.at("CPU_CORES"), "2");
+}
+
+TEST(MacosTest, TheShimIsToldWhereThingsAre) {
+    const auto sandbox =
+        make_macos_sandbox(machine({"RECOVERY=/srv/base.dmg"}), kKvm, kLayout).value();
+    const auto request = request_of(sandbox);
+    EXPECT_EQ(request.storage, "/root/containers/" + std::string(64, 'a') + "/storage");
+    EXPECT_EQ(request.cache, "/root/macos");
+    EXPECT_EQ(request.recovery, "/srv/base.dmg");
+    EXPECT_EQ(request.api, "unix:///run/docker.sock");
+    EXPECT_EQ(request.viewer_host, "127.0.0.1");
+    EXPECT_EQ(sandbox.folder, "/run/vm/aaaaaaaaaaaa");
+    // As the file carries it.
+    const auto copy = runtime::sandbox_spec_from_json(to_json(sandbox)).value();
+    EXPECT_EQ(copy.macos, sandbox.macos);
+}
+
+TEST(MacosTest, WithoutKvmEmulationMustBeAskedFor) {
+    const auto refused = make_macos_sandbox(machine({}), kNoKvm, kLayout);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("it hangs"));
+    EXPECT_THAT(refused.error().message(), HasSubstr("KVM=N"));
+    EXPECT_TRUE(make_macos_sandbox(machine({"KVM=N"}), kNoKvm, kLayout));
+}
+
+TEST(MacosTest, AnImageHasNoSayButTheVersion) {
+    images::Image image;
+    image.config.env = {"ARGUMENTS=-drive file=/etc/shadow", "VERSION=11", "PATH=/bin"};
+    EXPECT_THAT(macos_image(image).config.env, testing::ElementsAre("VERSION=11"));
+}
+
+}  // namespace
+}  // namespace hako::engine

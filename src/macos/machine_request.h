@@ -1,0 +1,38 @@
+// A macOS machine as hakod asks its shim for it (docs/macos.md).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "macos/opencore_files.h"
+#include "macos/settings.h"
+
+namespace hako::macos {
+
+struct MachineRequest {
+    std::string name;               // of its container, for people
+    Variables variables;            // parse_settings() takes them
+    std::filesystem::path storage;  // of its disks
+    std::filesystem::path cache;    // recovery systems, and OpenCore releases in kOpenCoreFolder
+    std::optional<std::filesystem::path> recovery = {};  // a .dmg, instead of Apple's
+    std::optional<std::filesystem::path> custom_config = {};
+    std::optional<std::filesystem::path> share = {};
+    std::string viewer_host = "127.0.0.1";
+    std::uint16_t viewer_port = 0;        // 0: a free one
+    std::vector<PortForward> ports = {};  // beside those of its variables
+    std::string api;                // hakod, for the viewer's power buttons
+};
+Json to_json(const MachineRequest& request);
+Result<MachineRequest> machine_request_from_json(const Json& json);
+
+constexpr std::string_view kOpenCoreFolder = "opencore";
+
+// What the machine boots from: the paths of the variable OPENCORE, with colons between them, else
+// all that lies in the cache's folder, OpenCore itself first. ErrorKind::not_found says what to do.
+Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& request);
+
+}  // namespace hako::macos

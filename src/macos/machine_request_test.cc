@@ -1,0 +1,69 @@
+#include "macos/machine_request.h"
+
+#include <gmock/gmock.h>
+
+#include "base/fd.h"
+
+namespace hako::macos {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(MachineRequestTest, IsTheSameBehindItsJson) {
+    const MachineRequest request{.name = "mac",
+                                 .variables = {{"VERSION", "14"}},
+                                 .storage = "/s",
+                                 .cache = "/c",
+                                 .recovery = "/r.dmg",
+                                 .share = "/shared",
+                                 .viewer_host = "0.0.0.0",
+                                 .viewer_port = 8006,
+                                 .ports = {{"udp", 53, 54, "0.0.0.0"}},
+                                 .api = "unix:///run/x"};
+    const auto copy = machine_request_from_json(to_json(request));
+    ASSERT_TRUE(copy);
+    EXPECT_EQ(to_json(*copy), to_json(request));
+    EXPECT_EQ(copy->recovery, "/r.dmg");
+    EXPECT_FALSE(copy->custom_config);
+    EXPECT_EQ(copy->ports.front().address, "0.0.0.0");
+    EXPECT_FALSE(machine_request_from_json({{"cache", "/c"}}));
+}
+
+class OpenCoreSourcesTest : public ::testing::Test {
+protected:
+    MachineRequest request_{.storage = "/s", .cache = folder()};
+    static const std::filesystem::path& folder() {
+        static const TempDir temporary = TempDir::create().value();
+        return temporary.path();
+    }
+};
+
+TEST_F(OpenCoreSourcesTest, NamesTheFolderThatIsEmpty) {
+    const auto none = opencore_sources(request_);
+    ASSERT_FALSE(none);
+    EXPECT_THAT(none.error().message(), HasSubstr((folder() / "opencore").native()));
+}
+
+TEST_F(OpenCoreSourcesTest, TakesOpenCoreFirst) {
+    std::filesystem::create_directories(folder() / "opencore/Lilu");
+    for (const auto* name : {"A.zip", "OpenCore-1.0.zip", "notes.txt"})
+        ASSERT_TRUE(write_file(folder() / "opencore" / name, ""));
+    const auto sources = opencore_sources(request_).value();
+    ASSERT_EQ(sources.size(), 3U);
+    EXPECT_EQ(sources[0].path.filename(), "OpenCore-1.0.zip");
+    EXPECT_EQ(sources[1].path.filename(), "A.zip");
+    EXPECT_EQ(sources[2].path.filename(), "Lilu");
+}
+
+TEST_F(OpenCoreSourcesTest, TakesThoseThatAreNamed) {
+    request_.variables = {{"OPENCORE", "/a:/b"}, {"OPENCORE_SHA256", "12"}};
+    const auto sources = opencore_sources(request_).value();
+    ASSERT_EQ(sources.size(), 2U);
+    EXPECT_EQ(sources[1].path, "/b");
+    EXPECT_EQ(sources[0].sha256, "12");
+    request_.variables["OPENCORE"] = "a.zip";
+    EXPECT_THAT(opencore_sources(request_).error().message(), HasSubstr("whole paths"));
+}
+
+}  // namespace
+}  // namespace hako::macos

@@ -1,0 +1,25 @@
+// The unix socket of a screen whose QEMU is jailed: each connection is handed to QEMU.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "base/fd.h"
+#include "base/result.h"
+#include "vmm/qemu/qmp.h"
+
+namespace hako::macos {
+
+// Listens as long as it lives; connections go on with QEMU.
+class ScreenSocket {
+public:
+    static Result<ScreenSocket> open(const std::filesystem::path& path,
+                                     std::shared_ptr<vmm::QmpClient> qmp);
+
+private:
+    explicit ScreenSocket(std::jthread thread) : thread_(std::move(thread)) {}
+    std::jthread thread_;
+};
+
+}  // namespace hako::macos

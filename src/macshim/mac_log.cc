@@ -1,0 +1,64 @@
+#include "macshim/mac_log.h"
+
+#include <array>
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "base/units.h"
+
+namespace hako::macshim {
+
+Result<std::unique_ptr<MacLog>> MacLog::open(const std::filesystem::path& path,
+                                             const runtime::LogLimits& limits) {
+    HAKO_TRY(auto writer, runtime::LogWriter::open(path, limits));
+    HAKO_TRY(auto pipe, make_pipe());
+    return std::unique_ptr<MacLog>(new MacLog(std::move(writer), std::move(pipe)));
+}
+
+MacLog::MacLog(runtime::LogWriter writer, FdPair pipe)
+    : writer_(std::move(writer)), errors_(std::move(pipe.second)) {
+    const auto read_end = std::make_shared<Fd>(std::move(pipe.first));
+    reader_ = start_thread("words", [this, read_end](const std::stop_token&) {
+        std::array<std::byte, 4096> buffer{};
+        for (;;) {
+            const auto count = read_some(read_end->get(), buffer);
+            if (!count || *count == 0) return;
+            const auto piece = std::span(buffer).first(*count);
+            if (auto written = writer_.append(runtime::LogStream::err, piece); !written)
+                log_warn("{}", written.error().message());
+        }
+    });
+}
+
+MacLog::~MacLog() { errors_.reset(); }
+
+void MacLog::write(runtime::LogStream stream, std::string_view line) {
+    const auto text = std::string(line) + "\n";
+    if (auto written = writer_.append(stream, as_bytes(text)); !written)
+        log_warn("{}", written.error().message());
+}
+
+void MacLog::tell(const macos::Progress& progress) {
+    auto told = told_.lock();
+    if (told->stage != progress.stage) {
+        told->stage = progress.stage;
+        told->tenth = 0;
+        if (progress.stage == macos::Stage::failed) complain(progress.message);
+        else say(progress.message);
+    }
+    if (progress.bytes_total == 0) return;
+    const auto tenth = progress.bytes_done * 10 / progress.bytes_total;
+    if (tenth == told->tenth) return;
+    told->tenth = tenth;
+    const auto left = progress.seconds_left();
+    say(fmt::format("{} % of {} MiB{}", tenth * 10, progress.bytes_total / kMiB,
+                    left && *left > 0 ? fmt::format(", {} s left", *left) : ""));
+}
+
+Result<void> MacLog::finish() {
+    errors_.reset();
+    if (reader_.joinable()) reader_.join();
+    return writer_.finish();
+}
+
+}  // namespace hako::macshim

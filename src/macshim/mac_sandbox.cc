@@ -1,0 +1,314 @@
+#include "macshim/mac_sandbox.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "http/endpoint.h"
+#include "macos/recovery.h"
+#include "macos/run.h"
+#include "macshim/mac_control.h"
+#include "runtime/shim_record.h"
+#include "viewer/access.h"
+#include "vmm/machine.h"
+#include "vmm/qemu/binary.h"
+
+namespace hako::macshim {
+namespace {
+
+using macos::Stage;
+using std::chrono::milliseconds;
+
+constexpr int kListener = 3;  // in the viewer
+constexpr auto kKill = std::chrono::seconds(5);
+
+std::string variable(const macos::Variables& variables, const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+MacSandbox::MacSandbox(runtime::SandboxSpec spec, macos::MachineRequest request,
+                       const Installation& installation, std::unique_ptr<MacLog> log, FdPair stop)
+    : spec_(std::move(spec)),
+      request_(std::move(request)),
+      installation_(installation),
+      log_(std::move(log)),
+      stop_(std::move(stop)) {}
+
+Result<std::unique_ptr<MacSandbox>> MacSandbox::create(runtime::SandboxSpec spec,
+                                                       macos::MachineRequest request,
+                                                       const Installation& installation) {
+    HAKO_TRY(auto log, MacLog::open(spec.container.log, spec.container.log_limits));
+    HAKO_TRY(auto stop, make_pipe());
+    return std::unique_ptr<MacSandbox>(new MacSandbox(
+        std::move(spec), std::move(request), installation, std::move(log), std::move(stop)));
+}
+
+void MacSandbox::run() {
+    {
+        auto state = state_.lock();
+        changed_.wait(state.lock(), [&] { return state->started || state->over; });
+        if (!state->started) return;
+    }
+    finish(live());
+}
+
+Result<ExitStatus> MacSandbox::live() {
+    HAKO_TRY(auto parsed, macos::parse_settings(request_.variables, macos::host_size()));
+    auto& ports = parsed.settings.ports;
+    ports.insert(ports.end(), request_.ports.begin(), request_.ports.end());
+    const auto& version = parsed.settings.version;
+    HAKO_TRY([[maybe_unused]] const auto lock,
+             macos::lock_storage(request_.storage, "container " + request_.name));
+    const auto folder = request_.storage / version.number;
+    HAKO_CHECK(make_folders(folder));
+    state_.lock()->folder = folder;
+    macos::ProgressFile progress(folder / macos::kProgressFile,
+                                 fmt::format("macOS {} ({})", version.number, version.name),
+                                 [this](const macos::Progress& now) { log_->tell(now); });
+    std::optional<Process> viewer;
+    if (parsed.settings.display == macos::Display::web) {
+        HAKO_TRY(viewer, start_viewer(folder));
+    }
+    auto ended = live_in(parsed, folder, progress);
+    if (!ended) progress.enter(Stage::failed, ended.error().message());
+    return ended;
+}
+
+Result<ExitStatus> MacSandbox::live_in(const macos::ParsedSettings& parsed,
+                                       const std::filesystem::path& folder,
+                                       macos::ProgressFile& progress) {
+    const auto& settings = parsed.settings;
+    progress.enter(Stage::checking, fmt::format("Making a machine for macOS {} ({})",
+                                                settings.version.number, settings.version.name));
+    HAKO_TRY(auto sources, macos::opencore_sources(request_));
+    HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
+    HAKO_TRY(auto qemu, vmm::find_qemu());
+    auto recovery = fetch_recovery(settings, progress);
+    if (const auto early = ended_early()) return *early;
+    if (!recovery) return fail(recovery.error());
+
+    progress.enter(Stage::preparing, "Making disks and firmware");
+    HAKO_TRY(const auto prepared, macos::prepare_machine({.settings = settings,
+                                                          .storage = request_.storage,
+                                                          .opencore = std::move(sources),
+                                                          .custom_config = request_.custom_config,
+                                                          .recovery = *std::move(recovery),
+                                                          .share = request_.share,
+                                                          .qemu = std::move(qemu),
+                                                          .cpu = macos::parse_cpuinfo(cpu)}));
+    for (const auto& list : {parsed.warnings, prepared.warnings})
+        for (const auto& warning : list) log_->complain("warning: " + warning);
+    if (const auto early = ended_early()) return *early;
+    if (settings.display == macos::Display::vnc)
+        log_->say(fmt::format("The screen is at {}", (folder / macos::kVncSocket).native()));
+    const macos::JailPlace jail{.program = {installation_.shim().native(), "jail"},
+                                .machine = spec_.id};
+    return macos::run_machine(prepared.machine, stop_.first.get(), progress,
+                              {.jail = &jail,
+                               .errors = log_->errors(),
+                               .on_start = [this](pid_t pid, std::shared_ptr<vmm::QmpClient> qmp) {
+                                   began(pid, std::move(qmp));
+                               }});
+}
+
+Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSettings& settings,
+                                                         macos::ProgressFile& progress) {
+    if (request_.recovery) return *request_.recovery;
+    macos::RecoveryOptions options;
+    if (const auto server = variable(request_.variables, "RECOVERY_SERVER"); !server.empty())
+        options.server = server;
+    options.allow_unverified = settings.allow_unverified;
+    options.transport.proxies = oci::Proxies::from_environment();
+    macos::RecoveryCache cache(request_.cache, std::move(options));
+    bool begun = false;
+    HAKO_TRY(auto image, cache.fetch(
+                             settings.version,
+                             [&](std::uint64_t done, std::uint64_t total) {
+                                 if (!begun)
+                                     progress.enter(Stage::downloading,
+                                                    "Downloading the recovery system from Apple");
+                                 begun = true;
+                                 progress.count(done, total);
+                             },
+                             giving_up_.get_token()));
+    if (!image.is_signed)
+        log_->complain(
+            "warning: the recovery system is not signed by Apple: whoever made it rules "
+            "what boots");
+    return std::move(image.dmg);
+}
+
+// It serves until it is killed with the machine.
+Result<Process> MacSandbox::start_viewer(const std::filesystem::path& folder) {
+    http::Endpoint endpoint{.path = {}, .host = request_.viewer_host, .port = request_.viewer_port};
+    HAKO_TRY(const auto listener,
+             with_context(http::listen(endpoint, 0, http::Reach::anywhere),
+                          "the viewer cannot serve (choose another port, or go without it with "
+                          "DISPLAY=vnc)"));
+    HAKO_TRY(endpoint.port, http::bound_port(listener.get()));
+    auto password = variable(request_.variables, "PASSWORD");
+    const bool given = !password.empty();
+    if (!given) password = viewer::generate_password();
+    HAKO_TRY(auto process,
+             spawn({.argv = {installation_.viewer(), "--parent", std::to_string(::getpid()),
+                             "--container", spec_.id, "--api", request_.api, "--listen-fd",
+                             std::to_string(kListener), "--progress", folder / macos::kProgressFile,
+                             "--vnc", folder / macos::kVncSocket},
+                    .extra_environment = {{"HAKO_VIEWER_PASSWORD", password}},
+                    .new_session = true},
+                   {{.source = listener.get(), .target = kListener},
+                    {.source = log_->errors(), .target = STDERR_FILENO}}));
+    const auto address =
+        fmt::format("http{}/", endpoint.to_string().substr(std::string_view("tcp").size()));
+    state_.lock()->viewer = address;
+    log_->say("The viewer is at " + address);
+    log_->say(given ? "Its password is the one of PASSWORD" : "Its password is " + password);
+    return process;
+}
+
+void MacSandbox::began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp) {
+    const auto self = identify_process(::getpid());
+    const auto identity = identify_process(qemu);
+    if (!self || !identity) return;
+    if (auto written =
+            runtime::write_shim_record(spec_.shim_record(), {.shim = *self, .qemu = *identity});
+        !written)
+        log_warn("{}", written.error().message());
+    auto state = state_.lock();
+    state->qemu = *identity;
+    state->qmp = std::move(qmp);
+    // Asked while there was nobody to ask.
+    if (state->killed) (void)kill_process(*identity, kKill);
+}
+
+// Of a machine that was asked to end before it ran.
+std::optional<ExitStatus> MacSandbox::ended_early() const {
+    auto state = state_.lock();
+    if (!state->asked) return std::nullopt;
+    return ExitStatus{.signal = state->killed ? SIGKILL : *state->asked};
+}
+
+void MacSandbox::finish(const Result<ExitStatus>& ended) {
+    // Whatever QEMU left.
+    if (auto cleaned = vmm::cleanup_machine(spec_.id); !cleaned)
+        log_warn("{}", cleaned.error().message());
+    runtime::ExitRecord record{.exited_at = now()};
+    if (ended) {
+        record.code = ended->shell_code();
+    } else {
+        log_error("{}", ended.error().message());
+        record.code = 1;
+        record.reason = ended.error().message();
+    }
+    if (auto written = runtime::write_exit_record(spec_.container.exit_record, record); !written)
+        log_error("{}", written.error().message());
+    if (auto finished = log_->finish(); !finished) log_warn("{}", finished.error().message());
+    auto state = state_.lock();
+    state->qemu.reset();
+    state->qmp.reset();
+    state->exit = record;
+    state->over = true;
+    changed_.notify_all();
+}
+
+Result<WallTime> MacSandbox::start() {
+    auto state = state_.lock();
+    if (state->started || state->over)
+        return fail(ErrorKind::conflict, "the machine was started already");
+    state->started = now();
+    changed_.notify_all();
+    return *state->started;
+}
+
+Result<void> MacSandbox::signal(int number) {
+    auto state = state_.lock();
+    if (!state->started || state->exit)
+        return fail(ErrorKind::conflict, "the machine does not run");
+    if (number == 0) return {};
+    const bool kills = number == SIGKILL || (number == SIGINT && state->asked);
+    giving_up_.request_stop();
+    if (!state->asked) HAKO_CHECK(write_all(stop_.second.get(), "s"));
+    state->asked = number;
+    if (!kills) return {};
+    state->killed = true;
+    return state->qemu ? kill_process(*state->qemu, kKill) : Result<void>();
+}
+
+Result<std::shared_ptr<vmm::QmpClient>> MacSandbox::qmp() const {
+    auto state = state_.lock();
+    if (!state->qmp)
+        return fail(ErrorKind::conflict, "the machine is not up yet: `logs` tells how far it is");
+    return state->qmp;
+}
+
+Result<void> MacSandbox::pause() {
+    HAKO_TRY(const auto qmp, this->qmp());
+    HAKO_CHECK(qmp->stop());
+    state_.lock()->paused = true;
+    return {};
+}
+
+Result<void> MacSandbox::resume() {
+    HAKO_TRY(const auto qmp, this->qmp());
+    HAKO_CHECK(qmp->cont());
+    state_.lock()->paused = false;
+    return {};
+}
+
+Result<std::string> MacSandbox::control(std::string_view verb, std::string_view arguments) {
+    HAKO_TRY(const auto json, parse_json(arguments));
+    if (verb == "status") {
+        auto state = state_.lock();
+        HAKO_TRY(const auto progress, macos::read_progress(state->folder / macos::kProgressFile));
+        auto answer = macos::to_json(progress.value_or(macos::Progress{}));
+        answer["viewer"] = state->viewer;
+        return dump_json(answer);
+    }
+    HAKO_TRY(const auto qmp, this->qmp());
+    const auto folder = state_.lock()->folder;
+    return control_running(*qmp, folder, verb, json);
+}
+
+std::optional<runtime::ExitRecord> MacSandbox::wait(milliseconds timeout) {
+    auto state = state_.lock();
+    changed_.wait_for(state.lock(), timeout, [&] { return state->exit.has_value(); });
+    return state->exit;
+}
+
+Result<void> MacSandbox::shutdown(milliseconds grace) {
+    const auto end = std::chrono::steady_clock::now() + grace;
+    {
+        auto state = state_.lock();
+        if (!state->started) {
+            state->over = true;
+            changed_.notify_all();
+        }
+        if (state->over) return {};
+    }
+    if (grace.count() > 0) HAKO_CHECK(signal(SIGTERM));
+    const auto is_over = [&](auto& state) { return state->over; };
+    {
+        auto state = state_.lock();
+        changed_.wait_until(state.lock(), end, [&] { return is_over(state); });
+        if (state->over) return {};
+    }
+    (void)signal(SIGKILL);
+    auto state = state_.lock();
+    if (changed_.wait_for(state.lock(), kKill, [&] { return is_over(state); })) return {};
+    return fail(ErrorKind::deadline, "the machine did not end in time");
+}
+
+MacSandbox::Snapshot MacSandbox::snapshot() const {
+    auto state = state_.lock();
+    return {.pid = state->qemu ? state->qemu->pid : ::getpid(),
+            .paused = state->paused,
+            .started = state->started,
+            .exit = state->exit};
+}
+
+}  // namespace hako::macshim

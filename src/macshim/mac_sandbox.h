@@ -1,0 +1,101 @@
+// What hako-macos runs: the machine of one container, from its start to its end. There is no guest
+// agent: the container's process is the machine itself.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/guarded.h"
+#include "base/paths.h"
+#include "base/process.h"
+#include "base/result.h"
+#include "macos/machine_request.h"
+#include "macos/prepare.h"
+#include "macos/progress.h"
+#include "macshim/mac_log.h"
+#include "runtime/exit_record.h"
+#include "runtime/sandbox_spec.h"
+#include "vmm/qemu/qmp.h"
+
+namespace hako::macshim {
+
+// run() belongs to one thread; any thread may call the rest.
+class MacSandbox {
+public:
+    static Result<std::unique_ptr<MacSandbox>> create(runtime::SandboxSpec spec,
+                                                      macos::MachineRequest request,
+                                                      const Installation& installation);
+    MacSandbox(const MacSandbox&) = delete;
+    MacSandbox& operator=(const MacSandbox&) = delete;
+
+    // Waits for start(), makes the machine and runs it. Returns when it has ended and its exit is
+    // recorded, or when it is not wanted any more.
+    void run();
+
+    // ErrorKind::conflict when it was started before.
+    Result<WallTime> start();
+    // SIGKILL ends the machine; any other asks the guest to shut down, a second SIGINT ends it.
+    Result<void> signal(int number);
+    // The machine's CPUs. ErrorKind::conflict while there are none.
+    Result<void> pause();
+    Result<void> resume();
+    // A verb of mac_control.h; `arguments` is a JSON object.
+    Result<std::string> control(std::string_view verb, std::string_view arguments);
+    // Nullopt after the time-out.
+    std::optional<runtime::ExitRecord> wait(std::chrono::milliseconds timeout);
+    // Asks for the end, and kills after the grace time. Returns when QEMU is gone.
+    Result<void> shutdown(std::chrono::milliseconds grace);
+
+    struct Snapshot {
+        pid_t pid = 0;  // of QEMU, or ours before there is one
+        bool paused = false;
+        std::optional<WallTime> started;
+        std::optional<runtime::ExitRecord> exit;
+    };
+    Snapshot snapshot() const;
+    const runtime::SandboxSpec& spec() const { return spec_; }
+
+private:
+    struct State {
+        std::optional<WallTime> started;
+        std::optional<int> asked;  // the signal that asked for the end
+        bool killed = false;
+        bool over = false;  // run() is done, or is not to begin
+        bool paused = false;
+        std::filesystem::path folder;  // once it is known
+        std::string viewer;            // its address
+        std::optional<ProcessIdentity> qemu;
+        std::shared_ptr<vmm::QmpClient> qmp;
+        std::optional<runtime::ExitRecord> exit;
+    };
+
+    MacSandbox(runtime::SandboxSpec spec, macos::MachineRequest request,
+               const Installation& installation, std::unique_ptr<MacLog> log, FdPair stop);
+
+    Result<ExitStatus> live();
+    Result<ExitStatus> live_in(const macos::ParsedSettings& parsed,
+                               const std::filesystem::path& folder, macos::ProgressFile& progress);
+    Result<std::filesystem::path> fetch_recovery(const macos::MacSettings& settings,
+                                                 macos::ProgressFile& progress);
+    Result<Process> start_viewer(const std::filesystem::path& folder);
+    void began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp);
+    std::optional<ExitStatus> ended_early() const;
+    void finish(const Result<ExitStatus>& ended);
+    Result<std::shared_ptr<vmm::QmpClient>> qmp() const;
+
+    const runtime::SandboxSpec spec_;
+    const macos::MachineRequest request_;
+    const Installation installation_;
+    const std::unique_ptr<MacLog> log_;
+    const FdPair stop_;  // a byte asks the machine to end
+    std::stop_source giving_up_;
+    Guarded<State> state_;
+    mutable std::condition_variable changed_;
+};
+
+}  // namespace hako::macshim

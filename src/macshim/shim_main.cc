@@ -1,0 +1,51 @@
+#include "macshim/shim_main.h"
+
+#include <csignal>
+#include <cstdio>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/paths.h"
+#include "base/thread.h"
+#include "macos/machine_request.h"
+#include "macshim/mac_sandbox.h"
+#include "macshim/mac_service.h"
+#include "runtime/shim_program.h"
+
+namespace hako::macshim {
+namespace {
+
+constexpr auto kStopGrace = std::chrono::seconds(10);
+
+Result<void> serve(runtime::SandboxSpec spec, const std::function<Result<void>()>& say_ready) {
+    HAKO_TRY(const auto json, with_context(parse_json(spec.macos), "field macos"));
+    HAKO_TRY(auto request, with_context(macos::machine_request_from_json(json), "field macos"));
+    HAKO_TRY(const auto installation, Installation::find());
+    const auto socket = spec.socket();
+    HAKO_TRY(const auto sandbox,
+             MacSandbox::create(std::move(spec), std::move(request), installation));
+    HAKO_TRY(auto server, MacServer::start(*sandbox, socket));
+    HAKO_CHECK(say_ready());
+    const sigset_t signals = runtime::shim_stop_signals();
+    auto stopper = start_thread("signals", [&](const std::stop_token& stop) {
+        int number = 0;
+        while (::sigwait(&signals, &number) == 0 && !stop.stop_requested())
+            (void)sandbox->shutdown(kStopGrace);
+    });
+    sandbox->run();
+    server.reset();
+    stopper.request_stop();
+    ::pthread_kill(stopper.native_handle(), SIGTERM);
+    return {};
+}
+
+}  // namespace
+
+int shim_main(std::span<const std::string_view> arguments) {
+    init_log("hako-macos", LogLevel::info);
+    const auto done = runtime::run_shim(arguments, serve);
+    if (!done) std::fprintf(stderr, "hako-macos: %s\n", done.error().message().c_str());
+    return done ? 0 : 1;
+}
+
+}  // namespace hako::macshim

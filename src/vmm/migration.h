@@ -1,0 +1,16 @@
+// The state of a machine's memory and devices, in a file.
+#pragma once
+
+#include <chrono>
+
+#include "base/result.h"
+#include "vmm/qemu/qmp.h"
+
+namespace hako::vmm {
+
+// Writes it from the file's offset on. The CPUs stand still afterwards.
+Result<void> save_state(QmpClient& qmp, int file, std::chrono::milliseconds deadline);
+// Of a QEMU that was started with -incoming: until it has read all and runs.
+Result<void> await_loaded(QmpClient& qmp);
+
+}  // namespace hako::vmm
