@@ -75,7 +75,7 @@ Result<void> make_files(const Layout& layout, const Container& container) {
     // A macOS machine makes its disks itself, in its storage.
     if (!is_macos(container))
         HAKO_CHECK(fsimage::format_ext4(layout.container_scratch(container.id),
-                                    {.size = size, .label = "scratch"}));
+                                        {.size = size, .label = "scratch"}));
     HAKO_CHECK(runtime::LogWriter::open(layout.container_log(container.id)));
     return {};
 }

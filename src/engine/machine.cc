@@ -61,8 +61,7 @@ Result<void> Engine::control(std::string_view container, const std::string& verb
     if (const auto shim = running()) return shim->control(verb, arguments, out, std::move(stop));
     Container located = entry->live.lock()->container;
     HAKO_TRY(located.mounts, locate_mounts(*context_, located.mounts));
-    HAKO_TRY(const auto answer,
-             control_stopped_macos(located, context_->layout, verb, arguments));
+    HAKO_TRY(const auto answer, control_stopped_macos(located, context_->layout, verb, arguments));
     return out.write(as_bytes(answer));
 }
 

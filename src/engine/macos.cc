@@ -38,7 +38,7 @@ Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
                      macos::MachineRequest& request) {
     for (const PublishedPort& wanted : host.port_bindings) {
         HAKO_TRY(const network::PortBinding port, to_binding(wanted));
-        if (port.host_ip && port.host_ip->is_v6())
+        if (port.host_ip && !port.host_ip->is_v4())
             return fail(ErrorKind::unimplemented,
                         "{}: ports of a macOS machine are published on IPv4 addresses",
                         wanted.host_ip);
@@ -95,9 +95,9 @@ images::Image macos_image(images::Image image) {
 Result<std::vector<std::string>> complete_macos(Container& container) {
     HAKO_TRY(const auto parsed, parse(container));
     const auto variables = variables_of(container);
-    if (const auto recovery = variables.find("RECOVERY");
-        recovery != variables.end() && !recovery->second.empty() &&
-        !recovery->second.starts_with('/'))
+    if (const auto recovery = variables.find("RECOVERY"); recovery != variables.end() &&
+                                                          !recovery->second.empty() &&
+                                                          !recovery->second.starts_with('/'))
         return fail(ErrorKind::invalid, "RECOVERY={}: name the file by its whole path",
                     recovery->second);
     if (!shared_with(container.host_config).empty())

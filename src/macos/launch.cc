@@ -128,7 +128,8 @@ Result<RunningQemu> launch_jailed(const MacMachine& machine, const JailPlace& pl
     given.mappings.push_back({.source = errors, .target = STDERR_FILENO});
     HAKO_TRY(Process qemu, spawn({.argv = place.program, .new_session = true}, given.mappings));
     given.theirs.clear();
-    auto client = vmm::QmpClient::connect(std::move(qmp.first), kStart);
+    auto client =
+        vmm::QmpClient::connect(std::move(qmp.first), memory ? vmm::kLoadDeadline : kStart);
     if (!client) {
         HAKO_TRY(const auto ended, qemu.wait(kLastWords));
         return fail(ended ? ended_at_start(*ended) : client.error());

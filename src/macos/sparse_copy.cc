@@ -45,7 +45,7 @@ Result<void> copy_data(const Fd& from, const Fd& to, off_t size) {
     return {};
 }
 
-Result<void> copy(const std::filesystem::path& from, const std::filesystem::path& to) {
+Result<void> copy_disk(const std::filesystem::path& from, const std::filesystem::path& to) {
     HAKO_TRY(const Fd source, open_file(from, O_RDONLY));
     struct stat status {};
     if (::fstat(source.get(), &status) != 0) return fail_errno(errno, "cannot read it");
@@ -62,7 +62,7 @@ Result<void> copy(const std::filesystem::path& from, const std::filesystem::path
 }  // namespace
 
 Result<void> copy_sparse(const std::filesystem::path& from, const std::filesystem::path& to) {
-    auto copied = with_context(copy(from, to),
+    auto copied = with_context(copy_disk(from, to),
                                fmt::format("cannot copy {} to {}", from.native(), to.native()));
     std::error_code ignored;
     if (!copied) std::filesystem::remove(to, ignored);

@@ -69,10 +69,8 @@ Result<void> show(const fs::path& source,
         HAKO_TRY(const Fd made, open_file(target, O_WRONLY | O_CREAT, 0444));
     }
     HAKO_TRY(const Fd found, open_file(source, O_PATH));
-    HAKO_TRY(
-        const Fd tree,
-        with_context(clone_mounts(found.get(), MOUNT_ATTR_NOSUID | attributes),
-                     fmt::format("cannot show {} to QEMU", source.native())));
+    HAKO_TRY(const Fd tree, with_context(clone_mounts(found.get(), MOUNT_ATTR_NOSUID | attributes),
+                                         fmt::format("cannot show {} to QEMU", source.native())));
     return attach_mounts(tree, target);
 }
 
@@ -173,8 +171,8 @@ Result<void> confine(const JailSpec& spec) {
     } else {
         const uid_t uid = is_mapped(spec.uid) ? spec.uid : is_mapped(kNobody) ? kNobody : 0;
         if (uid == 0) note(Error(ErrorKind::forbidden, "this user namespace has only one uid"));
-        const int namespaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
-                               (spec.own_network ? CLONE_NEWNET : 0);
+        const int namespaces =
+            CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (spec.own_network ? CLONE_NEWNET : 0);
         if (auto made = system_call(::unshare(namespaces), "make namespaces"); !made)
             note(made.error());
         else HAKO_CHECK(build_root(spec, uid));

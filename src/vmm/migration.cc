@@ -10,8 +10,6 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kLoad = std::chrono::minutes(10);
-
 }  // namespace
 
 Result<void> save_state(QmpClient& qmp, int file, milliseconds deadline) {
@@ -39,9 +37,10 @@ Result<void> save_state(QmpClient& qmp, int file, milliseconds deadline) {
 }
 
 Result<void> await_loaded(QmpClient& qmp) {
-    const auto end = Clock::now() + kLoad;
+    const auto end = Clock::now() + kLoadDeadline;
     for (;;) {
-        HAKO_TRY(const auto status, qmp.query_status());
+        HAKO_TRY(const auto answer, qmp.execute("query-status", {}, kLoadDeadline));
+        HAKO_TRY(const auto status, json_field_or<std::string>(answer, "status", {}));
         if (status == "running") return {};
         if (status != "inmigrate")
             return fail(ErrorKind::internal, "QEMU is {} after its memory was loaded", status);

@@ -8,6 +8,9 @@
 
 namespace hako::vmm {
 
+// Of large memory; QEMU answers nothing while it reads.
+constexpr std::chrono::milliseconds kLoadDeadline = std::chrono::minutes(10);
+
 // Writes it from the file's offset on. The CPUs stand still afterwards.
 Result<void> save_state(QmpClient& qmp, int file, std::chrono::milliseconds deadline);
 // Of a QEMU that was started with -incoming: until it has read all and runs.
