@@ -12,13 +12,12 @@ namespace hako {
 // What hako installs, found from the running executable: <prefix>/bin/hako and <prefix>/share/hako,
 // or in a build tree bin/ and share/ side by side.
 struct Installation {
-    std::filesystem::path bin;    // hako, hakod, hako-shim, hako-macos
+    std::filesystem::path bin;    // hako, hakod, hako-shim
     std::filesystem::path share;  // vmlinux, initramfs.cpio, hello image
 
     static Result<Installation> find();
 
     std::filesystem::path shim() const { return bin / "hako-shim"; }
-    std::filesystem::path macos_shim() const { return bin / "hako-macos"; }
     std::filesystem::path daemon() const { return bin / "hakod"; }
     std::filesystem::path kernel() const { return share / "vmlinux"; }
     std::filesystem::path initramfs() const { return share / "initramfs.cpio"; }
@@ -55,12 +54,6 @@ public:
     std::filesystem::path container_log(std::string_view id) const { return container(id) / "log"; }
     std::filesystem::path container_exit(std::string_view id) const {
         return container(id) / "exit.json";
-    }
-    // The recovery systems that machines install from, and OpenCore releases.
-    std::filesystem::path macos() const { return root_ / "macos"; }
-    // A macOS machine's disks, where it has no folder of the user's.
-    std::filesystem::path container_storage(std::string_view id) const {
-        return container(id) / "storage";
     }
     std::filesystem::path sandboxes() const { return run_ / "vm"; }
     // What a running VM needs: sockets, the shim's record. Short, for sun_path.

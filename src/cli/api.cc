@@ -111,18 +111,6 @@ Result<Json> Api::hako_call(std::string_view path, const http::Query& query) con
     return call("POST", http::make_target(fmt::format("{}{}", kOwnApi, path), query), nullptr);
 }
 
-Result<Json> Api::hako_send(std::string_view path, const Json& body) const {
-    return call("POST", http::make_target(fmt::format("{}{}", kOwnApi, path), {}), body);
-}
-
-Result<std::string> Api::hako_fetch(std::string_view path) const {
-    HAKO_TRY(auto answer,
-             in_dockers_words(client_.call(
-                 {.method = "POST",
-                  .target = http::make_target(fmt::format("{}{}", kOwnApi, path), {})})));
-    return std::move(answer.body);
-}
-
 Result<void> Api::hako_remove(std::string_view path) const {
     HAKO_CHECK(call("DELETE", http::make_target(fmt::format("{}{}", kOwnApi, path), {}), nullptr));
     return {};

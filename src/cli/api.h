@@ -49,9 +49,6 @@ public:
     Result<void> hako_post(std::string_view path) const;
     // A POST with an answer.
     Result<Json> hako_call(std::string_view path, const http::Query& query) const;
-    // A POST with a JSON body: the answer as JSON, or as it is.
-    Result<Json> hako_send(std::string_view path, const Json& body) const;
-    Result<std::string> hako_fetch(std::string_view path) const;
     Result<void> hako_remove(std::string_view path) const;
     Result<void> hako_upload(std::string_view path, const http::Query& query, Reader& body) const;
 

@@ -57,11 +57,6 @@ public:
     Result<engine::MachineDetails> machine(std::string_view container) const override {
         return engine_.machine(container);
     }
-    Result<void> control(std::string_view container, const std::string& verb,
-                         const std::string& arguments, Writer& out,
-                         std::stop_token stop) const override {
-        return engine_.control(container, verb, arguments, out, std::move(stop));
-    }
     Result<std::string> console(std::string_view container) const override {
         return engine_.console(container);
     }

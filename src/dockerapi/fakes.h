@@ -63,9 +63,6 @@ public:
     Result<void> resize(std::string_view container, engine::WindowSize size) override;
     Result<engine::StatisticsSample> statistics(std::string_view container) const override;
     Result<engine::MachineDetails> machine(std::string_view container) const override;
-    Result<void> control(std::string_view container, const std::string& verb,
-                         const std::string& arguments, Writer& out,
-                         std::stop_token stop) const override;
     Result<std::string> console(std::string_view container) const override;
     Result<engine::ProcessTable> top(std::string_view container, std::string_view) override;
     Result<std::unique_ptr<engine::OutputStream>> logs(

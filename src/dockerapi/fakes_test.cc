@@ -290,12 +290,6 @@ Result<engine::MachineDetails> Containers::machine(std::string_view container) c
         .pid = 7, .command = {"qemu", "-name", found.name}, .spec_json = R"({"cpus":1})"};
 }
 
-Result<void> Containers::control(std::string_view container, const std::string& verb,
-                                 const std::string& arguments, Writer& out, std::stop_token) const {
-    HAKO_TRY(const auto found, inspect(container));
-    return out.write(as_bytes(found.name + verb + arguments));
-}
-
 Result<std::string> Containers::console(std::string_view container) const {
     HAKO_TRY(const auto found, inspect(container));
     return "Linux version of " + found.name;

@@ -24,27 +24,12 @@ Result<void> console(const Services& services, Request& request, Response& respo
     return response.send(200, "text/plain; charset=utf-8", text);
 }
 
-// Of a macOS machine; the body is a JSON object.
-Result<void> control(const Services& services, Request& request, Response& response) {
-    constexpr std::size_t kMostArguments = std::size_t{256} << 10U;
-    HAKO_TRY(auto arguments, request.read_body(kMostArguments));
-    if (arguments.empty()) arguments = "{}";
-    HAKO_TRY(const auto json, with_context(parse_json(arguments), "the body"));
-    if (!json.is_object()) return fail(ErrorKind::invalid, "the body is no JSON object");
-    const auto& verb = request.parameter("verb");
-    TextWriter answer;
-    HAKO_CHECK(services.containers.control(request.parameter("id"), verb, arguments, answer,
-                                           request.gone));
-    return response.send(200, verb == "screenshot" ? "image/png" : "application/json", answer.text);
-}
-
 }  // namespace
 
 void add_machine_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
     routes.add("GET", "/hako/v1/containers/{id}/vm", machine);
     routes.add("GET", "/hako/v1/containers/{id}/console", console);
-    routes.add("POST", "/hako/v1/containers/{id}/machine/{verb}", control);
 }
 
 }  // namespace hako::dockerapi

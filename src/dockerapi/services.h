@@ -44,9 +44,6 @@ public:
     virtual Result<void> resize(std::string_view container, engine::WindowSize size) = 0;
     virtual Result<engine::StatisticsSample> statistics(std::string_view container) const = 0;
     virtual Result<engine::MachineDetails> machine(std::string_view container) const = 0;
-    virtual Result<void> control(std::string_view container, const std::string& verb,
-                                 const std::string& arguments, Writer& out,
-                                 std::stop_token stop) const = 0;
     virtual Result<std::string> console(std::string_view container) const = 0;
     virtual Result<engine::ProcessTable> top(std::string_view container,
                                              std::string_view ps_arguments) = 0;

@@ -114,9 +114,6 @@ public:
 
     // ErrorKind::conflict when it does not run; likewise the text of its VM's serial console.
     Result<MachineDetails> machine(std::string_view container) const;
-    // A verb of a macOS machine, with its arguments, a JSON object (docs/macos.md).
-    Result<void> control(std::string_view container, const std::string& verb,
-                         const std::string& arguments, Writer& out, std::stop_token stop) const;
     Result<std::string> console(std::string_view container) const;
 
     struct Logs {

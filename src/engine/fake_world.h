@@ -222,10 +222,6 @@ public:
         using namespace std::string_view_literals;
         return out.write(as_bytes(list ? "C/etc\0A/etc/x\0"sv : "a layer"sv));
     }
-    Result<void> control(const std::string& verb, const std::string& arguments, Writer& out,
-                         std::stop_token) override {
-        return out.write(as_bytes(verb + arguments));
-    }
     Result<void> delete_exec(std::string_view) override { return {}; }
     Result<void> shutdown(std::chrono::milliseconds) override {
         world_.lose([this](const FakeSandbox& other) { return other.vm == vm_; });

@@ -26,7 +26,8 @@ Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
                                                 const vmm::ProbeResult& probe,
                                                 const Layout& layout);
 
-// A verb of a machine that does not run, with its mounts located (macos/storage_control.h); the answer is JSON.
+// A verb of a machine that does not run, with its mounts located (macos/storage_control.h); the
+// answer is JSON.
 Result<std::string> control_stopped_macos(const Container& container, const Layout& layout,
                                           std::string_view verb, std::string_view arguments);
 

@@ -240,7 +240,6 @@ void each_field_of_settings(Container& container, const Visit& visit) {
     visit("command", container.command);
     visit("log_path", container.log_path);
     visit("kernel", container.kernel);
-    visit("machine", container.machine);
     visit("emulated", container.emulated);
 }
 

@@ -165,8 +165,6 @@ struct Container {
     std::vector<std::string> exec_ids;  // of execs that run
     std::vector<Attachment> networks;   // filled by inspect and list
     std::string log_path;
-    // What runs instead of a Linux guest: "macos" (macos.h); empty: nothing does.
-    std::string machine;
     std::string kernel;  // the guest kernel's name; empty: the default one
     // The image's processor where the host's does not run its programs: arm64; else empty.
     std::string emulated;

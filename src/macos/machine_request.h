@@ -24,7 +24,7 @@ struct MachineRequest {
     std::string viewer_host = "127.0.0.1";
     std::uint16_t viewer_port = 0;        // 0: a free one
     std::vector<PortForward> ports = {};  // beside those of its variables
-    std::string api;                // hakod, for the viewer's power buttons
+    std::string api;                      // hakod, for the viewer's power buttons
 };
 Json to_json(const MachineRequest& request);
 Result<MachineRequest> machine_request_from_json(const Json& json);

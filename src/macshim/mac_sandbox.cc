@@ -37,7 +37,9 @@ MacSandbox::MacSandbox(runtime::SandboxSpec spec, macos::MachineRequest request,
       request_(std::move(request)),
       installation_(installation),
       log_(std::move(log)),
-      stop_(std::move(stop)) {}
+      stop_(std::move(stop)),
+      execs_([this](const std::string& id) { return spec_.exec_log(id); },
+             [this](const std::vector<std::string>& words) { return run_command(words); }) {}
 
 Result<std::unique_ptr<MacSandbox>> MacSandbox::create(runtime::SandboxSpec spec,
                                                        macos::MachineRequest request,

@@ -17,6 +17,7 @@
 #include "macos/machine_request.h"
 #include "macos/prepare.h"
 #include "macos/progress.h"
+#include "macshim/mac_execs.h"
 #include "macshim/mac_log.h"
 #include "runtime/exit_record.h"
 #include "runtime/sandbox_spec.h"
@@ -44,8 +45,7 @@ public:
     // The machine's CPUs. ErrorKind::conflict while there are none.
     Result<void> pause();
     Result<void> resume();
-    // A verb of mac_control.h; `arguments` is a JSON object.
-    Result<std::string> control(std::string_view verb, std::string_view arguments);
+    MacExecs& execs() { return execs_; }
     // Nullopt after the time-out.
     std::optional<runtime::ExitRecord> wait(std::chrono::milliseconds timeout);
     // Asks for the end, and kills after the grace time. Returns when QEMU is gone.
@@ -61,6 +61,10 @@ public:
     const runtime::SandboxSpec& spec() const { return spec_; }
 
 private:
+    struct Restore {
+        std::string snapshot;
+        bool with_memory = false;
+    };
     struct State {
         std::optional<WallTime> started;
         std::optional<int> asked;  // the signal that asked for the end
@@ -72,6 +76,8 @@ private:
         std::optional<ProcessIdentity> qemu;
         std::shared_ptr<vmm::QmpClient> qmp;
         std::optional<runtime::ExitRecord> exit;
+        std::optional<Restore> restore;
+        std::optional<Result<void>> restored;
     };
 
     MacSandbox(runtime::SandboxSpec spec, macos::MachineRequest request,
@@ -80,6 +86,14 @@ private:
     Result<ExitStatus> live();
     Result<ExitStatus> live_in(const macos::ParsedSettings& parsed,
                                const std::filesystem::path& folder, macos::ProgressFile& progress);
+    Result<ExitStatus> make_and_run(const macos::ParsedSettings& parsed,
+                                    const macos::PrepareRequest& wanted,
+                                    macos::ProgressFile& progress);
+    CommandAnswer run_command(const std::vector<std::string>& words);
+    Result<void> restore(const std::string& snapshot, bool with_memory);
+    // Whether somebody wanted a restore: then it is done, and the machine is to run again.
+    Result<bool> restore_if_wanted(const std::filesystem::path& folder);
+    Result<Json> status() const;
     Result<std::filesystem::path> fetch_recovery(const macos::MacSettings& settings,
                                                  macos::ProgressFile& progress);
     Result<Process> start_viewer(const std::filesystem::path& folder);
@@ -96,6 +110,7 @@ private:
     std::stop_source giving_up_;
     Guarded<State> state_;
     mutable std::condition_variable changed_;
+    MacExecs execs_;  // last: they use the rest
 };
 
 }  // namespace hako::macshim

@@ -3,7 +3,6 @@
 #include <csignal>
 #include <cstdio>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "base/thread.h"
@@ -18,8 +17,7 @@ namespace {
 constexpr auto kStopGrace = std::chrono::seconds(10);
 
 Result<void> serve(runtime::SandboxSpec spec, const std::function<Result<void>()>& say_ready) {
-    HAKO_TRY(const auto json, with_context(parse_json(spec.macos), "field macos"));
-    HAKO_TRY(auto request, with_context(macos::machine_request_from_json(json), "field macos"));
+    HAKO_TRY(auto request, macos::machine_request_of(spec.container.oci_spec));
     HAKO_TRY(const auto installation, Installation::find());
     const auto socket = spec.socket();
     HAKO_TRY(const auto sandbox,

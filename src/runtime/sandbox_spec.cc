@@ -120,7 +120,6 @@ Json to_json(const SandboxSpec& spec) {
             {"machine", vmm::to_json(spec.machine)},
             {"network", to_json(spec.network)},
             {"container", to_json(spec.container)},
-            {"macos", spec.macos},
             {"folder", spec.folder.native()},
             {"boot_deadline_ms", spec.boot_deadline.count()}};
 }
@@ -134,7 +133,6 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(spec.network, with_context(network_from_json(network), "field network"));
     HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
     HAKO_TRY(spec.container, with_context(container_spec_from_json(container), "field container"));
-    HAKO_TRY(spec.macos, json_field_or<std::string>(json, "macos", {}));
     HAKO_CHECK(read_path(json, "folder", spec.folder));
     HAKO_TRY(const auto deadline, json_field_or<std::int64_t>(json, "boot_deadline_ms", 0));
     spec.boot_deadline = std::chrono::milliseconds(deadline);

@@ -69,9 +69,6 @@ struct SandboxSpec {
     ContainerSpec container;
     // The container is for a VM that runs already; the rest is as if it had one of its own.
     bool shares = false;
-    // A macOS machine (macos/machine_request.h) instead of a Linux guest, as JSON: hako-macos is its
-    // shim, and of `machine` only id, memory and CPUs count.
-    std::string macos = {};
     std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here
     // From power-on to the agent's first answer; 0: by the accelerator.
     std::chrono::milliseconds boot_deadline{0};

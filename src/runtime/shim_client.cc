@@ -23,7 +23,6 @@ using std::chrono::milliseconds;
 // Longer than the guest's (guest/agent_client.cc), so that the shim can say that it is the guest.
 constexpr auto kCallDeadline = std::chrono::seconds(70);
 constexpr auto kAddDeadline = std::chrono::seconds(120);
-constexpr auto kControlDeadline = std::chrono::minutes(30);
 constexpr auto kConnectDeadline = std::chrono::seconds(5);
 constexpr std::size_t kInputPiece = 64 * kKiB;
 
@@ -354,19 +353,6 @@ public:
         request.set_freeze(freeze);
         const auto reader = connection_->stub().Changes(&context, request);
         guest::Patience patience(context, kCallDeadline);
-        HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out, patience));
-        return check(status);
-    }
-
-    Result<void> control(const std::string& verb, const std::string& arguments, Writer& out,
-                         std::stop_token stop) override {
-        ClientContext context;  // a snapshot takes its time
-        const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
-        auto request = about<shim::v1::ControlRequest>();
-        request.set_verb(verb);
-        request.set_arguments(arguments);
-        const auto reader = connection_->stub().Control(&context, request);
-        guest::Patience patience(context, kControlDeadline);
         HAKO_TRY(const auto status, guest::take_chunks(context, *reader, out, patience));
         return check(status);
     }

@@ -95,9 +95,6 @@ public:
     // What differs from the image: a layer's tar, or text for guest::parse_changes().
     // freeze: its processes stand still meanwhile.
     virtual Result<void> changes(bool list, bool freeze, Writer& out, std::stop_token stop) = 0;
-    // Of a macOS machine: a verb with its arguments, a JSON object, and its answer.
-    virtual Result<void> control(const std::string& verb, const std::string& arguments, Writer& out,
-                                 std::stop_token stop) = 0;
     // Forgets an exec that ended, or that never started, and removes its log.
     virtual Result<void> delete_exec(std::string_view exec) = 0;
     // Ends VM and shim, whatever else runs there; returns when both are gone, as far as the shim

@@ -34,9 +34,9 @@ Command macos_restore_command();
 Command macos_forget_command();
 Command macos_resize_command();
 
-// A verb of a machine (docs/macos.md); its answer.
-Result<Json> control_mac(const Api& api, const std::string& name, std::string_view verb,
-                         const Json& arguments = Json::object());
+// What a command of the machine (docs/macos.md) answers; its error is what it complains of.
+Result<std::string> run_in_mac(const Api& api, const std::string& name,
+                               const std::vector<std::string>& words);
 
 // Where the recovery system is, downloaded when it is not there yet, with progress on the terminal.
 Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,

@@ -96,10 +96,10 @@ Result<int> list(Session& session, bool json) {
                  json_field_or<std::string>(labels, "io.hako.macos.version", {}));
         HAKO_TRY(const auto id, json_field_or<std::string>(container, "Id", {}));
         // Of one that runs; others have none.
-        const auto machine = control_mac(*api, id, "status");
         std::string viewer;
-        if (machine) {
-            HAKO_TRY(viewer, json_field_or<std::string>(*machine, "viewer", {}));
+        if (const auto answer = run_in_mac(*api, id, {"status"})) {
+            HAKO_TRY(const auto machine, parse_json(*answer));
+            HAKO_TRY(viewer, json_field_or<std::string>(machine, "viewer", {}));
         }
         const auto name = names.front().substr(1);
         rows.push_back({name, version, status, viewer});
