@@ -87,6 +87,7 @@ private:
     bool stop_asked() const { return state_.lock()->stop_grace.has_value(); }
     void ring();
     void wait_for_end();
+    void end_without_shares(vmm::Machine& machine);
     bool is_over();
     void tear_down();
     void enter(Phase phase, std::optional<Error> failure = {});
