@@ -32,7 +32,7 @@ source_version() {
 
 # Everything that decides the bytes of the kernel. `declare -f` prints functions without comments.
 cache_key() {
-    { options; source_version; gcc -dumpfullversion; declare -f kbuild compile; } |
+    { options; source_version; gcc -dumpfullversion; declare -f kbuild compile wait_for_locks; } |
         sha256sum | cut -c1-16
 }
 
@@ -51,11 +51,48 @@ kbuild() {
         KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' "$@"
 }
 
+# virtiofsd never waits for a lock (its answer is EOPNOTSUPP, or EAGAIN), so that one guest cannot keep
+# it from serving: whoever wants to wait asks again, up to 64 ms later.
+wait_for_locks() {
+    local file=fs/fuse/file.c
+    cat >fs/fuse/hako_setlk.h <<'END'
+/* SPDX-License-Identifier: GPL-2.0 */
+#include <linux/delay.h>
+
+static int fuse_setlk(struct file *file, struct file_lock *lock, int flock)
+{
+	const unsigned int asked = lock->fl_flags;
+	unsigned int pause = 1;
+	int err;
+
+	lock->fl_flags &= ~FL_SLEEP;
+	for (;;) {
+		err = fuse_setlk_once(file, lock, flock);
+		if (err != -EAGAIN || !(asked & FL_SLEEP))
+			break;
+		if (msleep_interruptible(pause) || signal_pending(current)) {
+			err = -ERESTARTSYS;
+			break;
+		}
+		if (pause < 64)
+			pause *= 2;
+	}
+	lock->fl_flags = asked;
+	return err;
+}
+END
+    sed -i -e 's/^static int fuse_setlk(/static int fuse_setlk_once(/' \
+        -e '/^static int fuse_file_lock(/i #include "hako_setlk.h"\n' $file
+    [ "$(grep -c -e '^static int fuse_setlk_once(' -e '^#include "hako_setlk.h"' $file)" = 2 ] ||
+        fail "$package has another $file than the change for locks was made for"
+}
+
 # Leaves vmlinux, config and version in the directory $1; the current one holds the sources.
 compile() {
     options >asked.config
     kbuild allnoconfig KCONFIG_ALLCONFIG=asked.config
     check_options
+    wait_for_locks
     kbuild vmlinux
     strip --strip-all -o "$1/vmlinux" vmlinux
     cp .config "$1/config"

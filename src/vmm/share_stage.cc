@@ -108,7 +108,7 @@ Error execute(const StageSpec& spec) {
                           "-o",
                           source.c_str(),
                           "-o",
-                          "cache=auto,xattr,posix_lock",
+                          "cache=auto,xattr,flock,posix_lock",
                           "-o",
                           "announce_submounts,modcaps=-mknod,log_level=err",
                           "--thread-pool-size=8",
