@@ -95,8 +95,8 @@ TEST_F(ShareServerTest, RefusesSharesWithoutAName) {
     EXPECT_FALSE(validate(std::vector<Share>{{.name = "../up", .source = "/srv"}}));
     EXPECT_FALSE(validate(std::vector<Share>{{.name = "", .source = "/srv"}}));
     EXPECT_FALSE(validate(std::vector<Share>{{.name = "a", .source = "srv"}}));
-    EXPECT_FALSE(validate(std::vector<Share>{{.name = "a", .source = "/s"},
-                                             {.name = "a", .source = "/t"}}));
+    EXPECT_FALSE(
+        validate(std::vector<Share>{{.name = "a", .source = "/s"}, {.name = "a", .source = "/t"}}));
     const std::vector<Share> shares{{"a", "/srv", "below", true}};
     const auto read = shares_from_json(to_json(shares));
     ASSERT_TRUE(read);

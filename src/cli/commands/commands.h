@@ -55,10 +55,10 @@ Command info_command();
 Command version_command();
 Command kernel_command();    // a group
 Command template_command();  // a group
-Command pod_command();     // a group
-Command macos_command();   // a group
-Command rootfs_command();  // a group
-Command system_command();  // a group
+Command pod_command();       // a group
+Command macos_command();     // a group
+Command rootfs_command();    // a group
+Command system_command();    // a group
 Command disk_usage_command();
 Command check_command();
 Command completion_command();
