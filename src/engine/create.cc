@@ -9,6 +9,7 @@
 #include "engine/names.h"
 #include "engine/settings.h"
 #include "engine/sharing.h"
+#include "engine/volumes.h"
 #include "fsimage/ext4/format.h"
 #include "images/machine_image.h"
 #include "runtime/log_file.h"
@@ -92,9 +93,15 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
     if (is_macos(container)) {
+        if (!container.host_config.mounts.empty() || !container.host_config.volumes_from.empty())
+            return fail(ErrorKind::unimplemented,
+                        "volumes and folders of the host are not offered for macOS: start the "
+                        "machine without -v and --mount");
         HAKO_TRY(auto more, complete_macos(container));
         std::ranges::move(more, std::back_inserter(warnings));
     }
+    HAKO_TRY(container.mounts,
+             resolve_mounts(context, container.host_config, container.config.volumes));
     container.name = std::move(name);
     container.created = now();
     container.log_path = context.layout.container_log(container.id);
@@ -103,6 +110,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     if (!made) {
         std::error_code ignored;
         std::filesystem::remove_all(context.layout.container(container.id), ignored);
+        remove_anonymous_volumes(context, container.mounts);
         return fail(made.error().context("cannot create the container"));
     }
     return container;
@@ -122,6 +130,7 @@ Result<Created> Engine::create(const CreateRequest& request) {
         return fail(ErrorKind::invalid, "no image is named: give one to create a container from");
     const std::string id = random_id();
     HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
+    const std::lock_guard volumes_in_use(context_->volume_use);
     Created created{.id = id};
     HAKO_TRY(Container container,
              record_container(*context_, request, id, name.name(), created.warnings));

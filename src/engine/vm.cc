@@ -1,6 +1,7 @@
 // Containers into virtual machines and out of them.
 #include "base/log.h"
 #include "engine/context.h"
+#include "engine/shares.h"
 #include "engine/sharing.h"
 #include "runtime/log_file.h"
 
@@ -17,7 +18,9 @@ Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
     } const release{context.boots};
 
     runtime::SandboxSpec chosen = spec;
-    const bool templates = context.templates && !spec.machine.kernel.empty();
+    // QEMU loads no state into a machine with shares, and one of macOS has none.
+    const bool templates =
+        context.templates && !spec.machine.kernel.empty() && spec.machine.shares.empty();
     if (templates) chosen.machine.state = context.templates->find(spec.machine);
     HAKO_CHECK(context.world.sandboxes->spawn(chosen));
     HAKO_TRY(auto connected, context.world.sandboxes->connect(spec.id, spec.id));
@@ -48,6 +51,7 @@ Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::s
                                                   const Container& container) {
     HAKO_TRY(const auto sandbox, runtime::read_sandbox_spec(context.layout.sandbox(vm)));
     if (spec.shares) HAKO_CHECK(check_room(sandbox.machine, container));
+    HAKO_CHECK(check_shares(sandbox.machine, spec.machine.shares));
     // The next daemon is to find it there.
     ContainerState state = container.state;
     state.vm = vm;

@@ -22,7 +22,6 @@ constexpr unsigned kFirstInterrupt = 5;
 constexpr std::uint64_t kSlotAddress = 0xfeb00000;
 constexpr std::uint64_t kSlotBytes = 512;
 constexpr unsigned kUsableSlots = kSlots - 1;
-constexpr std::string_view kMemoryName = "microvm.ram";  // as the machine itself would name it
 
 // Hands the slots out in order.
 class Slots {
@@ -123,16 +122,13 @@ void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
     }
 }
 
-// The share server reads and writes the guest's memory, so that is a file which both map. The name
-// keeps a saved state of an ordinary machine loadable.
+// The share server reads and writes the guest's memory, so that is a file which both map.
 void add_shares(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
     auto& list = launch.command.argv;
     launch.share_fd = kFirstDiskFd + static_cast<int>(launch.files.size() + launch.taps.size());
     add(list, {"-object",
-               fmt::format("memory-backend-memfd,id={},size={}M,share=on,"
-                           "x-use-canonical-path-for-ramblock-id=off",
-                           kMemoryName, memory_mib(spec)),
-               "-machine", fmt::format("memory-backend={}", kMemoryName)});
+               fmt::format("memory-backend-memfd,id=memory,size={}M,share=on", memory_mib(spec)),
+               "-machine", "memory-backend=memory"});
     add_chardev(list, "shares", launch.share_fd);
     slots.add_device("vhost-user-fs-device", fmt::format("chardev=shares,tag={}", kShareTag));
 }

@@ -87,7 +87,6 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     EXPECT_NE(refused.error().message().find("fewer networks"), std::string::npos);
 }
 
-// The name of the memory is that of a machine without shares: their saved states are the same.
 TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     auto spec = small_machine();
     spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
@@ -96,10 +95,9 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
     ASSERT_TRUE(launch) << launch.error().message();
     const auto text = argument_lines(*launch);
-    EXPECT_EQ(
-        text.substr(text.find("-object")),
-        R"(-object memory-backend-memfd,id=microvm.ram,size=256M,share=on,x-use-canonical-path-for-ramblock-id=off
--machine memory-backend=microvm.ram
+    EXPECT_EQ(text.substr(text.find("-object")),
+              R"(-object memory-backend-memfd,id=memory,size=256M,share=on
+-machine memory-backend=memory
 -chardev socket,id=shares,fd=9
 -device vhost-user-fs-device,bus=virtio-mmio-bus.6,chardev=shares,tag=hako)");
     EXPECT_EQ(launch->share_fd, 9);
