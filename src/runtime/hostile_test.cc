@@ -1,6 +1,6 @@
 // Whole shims with a hostile guest (hostile_vm.h): whatever it does, the shim answers, stays small,
 // and ends when it shall.
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -172,18 +172,23 @@ TEST_P(HostileEndlessTest, StreamsEndWhenTheirReaderHasEnough) {
     EXPECT_TRUE(fs::exists(spec_.container.log.native() + ".1")) << "the output arrives";
     // While it is being rotated there is none for a moment.
     std::error_code rotating;
-    const auto size = fs::file_size(spec_.container.log, rotating);
-    EXPECT_TRUE(rotating || size <= kEnough) << size;
+    std::uintmax_t size = fs::file_size(spec_.container.log, rotating);
+    for (int i = 0; i < 100 && rotating; ++i) size = fs::file_size(spec_.container.log, rotating);
+    EXPECT_LE(size, kEnough);
     expect_alive();
 }
 INSTANTIATE_TEST_SUITE_P(All, HostileEndlessTest, testing::Values("endless"));
 
 class HostileHugeTest : public HostileAgentTest {};
 TEST_P(HostileHugeTest, AnswersOfAMillionPartsAreRefused) {
-    // On a busy machine the time for an answer is over before all of it has come.
-    const auto refused = testing::AnyOf(ErrorKind::exhausted, ErrorKind::deadline);
-    EXPECT_THAT(client_->statistics().error().kind(), refused);
-    EXPECT_THAT(client_->list_processes().error().kind(), refused);
+    // On a busy machine the time for an answer may be over before all of it has come.
+    const auto refusal = [](const auto& ask) {
+        ErrorKind kind = ErrorKind::deadline;
+        for (int i = 0; i < 5 && kind == ErrorKind::deadline; ++i) kind = ask().error().kind();
+        return kind;
+    };
+    EXPECT_EQ(refusal([&] { return client_->statistics(); }), ErrorKind::exhausted);
+    EXPECT_EQ(refusal([&] { return client_->list_processes(); }), ErrorKind::exhausted);
     expect_alive();
 }
 INSTANTIATE_TEST_SUITE_P(All, HostileHugeTest, testing::Values("huge"));
