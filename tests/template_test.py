@@ -300,3 +300,23 @@ def test_a_loaded_vm_outlives_that_its_host_stands_still(fresh: Daemon) -> None:
         os.kill(pid, signal.SIGCONT)
     assert fresh.hako("exec", "one", "sh", "-c", "sleep 0.1; echo up").stdout == "up\n"
     assert abs(int(fresh.hako("exec", "one", "date", "+%s").stdout) - time.time()) < 30
+
+
+def test_a_trace_tells_where_the_time_goes(fresh: Daemon) -> None:
+    file = fresh.folder / "trace.json"
+    done = fresh.hako("run", "--rm", "--trace", "--trace-file", str(file), HELLO, "echo", "up")
+    assert done.stdout == "up\n"
+    assert "load the guest" in done.stderr and "wait for the first byte" in done.stderr
+    spans = {}
+    for resource in json.loads(file.read_text())["resourceSpans"]:
+        service = resource["resource"]["attributes"][0]["value"]["stringValue"]
+        for span in resource["scopeSpans"][0]["spans"]:
+            spans[service, span["name"]] = int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])
+    begun, ended = spans["hako", "run"]
+    for name, (start, end) in spans.items():
+        assert begun <= start <= end <= ended, name
+    # In the order in which things happen, in three programs on one clock.
+    order = [("hako", "start hako"), ("hako", "create"), ("hakod", "create"), ("hakod", "start"),
+             ("hako-shim", "serve"), ("hako-shim", "start QEMU"), ("hako-shim", "load the guest"),
+             ("hakod", "run"), ("hakod", "record its exit"), ("hakod", "remove")]
+    assert [spans[name][0] for name in order] == sorted(spans[name][0] for name in order)

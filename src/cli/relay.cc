@@ -58,6 +58,7 @@ public:
             if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0) HAKO_CHECK(receive());
             if (fds[2].revents != 0) take_input();
         }
+        end_->first_output = first_output_;
         return *end_;
     }
 
@@ -65,6 +66,7 @@ private:
     Result<void> show(OutputStream stream, std::span<const std::byte> data) {
         const bool wanted = stream == OutputStream::out ? options_.output : options_.errors;
         if (!wanted) return {};
+        if (!first_output_) first_output_ = now();
         return with_context(write_all(stream == OutputStream::out ? io_.out : io_.err, data),
                             "cannot write the container's output");
     }
@@ -148,6 +150,7 @@ private:
     std::vector<std::byte> pending_;  // typed, not yet taken by the socket
     bool input_open_ = true;
     int interrupts_ = 0;
+    std::optional<WallTime> first_output_;
     std::optional<RelayEnd> end_;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "cli/stdio.h"
 #include "http/client.h"
 
@@ -33,6 +34,7 @@ struct RelayEnd {
     };
     Kind kind = Kind::closed;
     int signal = 0;
+    std::optional<WallTime> first_output = {};  // when the first byte was shown
 };
 
 // Collects signals from its construction on, so that none is lost between a container's start and

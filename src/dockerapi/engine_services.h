@@ -60,6 +60,9 @@ public:
     Result<std::string> console(std::string_view container) const override {
         return engine_.console(container);
     }
+    Result<std::vector<Span>> trace(std::string_view container) const override {
+        return engine_.trace(container);
+    }
     Result<engine::ProcessTable> top(std::string_view container,
                                      std::string_view ps_arguments) override {
         return engine_.top(container, ps_arguments);

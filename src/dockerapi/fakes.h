@@ -63,6 +63,7 @@ public:
     Result<void> resize(std::string_view container, engine::WindowSize size) override;
     Result<engine::StatisticsSample> statistics(std::string_view container) const override;
     Result<engine::MachineDetails> machine(std::string_view container) const override;
+    Result<std::vector<Span>> trace(std::string_view container) const override;
     Result<std::string> console(std::string_view container) const override;
     Result<engine::ProcessTable> top(std::string_view container, std::string_view) override;
     Result<std::unique_ptr<engine::OutputStream>> logs(

@@ -1,4 +1,4 @@
-// hako's own: the virtual machine behind a container, and its serial console.
+// hako's own: the virtual machine behind a container, its serial console, where its time went.
 #include "base/process.h"
 #include "dockerapi/routes.h"
 
@@ -24,12 +24,18 @@ Result<void> console(const Services& services, Request& request, Response& respo
     return response.send(200, "text/plain; charset=utf-8", text);
 }
 
+Result<void> trace(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto spans, services.containers.trace(request.parameter("id")));
+    return response.send_json(200, to_json(spans));
+}
+
 }  // namespace
 
 void add_machine_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
     routes.add("GET", "/hako/v1/containers/{id}/vm", machine);
     routes.add("GET", "/hako/v1/containers/{id}/console", console);
+    routes.add("GET", "/hako/v1/traces/{id}", trace);
 }
 
 }  // namespace hako::dockerapi

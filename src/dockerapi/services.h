@@ -50,6 +50,7 @@ public:
         std::string_view container, const engine::Engine::Logs& options) const = 0;
     virtual Result<engine::Session> attach(std::string_view container,
                                            const engine::Engine::Attach& options) = 0;
+    virtual Result<std::vector<Span>> trace(std::string_view container) const = 0;
 };
 
 // Of containers, whether they run or not.

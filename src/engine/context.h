@@ -22,6 +22,7 @@
 #include "engine/surroundings.h"
 #include "engine/tasks.h"
 #include "engine/templates.h"
+#include "engine/traces.h"
 #include "images/image_store.h"
 #include "store/database.h"
 #include "vmm/kernel_store.h"
@@ -44,6 +45,7 @@ struct Context {
     Surroundings world;
     std::unique_ptr<Networks> networks;
     Registry registry;
+    Traces traces;
     Vms vms;
     EventLog events;
     Guarded<std::optional<vmm::ProbeResult>> accelerator;  // once the probe is done

@@ -98,8 +98,13 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     container.name = std::move(name);
     container.created = now();
     container.log_path = context.layout.container_log(container.id);
-    auto made = make_files(context.layout, container);
-    if (made) made = context.store.insert(container);
+    const auto trace = context.traces.of(container.id);
+    const auto made = [&]() -> Result<void> {
+        auto timer = std::make_optional<Trace::Timer>(*trace, "make its disk and log");
+        HAKO_CHECK(make_files(context.layout, container));
+        timer.emplace(*trace, "record it");
+        return context.store.insert(container);
+    }();
     if (!made) {
         std::error_code ignored;
         std::filesystem::remove_all(context.layout.container(container.id), ignored);
@@ -121,6 +126,8 @@ Result<Created> Engine::create(const CreateRequest& request) {
     if (request.config.image.empty())
         return fail(ErrorKind::invalid, "no image is named: give one to create a container from");
     const std::string id = random_id();
+    const auto trace = context_->traces.of(id);
+    const auto timer = trace->time("create");
     HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
     Created created{.id = id};
     HAKO_TRY(Container container,

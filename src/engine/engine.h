@@ -17,6 +17,7 @@
 
 #include "base/paths.h"
 #include "base/result.h"
+#include "base/trace.h"
 #include "engine/events.h"
 #include "engine/files.h"
 #include "engine/stats.h"
@@ -114,6 +115,8 @@ public:
     // ErrorKind::conflict when it does not run; likewise the text of its VM's serial console.
     Result<MachineDetails> machine(std::string_view container) const;
     Result<std::string> console(std::string_view container) const;
+    // Of its first run, also when it is removed; by the full id. not_found where it is long ago.
+    Result<std::vector<Span>> trace(std::string_view container) const;
 
     struct Logs {
         bool follow = false;  // also what comes until the container ends

@@ -25,7 +25,10 @@ Result<void> remove_files(Context& context, const EntryPtr& entry) {
 Result<void> remove_container(Context& context, const EntryPtr& entry) {
     HAKO_CHECK(wait_for_sandbox_end(context, entry));
     entry->live.lock()->container.state.status = Status::removing;
+    const auto trace = context.traces.of(entry->id);
+    auto timer = std::make_optional<Trace::Timer>(*trace, "remove");
     const auto removed = remove_files(context, entry);
+    timer.reset();
     if (removed) context.registry.erase(entry->id);
     auto live = entry->live.lock();
     if (removed) {

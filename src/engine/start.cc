@@ -52,7 +52,11 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
 }
 
 Result<void> run_container(Context& context, const EntryPtr& entry, const Container& container) {
+    const auto trace = context.traces.of(entry->id);
+    const auto whole = trace->time("start");
+    auto timer = std::make_optional<Trace::Timer>(*trace, "plan the VM");
     HAKO_TRY(runtime::SandboxSpec spec, plan_sandbox(context, container));
+    timer.reset();
     if (::unlink(spec.container.exit_record.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, "cannot remove {}", spec.container.exit_record.string());
     // A VM for files has no network cards.
@@ -67,7 +71,10 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     }
     const WallTime started_at = now();
     const auto shim = entry->live.lock()->shim;
-    if (auto started = shim->start(""); !started) {
+    timer.emplace(*trace, "start the process");
+    const auto started = shim->start("");
+    timer.reset();
+    if (!started) {
         const ErrorKind kind = started.error().kind();
         if (kind == ErrorKind::exec_not_found || kind == ErrorKind::exec_failed)
             return fail(explain_exec_failure(
@@ -77,6 +84,8 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
                 container.command));
         return fail(started.error());
     }
+    trace->add(started->spans);
+    timer.emplace(*trace, "record that it runs");
     return record_running(context, entry, started_at);
 }
 

@@ -117,10 +117,10 @@ Result<void> Templates::provide(const runtime::TemplateJob& made, bool anew,
     // Also a success counts: a start that finds the template of no use removes it, and asks for the
     // next one. That is made at once, those after it with pauses.
     const auto time = std::chrono::steady_clock::now();
-    if (anew || time > entry.again + kForgiven) entry.failures = 0;
-    const bool pauses = !done || entry.failures > 0;
-    if (pauses) entry.again = time + kFirstPause * (1 << std::min(entry.failures, kMostDoublings));
-    ++entry.failures;
+    if (anew || time > entry.again + kForgiven) entry.attempts = 0;
+    const bool pauses = !done || entry.attempts > 0;
+    if (pauses) entry.again = time + kFirstPause * (1 << std::min(entry.attempts, kMostDoublings));
+    ++entry.attempts;
     return done;
 }
 

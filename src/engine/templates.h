@@ -53,7 +53,7 @@ private:
     struct Entry {
         std::string identity;  // of the file that was found good; empty: none
         bool busy = false;     // somebody makes or checks it
-        int failures = 0;
+        int attempts = 0;      // one after the other
         std::chrono::steady_clock::time_point again{};  // not before
     };
     void work(const vmm::MachineSpec& spec, const std::stop_token& stop);

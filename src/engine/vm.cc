@@ -16,13 +16,18 @@ Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
         ~Release() { boots.release(); }
     } const release{context.boots};
 
+    const auto trace = context.traces.of(spec.id);
     runtime::SandboxSpec chosen = spec;
     const bool templates = context.templates && !spec.machine.kernel.empty();
     if (templates) chosen.machine.state = context.templates->find(spec.machine);
+    auto timer = std::make_optional<Trace::Timer>(*trace, "start the shim");
     HAKO_CHECK(context.world.sandboxes->spawn(chosen));
+    timer.emplace(*trace, "connect to the shim");
     HAKO_TRY(auto connected, context.world.sandboxes->connect(spec.id, spec.id));
     const std::shared_ptr<runtime::ShimClient> shim = std::move(connected);
+    timer.emplace(*trace, "wait for the VM");
     HAKO_CHECK(shim->ready(context.closing.get_token()));
+    timer.reset();
     if (templates && context.templates->find(spec.machine).empty())
         context.templates->want(spec.machine);
     return shim;

@@ -80,10 +80,16 @@ void watch_container(Context& context, const EntryPtr& entry) {
         const auto shim = entry->live.lock()->shim;
         const auto exit = shim->wait("", stop);
         if (!exit && stop.stop_requested()) return;
+        const auto trace = context.traces.of(entry->id);
+        if (exit)
+            trace->add("run", entry->live.lock()->container.state.started_at, exit->exited_at);
+        auto timer = std::make_optional<Trace::Timer>(*trace, "record its exit");
         record_exit(context, entry,
                     exit ? *exit : exit_of_lost_sandbox(context, entry->id, exit.error()));
+        timer.emplace(*trace, "end the VM");
         const bool keeps_disk = !entry->live.lock()->container.host_config.auto_remove;
         remove_from_vm(context, entry, keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0);
+        timer.reset();
         if (!keeps_disk) remove_after_exit(context, entry);
         restart_when_due(context, entry, stop);
     });

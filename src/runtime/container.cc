@@ -27,9 +27,12 @@ Result<std::shared_ptr<Container>> Container::create(ContainerSpec spec, Host ho
 
 Result<void> Container::prepare() {
     HAKO_TRY(auto process, first_process(spec_));
+    auto timer = std::make_optional<Trace::Timer>(host_.trace, "mount its disks");
     HAKO_CHECK(host_.agent->mount(container_mounts(spec_)));
+    timer.emplace(host_.trace, "create its namespaces");
     HAKO_CHECK(host_.agent->create_container(
         {.id = spec_.id, .config = spec_.oci_spec, .files = spec_.files}));
+    timer.emplace(host_.trace, "prepare its process");
     return create_process(spec_.id, std::move(process), spec_.open_stdin, spec_.seccomp);
 }
 

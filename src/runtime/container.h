@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/guarded.h"
+#include "base/trace.h"
 #include "guest/agent_client.h"
 #include "runtime/container_process.h"
 #include "runtime/sandbox_spec.h"
@@ -26,6 +27,7 @@ public:
         std::shared_ptr<guest::AgentClient> agent;
         SeccompFilters& filters;
         std::filesystem::path folder;  // for the logs of execs
+        Trace& trace;
         ContainerProcess::ExplainLoss explain_loss;
         std::function<void()> on_end;  // of the first process, once its exit is recorded
     };

@@ -95,7 +95,9 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     vmm::MachineOptions options = programs_;
     options.console_log = spec_.console_log();
     options.open_tap = network::open_tap;
+    auto launch = std::make_optional<Trace::Timer>(trace_, "start QEMU");
     HAKO_TRY(auto started, vmm::Machine::start(spec, options));
+    launch.reset();
     const std::shared_ptr<vmm::Machine> machine = std::move(started);
     {
         auto state = state_.lock();
@@ -125,6 +127,7 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
                                                                  const vmm::MachineSpec& spec) {
     const auto begun = std::chrono::steady_clock::now();
     const bool loads = !spec.state.empty();
+    const auto timer = trace_.time(loads ? "load the guest" : "boot the guest");
     const auto deadline =
         spec_.boot_deadline.count() > 0 && !loads ? spec_.boot_deadline : vmm::agent_deadline(spec);
     HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
@@ -140,6 +143,7 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
 }
 
 Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec) {
+    const auto timer = trace_.time("set up the guest");
     // One that was loaded has been told with its wake.
     if (spec.state.empty()) {
         HAKO_TRY(const auto wake, guest::make_wake());
@@ -171,6 +175,7 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
     std::filesystem::remove(spec.exit_record, ignored);  // of the run before
     const std::string id = spec.id;
     const ContainerSpec disks = spec;
+    const auto timer = trace_.time("prepare the container");
     HAKO_CHECK(attach_disks(*vm.first, disks));
     const auto prepare = [&]() -> Result<ContainerRef> {
         HAKO_CHECK(install_emulator(vm, spec));
@@ -178,6 +183,7 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
                                  {.agent = vm.second,
                                   .filters = filters_,
                                   .folder = spec_.folder,
+                                  .trace = trace_,
                                   .explain_loss = [this] { return explain_loss(); },
                                   .on_end = [this] { ring(); }});
     };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/guarded.h"
+#include "base/trace.h"
 #include "guest/agent_client.h"
 #include "runtime/container.h"
 #include "runtime/sandbox_spec.h"
@@ -60,6 +61,7 @@ public:
     };
     Result<Snapshot> snapshot(std::string_view container) const;
     const SandboxSpec& spec() const { return spec_; }
+    Trace& trace() { return trace_; }  // from the shim's start on
 
 private:
     enum class Phase { booting, ready, ending, failed, gone };
@@ -100,6 +102,7 @@ private:
     const SandboxSpec spec_;
     const vmm::MachineOptions programs_;
     SeccompFilters filters_;
+    Trace trace_{"hako-shim"};
     bool reached_ = false;  // the agent answered; of run()'s thread
     Fd bell_;               // eventfd: run() shall look whether it is over
     Guarded<State> state_;

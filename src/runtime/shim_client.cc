@@ -237,8 +237,12 @@ public:
     Result<StartedProcess> start(std::string_view process) override {
         shim::v1::StartResponse response;
         HAKO_CHECK(call(&shim::v1::Shim::Stub::Start, process_request(process), response));
-        return StartedProcess{.pid = response.pid(),
-                              .started_at = wall_time(response.started_at_unix_ns())};
+        StartedProcess started{.pid = response.pid(),
+                               .started_at = wall_time(response.started_at_unix_ns())};
+        for (const auto& span : response.spans())
+            started.spans.push_back({span.service(), span.name(), wall_time(span.begun_unix_ns()),
+                                     wall_time(span.ended_unix_ns())});
+        return started;
     }
 
     Result<void> exec(const ExecSpec& spec) override {

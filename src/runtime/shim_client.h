@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "base/units.h"
+#include "base/trace.h"
 #include "guest/agent_client.h"
 #include "runtime/exit_record.h"
 #include "runtime/input_stream.h"
@@ -34,6 +34,7 @@ struct ExecSpec {
 struct StartedProcess {
     int pid = 0;  // inside the VM
     WallTime started_at{};
+    std::vector<Span> spans = {};  // of its first process: what the shim did up to then
 };
 
 struct ProcessState {

@@ -41,12 +41,14 @@ void limit_memory() {
 
 Result<void> serve(SandboxSpec spec, const std::function<Result<void>()>& say_ready) {
     limit_memory();
+    const WallTime begun = now();
     std::error_code error;
     const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
     const auto socket = spec.socket();
     Sandbox sandbox(std::move(spec),
                     {.jail = {self.native(), "jail"}, .share_stage = {self.native(), "shares"}});
     HAKO_TRY(auto server, ShimServer::start(sandbox, socket));
+    sandbox.trace().add("serve", begun, now());
     HAKO_CHECK(say_ready());
     const sigset_t signals = shim_stop_signals();
     auto stopper = start_thread("signals", [&](const std::stop_token& stop) {

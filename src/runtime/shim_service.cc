@@ -87,6 +87,14 @@ public:
                 HAKO_TRY(const auto started, process->start());
                 response->set_pid(started.pid);
                 response->set_started_at_unix_ns(started.at.time_since_epoch().count());
+                if (!request->process().empty()) return {};
+                for (const auto& span : sandbox_.trace().spans()) {
+                    auto* row = response->add_spans();
+                    row->set_service(span.service);
+                    row->set_name(span.name);
+                    row->set_begun_unix_ns(span.begun.time_since_epoch().count());
+                    row->set_ended_unix_ns(span.ended.time_since_epoch().count());
+                }
                 return {};
             }());
         });

@@ -7,6 +7,7 @@
 #include "cli/creation.h"
 #include "cli/flags/container_flags.h"
 #include "cli/pull.h"
+#include "cli/run_trace.h"
 #include "cli/session.h"
 #include "cli/terminal.h"
 
@@ -20,6 +21,7 @@ struct RunOptions {
     bool detach = false;
     bool signal_proxy = true;
     std::string detach_keys = std::string(kDefaultDetachKeys);
+    TraceOptions trace;
 };
 
 bool mentions(const std::vector<std::string>& list, std::string_view name) {
@@ -41,23 +43,31 @@ AttachSettings attach_settings(const RunOptions& options) {
     return settings;
 }
 
-Result<int> run_detached(Session& session, const Api& api, const std::string& id) {
+Result<int> run_detached(Session& session, const Api& api, const std::string& id, Trace& trace) {
+    const auto timer = trace.time("start");
     HAKO_CHECK(start_container(api, id));
     session.io.print_line(id);
     return 0;
 }
 
 Result<int> run_attached(Session& session, const Api& api, const std::string& id,
-                         const RunOptions& options) {
+                         const RunOptions& options, Trace& trace) {
+    auto timer = std::make_optional<Trace::Timer>(trace, "attach");
     HAKO_TRY(auto attachment, Attachment::open(api, id, attach_settings(options)));
     HAKO_TRY(auto wait,
              ExitWait::begin(api, id, options.container.remove ? "removed" : "next-exit"));
+    timer.emplace(trace, "start");
     HAKO_CHECK(start_container(api, id));
+    const WallTime started = now();
+    timer.emplace(trace, "wait for the output's end");
     HAKO_TRY(const auto end, attachment.converse(session.io));
+    if (end.first_output) trace.add("wait for the first byte", started, *end.first_output);
+    timer.emplace(trace, "wait for the container's end");
     return status_after(end, wait);
 }
 
 Result<int> run(Session& session, RunOptions& options, const std::vector<std::string>& arguments) {
+    RunTrace trace;
     auto& flags = options.container;
     if (options.detach && !flags.attach.empty())
         return fail(ErrorKind::invalid,
@@ -72,10 +82,16 @@ Result<int> run(Session& session, RunOptions& options, const std::vector<std::st
     body["StdinOnce"] = !options.detach && flags.interactive;
     if (const auto size = window_size(session.io.out); flags.tty && size)
         body["HostConfig"]["ConsoleSize"] = {size->rows, size->columns};
+    auto timer = std::make_optional<Trace::Timer>(trace.spans(), "connect");
     HAKO_TRY(const auto* api, session.api());
+    timer.emplace(trace.spans(), "create");
     HAKO_TRY(const auto id, create_container(session, *api, flags, body));
-    return options.detach ? run_detached(session, *api, id)
-                          : run_attached(session, *api, id, options);
+    timer.reset();
+    HAKO_TRY(const int status, options.detach
+                                   ? run_detached(session, *api, id, trace.spans())
+                                   : run_attached(session, *api, id, options, trace.spans()));
+    HAKO_CHECK(trace.report(session, *api, id, options.trace));
+    return status;
 }
 
 constexpr std::string_view kUsage = "IMAGE [COMMAND] [ARG...]";
@@ -92,6 +108,10 @@ Command run_command() {
                  "Proxy received signals to the process (default true)");
     command.option("--detach-keys", options->detach_keys,
                    "Override the key sequence for detaching a container");
+    command.flag("--trace", options->trace.print,
+                 "Print where the time went, from the start of hako to its end");
+    command.option("--trace-file", options->trace.file,
+                   "Write where the time went to a file, as OpenTelemetry's JSON");
     command.arguments(kUsage, 1, kUnlimited, Completes::images)
         .stop_at_first_argument()
         .failing_with(kDaemonError);
