@@ -122,7 +122,8 @@ def test_damaged_file_ends_in_a_boot_and_a_new_template(fresh: Daemon, damage: s
     elif damage == "cut off":
         os.truncate(path, path.stat().st_size // 2)
     else:
-        path.write_bytes(b"x" * path.stat().st_size)
+        with path.open("r+b") as file:
+            file.write(b"x" * 4096)
     falls_back(fresh)
     # The first boot of the shape has one made.
     wait_until(lambda: any(one["Ready"] for one in templates(fresh)), 60, fresh.log())
@@ -137,7 +138,7 @@ def test_state_that_does_not_load_ends_in_a_boot(own: Daemon) -> None:
     path = wait_for_template(own)
     times = path.stat()
     with path.open("r+b") as file:
-        file.seek(4096)
+        file.seek(json.loads(file.read(4096))["memory_bytes"] + 4096)
         file.write(b"\0" * 4096)  # QEMU's magic, its machine's name
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert "is of no use, booting instead" in falls_back(own)
@@ -300,6 +301,51 @@ def test_a_loaded_vm_outlives_that_its_host_stands_still(fresh: Daemon) -> None:
         os.kill(pid, signal.SIGCONT)
     assert fresh.hako("exec", "one", "sh", "-c", "sleep 0.1; echo up").stdout == "up\n"
     assert abs(int(fresh.hako("exec", "one", "date", "+%s").stdout) - time.time()) < 30
+
+
+def digest(path: Path) -> str:
+    return subprocess.run(["sha256sum", path], check=True, capture_output=True, text=True).stdout.split()[0]
+
+
+def resident(daemon: Daemon, name: str) -> int:
+    """KiB of its QEMU that are its own: what it shares with others does not count."""
+    record = json.loads((daemon.run_dir / "vm" / daemon.inspect(name)["Id"][:12] / "shim.json").read_text())
+    text = Path(f"/proc/{record['qemu']['pid']}/smaps_rollup").read_text()
+    return sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", text, re.MULTILINE))
+
+
+def test_memory_given_back_is_gone_and_the_template_unharmed(fresh: Daemon) -> None:
+    """Its file is mapped by all; QEMU alone would punch holes into it when a guest frees memory."""
+    path = wait_for_template(fresh)
+    before = digest(path), path.stat().st_blocks
+    for name in ("one", "two"):
+        start(fresh, name)
+        assert LOADED in shim_log(fresh, name)
+    idle = resident(fresh, "one")
+    # More than what the template leaves free of one piece, so that memory of before the state was saved is in it.
+    fill = "head -c 300000000 /dev/zero > /dev/shm/f && rm /dev/shm/f && echo done"
+    flags = ("--privileged", "one", "sh", "-c", f"mount -o remount,size=100% /dev/shm; {fill}")
+    assert fresh.hako("exec", *flags).stdout == "done\n"
+    wait_until(lambda: resident(fresh, "one") < idle + 100_000, 60, f"{resident(fresh, 'one')} KiB, idle {idle}")
+    assert (digest(path), path.stat().st_blocks) == before
+    for name in ("one", "two"):
+        assert fresh.hako("exec", name, "echo", "up").stdout == "up\n"
+    assert fresh.hako("run", "--rm", HELLO, "echo", "new").stdout == "new\n"
+
+
+def test_vms_share_the_memory_that_they_only_read(fresh: Daemon) -> None:
+    wait_for_template(fresh)
+    start(fresh, "one")
+    record = json.loads((fresh.run_dir / "vm" / fresh.inspect("one")["Id"][:12] / "shim.json").read_text())
+    maps = Path(f"/proc/{record['qemu']['pid']}/maps").read_text().splitlines()
+    mapped = [line.split() for line in maps if line.endswith(".template")]
+    assert mapped and all(fields[1] == "rw-p" for fields in mapped), maps
+    descriptors = Path(f"/proc/{record['qemu']['pid']}/fd")
+    opened = [entry for entry in descriptors.iterdir() if os.readlink(entry).endswith(".template")]
+    for entry in opened:
+        flags = int(re.search(r"flags:\s+(\d+)", Path(f"{descriptors}info/{entry.name}").read_text()).group(1), 8)
+        assert flags & os.O_ACCMODE == os.O_RDONLY
+    assert opened
 
 
 def test_a_trace_tells_where_the_time_goes(fresh: Daemon) -> None:

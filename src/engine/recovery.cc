@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/restart.h"
+#include "engine/trash.h"
 
 namespace hako::engine {
 namespace {
@@ -156,9 +157,8 @@ void clean_unknown(Context& context, const std::vector<std::string>& set_aside) 
         clean_unknown_sandbox(context, name);
     for (const std::string& name : unknown_folders(context.layout.containers(), ids)) {
         log_info("the folder of container {}, which was never made or is removed, goes", name);
-        std::error_code error;
-        std::filesystem::remove_all(context.layout.containers() / name, error);
-        if (error) log_warn("cannot remove the folder of container {}: {}", name, error.message());
+        if (auto gone = throw_away(context, context.layout.containers() / name); !gone)
+            log_warn("container {}: {}", name, gone.error().message());
     }
 }
 
@@ -201,6 +201,7 @@ Result<void> recover(Context& context) {
             log_warn("container {}: {}", entry->id, removed.error().message());
     }
     clean_unknown(context, set_aside);
+    empty_trash(context);
     const auto created = [](const EntryPtr& entry) {
         return entry->live.lock()->container.created;
     };

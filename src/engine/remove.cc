@@ -1,9 +1,8 @@
-#include <system_error>
-
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/names.h"
+#include "engine/trash.h"
 
 namespace hako::engine {
 namespace {
@@ -11,11 +10,7 @@ namespace {
 Result<void> remove_files(Context& context, const EntryPtr& entry) {
     HAKO_CHECK(context.store.mark_removing(entry->id));
     remove_from_vm(context, entry);
-    std::error_code error;
-    std::filesystem::remove_all(context.layout.container(entry->id), error);
-    if (error)
-        return fail(ErrorKind::internal, "cannot remove {}: {}",
-                    context.layout.container(entry->id).string(), error.message());
+    HAKO_CHECK(throw_away(context, context.layout.container(entry->id)));
     context.networks->forget(entry->id);
     return context.store.erase(entry->id);
 }

@@ -9,7 +9,7 @@ namespace {
 Template to_template(Templates& templates, const vmm::StoredTemplate& stored) {
     return {.key = stored.header.key,
             .shape_json = dump_json(stored.header.shape),
-            .bytes = stored.header.state_bytes + vmm::kTemplateHeaderBytes,
+            .bytes = stored.bytes,
             .created = stored.header.created,
             .used = stored.used,
             .ready = templates.is_ready(stored.header.key)};

@@ -34,8 +34,13 @@ Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
         log_warn("there are no templates: {}", opened.error().message());
 }
 
+// QEMU 7.2 loads no state into a machine with vhost-user-fs. macOS machines have no kernel.
+bool Templates::fits(const vmm::MachineSpec& spec) const {
+    return enabled_ && spec.shares.empty() && !spec.kernel.empty();
+}
+
 std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {
-    if (!enabled_) return {};
+    if (!fits(spec)) return {};
     const auto shape = shapes_.known(spec);
     if (!shape) return {};
     const auto path = store_.path(shape->key);
@@ -58,7 +63,7 @@ bool Templates::is_ready(std::string_view key) {
 }
 
 void Templates::want(const vmm::MachineSpec& spec) {
-    if (!enabled_) return;
+    if (!fits(spec)) return;
     tasks_.launch("template", [this, spec](const std::stop_token& stop) { work(spec, stop); });
 }
 

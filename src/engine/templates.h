@@ -50,6 +50,7 @@ public:
     const vmm::TemplateStore& store() const { return store_; }
 
 private:
+    bool fits(const vmm::MachineSpec& spec) const;
     struct Entry {
         std::string identity;  // of the file that was found good; empty: none
         bool busy = false;     // somebody makes or checks it

@@ -102,6 +102,9 @@ TEST_F(TemplatesTest, WhatWasChangedOrRemovedIsNotTaken) {
 TEST_F(TemplatesTest, IsNotTakenForAnotherKernelOrShape) {
     const auto templates = open();
     ASSERT_TRUE(templates->build(spec_, {}));
+    auto shared = spec_;
+    shared.shares = {{.name = "m0", .source = "/srv"}};
+    EXPECT_EQ(templates->find(shared), "");
     auto other = spec_;
     other.memory_bytes *= 2;
     EXPECT_EQ(templates->find(other), "");

@@ -18,8 +18,7 @@ Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
 
     const auto trace = context.traces.of(spec.id);
     runtime::SandboxSpec chosen = spec;
-    const bool templates = context.templates && !spec.machine.kernel.empty();
-    if (templates) chosen.machine.state = context.templates->find(spec.machine);
+    if (context.templates) chosen.machine.state = context.templates->find(spec.machine);
     auto timer = std::make_optional<Trace::Timer>(*trace, "start the shim");
     HAKO_CHECK(context.world.sandboxes->spawn(chosen));
     timer.emplace(*trace, "connect to the shim");
@@ -28,7 +27,7 @@ Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
     timer.emplace(*trace, "wait for the VM");
     HAKO_CHECK(shim->ready(context.closing.get_token()));
     timer.reset();
-    if (templates && context.templates->find(spec.machine).empty())
+    if (context.templates && context.templates->find(spec.machine).empty())
         context.templates->want(spec.machine);
     return shim;
 }

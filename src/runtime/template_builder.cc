@@ -7,6 +7,7 @@
 #include "guest/agent_client.h"
 #include "guest/wake.h"
 #include "vmm/cgroup.h"
+#include "vmm/qemu/arguments.h"
 #include "vmm/template_writer.h"
 
 namespace hako::runtime {
@@ -72,16 +73,17 @@ Result<void> send_wake(int channel) {
 namespace {
 
 Result<void> build_once(const TemplateJob& job, const std::stop_token& stop) {
-    HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path));
     auto spec = bare_machine(job.spec);
+    HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path, vmm::memory_bytes_of(spec)));
     spec.kernel_arguments.emplace_back("hako.wake=1");
     {
-        HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail}));
+        HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail, .saves = true}));
         const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
         // Open until the state is saved: the guest is to see the same host as when it is loaded.
         HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec));
         std::this_thread::sleep_for(kSettle);
-        HAKO_CHECK(machine->save_state(writer.state(), kSaveDeadline));
+        HAKO_TRY(const Fd memory, machine->save_state(writer.state(), kSaveDeadline));
+        HAKO_CHECK(writer.write_memory(memory.get()));
         HAKO_CHECK(machine->stop(kQuitGrace));
     }
     HAKO_CHECK(writer.finish({.key = job.shape.key, .shape = job.shape.parts, .created = now()}));

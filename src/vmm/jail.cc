@@ -192,16 +192,20 @@ Result<JailSpec> read_spec() {
     return jail_spec_from_json(json);
 }
 
-Error execute(std::vector<std::string> words) {
-    std::vector<char*> argv;
-    for (auto& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
+std::vector<char*> pointers(std::vector<std::string>& words) {
+    std::vector<char*> list;
+    for (auto& word : words) list.push_back(word.data());
+    list.push_back(nullptr);
+    return list;
+}
+
+Error execute(JailSpec spec) {
     // Of our environment nothing is QEMU's business. One malloc arena keeps it small.
-    char path[] = "PATH=/usr/bin:/bin";
-    char arenas[] = "MALLOC_ARENA_MAX=1";
-    char* environment[] = {path, arenas, nullptr};
-    ::execve(argv.front(), argv.data(), environment);
-    return fail_errno(errno, "cannot execute {}", words.front()).value();
+    std::vector<std::string> environment{"PATH=/usr/bin:/bin", "MALLOC_ARENA_MAX=1"};
+    if (!spec.preload.empty()) environment.push_back("LD_PRELOAD=" + spec.preload.native());
+    const auto argv = pointers(spec.argv);
+    ::execve(argv.front(), argv.data(), pointers(environment).data());
+    return fail_errno(errno, "cannot execute {}", spec.argv.front()).value();
 }
 
 }  // namespace
@@ -211,6 +215,7 @@ Json to_json(const JailSpec& spec) {
         return std::vector<std::string>(paths.begin(), paths.end());
     };
     return {{"argv", spec.argv},
+            {"preload", spec.preload.native()},
             {"files", strings(spec.files)},
             {"folders", strings(spec.folders)},
             {"devices", strings(spec.devices)},
@@ -229,6 +234,7 @@ Result<JailSpec> jail_spec_from_json(const Json& json) {
         return {};
     };
     HAKO_TRY(spec.argv, json_field_or<std::vector<std::string>>(json, "argv", {}));
+    HAKO_TRY(spec.preload, json_field_or<std::string>(json, "preload", {}));
     HAKO_CHECK(paths("files", spec.files));
     HAKO_CHECK(paths("folders", spec.folders));
     HAKO_CHECK(paths("devices", spec.devices));
@@ -249,14 +255,14 @@ uid_t jail_uid(std::string_view machine_id) {
 }
 
 int jail_main() {
-    const auto locked_in = [&]() -> Result<std::vector<std::string>> {
+    auto locked_in = [&]() -> Result<JailSpec> {
         HAKO_TRY(auto spec, read_spec());
         HAKO_CHECK(confine(spec));
         HAKO_TRY(const Fd null, open_file("/dev/null", O_RDWR));
         if (::dup2(null.get(), 0) < 0) return fail_errno(errno, "cannot use /dev/null");
-        return std::move(spec.argv);
+        return spec;
     }();
-    const Error error = locked_in ? execute(*locked_in) : locked_in.error();
+    const Error error = locked_in ? execute(*std::move(locked_in)) : locked_in.error();
     std::fprintf(stderr, "hako-shim jail: %s\n", error.message().c_str());
     return kJailFailed;
 }

@@ -11,10 +11,13 @@
 
 #include "base/guarded.h"
 #include "base/log.h"
+#include "base/paths.h"
 #include "vmm/cgroup.h"
 #include "vmm/console.h"
 #include "vmm/hotplug.h"
 #include "vmm/jail.h"
+#include "vmm/memory_file.h"
+#include "vmm/memory_path.h"
 #include "vmm/migration.h"
 #include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
@@ -59,8 +62,11 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
         HAKO_TRY(wiring.agent, wiring.give_socket(kAgentFd));
     }
     if (!spec.state.empty()) {
-        HAKO_TRY(Fd state, open_template_state(spec.state));
-        wiring.give(std::move(state), kStateFd);
+        HAKO_TRY(TemplateState state, open_template_state(spec.state));
+        if (state.memory_bytes != memory_bytes_of(spec))
+            return fail(ErrorKind::corrupt, "the template is for {} bytes of memory, not for {}",
+                        state.memory_bytes, memory_bytes_of(spec));
+        wiring.give(std::move(state.file), kStateFd);
     }
     for (const auto& file : launch.files) {
         HAKO_TRY(Fd fd, open_disk_file(file));
@@ -78,7 +84,8 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
     return wiring;
 }
 
-JailSpec describe_jail(const MachineSpec& spec, const QemuLaunch& launch, const Cgroup& cgroup) {
+Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch,
+                               const Cgroup& cgroup) {
     JailSpec jail{.argv = launch.command.argv,
                   .files = {launch.command.argv.front()},
                   .devices = {"/dev/null", "/dev/urandom"},
@@ -89,6 +96,10 @@ JailSpec describe_jail(const MachineSpec& spec, const QemuLaunch& launch, const 
     if (spec.state.empty()) {
         jail.files.push_back(spec.kernel);
         jail.files.push_back(spec.initramfs);
+    } else {
+        HAKO_TRY(const auto installation, Installation::find());
+        jail.preload = installation.share / kMemoryLibrary;
+        jail.files.push_back(jail.preload);
     }
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
@@ -145,12 +156,13 @@ public:
     Result<void> launch(const MachineSpec& spec, const MachineOptions& options) {
         HAKO_TRY(const auto qemu, find_qemu());
         HAKO_CHECK(check_files(spec));
-        HAKO_TRY(const auto launch, qemu_launch(spec, qemu));
+        HAKO_TRY(const auto launch, qemu_launch(spec, qemu, options.saves));
         const auto cgroup = CgroupTree().create(
             id_,
             {.memory_bytes = spec.memory_bytes + kQemuMemory, .pids = kQemuThreads + spec.cpus});
         for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
-        HAKO_TRY(Wiring wiring, wire(spec, launch, describe_jail(spec, launch, cgroup), options));
+        HAKO_TRY(const auto jail, describe_jail(spec, launch, cgroup));
+        HAKO_TRY(Wiring wiring, wire(spec, launch, jail, options));
         if (!spec.shares.empty()) {
             HAKO_TRY(auto server,
                      ShareServer::start(spec.shares, options.share_stage, cgroup.procs_files));
@@ -171,7 +183,9 @@ public:
         if (!qmp) return fail(explain_start(qmp.error()));
         qmp_ = *std::move(qmp);
         hotplug_.emplace(*qmp_);
-        return {};
+        if (spec.state.empty()) return {};
+        HAKO_CHECK(leave_out_shared_memory(*qmp_));
+        return load_state(*qmp_, kStateFd);
     }
 
     Result<std::optional<MachineEnd>> wait(std::optional<milliseconds> timeout) {
@@ -273,8 +287,10 @@ Result<void> Machine::detach_disk(const std::string& serial) {
     return impl_->hotplug_->detach(serial);
 }
 
-Result<void> Machine::save_state(int file, milliseconds deadline) {
-    return vmm::save_state(*impl_->qmp_, file, deadline);
+Result<Fd> Machine::save_state(int file, milliseconds deadline) {
+    HAKO_CHECK(leave_out_shared_memory(*impl_->qmp_));
+    HAKO_CHECK(vmm::save_state(*impl_->qmp_, file, deadline));
+    return open_memory_of(impl_->pid_);
 }
 
 std::string Machine::console_tail() const { return impl_->console_->tail(); }

@@ -32,6 +32,7 @@ struct MachineOptions {
     std::function<Result<Fd>(const std::string& tap)> open_tap;
     // For QEMU to answer on QMP. The agent's own deadline is agent_deadline().
     std::chrono::milliseconds start_deadline = std::chrono::seconds(20);
+    bool saves = false;  // save_state() will be called
 };
 
 // How a machine ended.
@@ -76,9 +77,9 @@ public:
     // (vmm/hotplug.h).
     Result<void> attach_disk(const Disk& disk);
     Result<void> detach_disk(const std::string& serial);
-    // Writes the state of memory and devices to the file, from its offset on; the
-    // CPUs stand still afterwards.
-    Result<void> save_state(int file, std::chrono::milliseconds deadline);
+    // For MachineOptions::saves. Writes the state of the devices to the file, from its offset on;
+    // the CPUs stand still afterwards. The memory is its own file, for reading.
+    Result<Fd> save_state(int file, std::chrono::milliseconds deadline);
 
     std::string console_tail() const;
     // What went wrong, with the panic or the console's and QEMU's last lines behind it.

@@ -12,6 +12,19 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
+Result<void> leave_out_shared_memory(QmpClient& qmp) {
+    const Json left_out = {{"capability", "x-ignore-shared"}, {"state", true}};
+    HAKO_TRY([[maybe_unused]] const auto done,
+             qmp.execute("migrate-set-capabilities", {{"capabilities", Json::array({left_out})}}));
+    return {};
+}
+
+Result<void> load_state(QmpClient& qmp, int its_descriptor) {
+    HAKO_TRY([[maybe_unused]] const auto begun,
+             qmp.execute("migrate-incoming", {{"uri", fmt::format("fd:{}", its_descriptor)}}));
+    return {};
+}
+
 Result<void> save_state(QmpClient& qmp, int file, milliseconds deadline) {
     const auto end = Clock::now() + deadline;
     // QEMU stops the CPUs at the end itself. Stopped before, they would be so when loaded, too.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -30,15 +31,19 @@ Result<TemplateHeader> read_open_template(int file) {
     TemplateHeader header;
     HAKO_TRY(header.key, json_field_or<std::string>(json, "key", {}));
     HAKO_TRY(header.shape, json_field_or(json, "shape", Json::object()));
+    HAKO_TRY(header.memory_bytes, json_field_or<std::uint64_t>(json, "memory_bytes", 0));
     HAKO_TRY(header.state_bytes, json_field_or<std::uint64_t>(json, "state_bytes", 0));
-    HAKO_TRY(header.state_sha256, json_field_or<std::string>(json, "state_sha256", {}));
+    HAKO_TRY(header.sha256, json_field_or<std::string>(json, "sha256", {}));
     HAKO_TRY(const auto created, json_field_or<std::string>(json, "created", {}));
     HAKO_TRY(header.created, parse_time(created));
     struct stat status {};
     if (::fstat(file, &status) != 0) return fail_errno(errno, "cannot look at the file");
-    if (static_cast<std::uint64_t>(status.st_size) != kTemplateHeaderBytes + header.state_bytes)
+    const std::uint64_t state = kTemplateHeaderBytes + header.memory_bytes;
+    if (static_cast<std::uint64_t>(status.st_size) != state + header.state_bytes)
         return fail(ErrorKind::corrupt, "the file has {} bytes instead of {}", status.st_size,
-                    kTemplateHeaderBytes + header.state_bytes);
+                    state + header.state_bytes);
+    if (::lseek(file, static_cast<off_t>(state), SEEK_SET) < 0)
+        return fail_errno(errno, "cannot read the file");
     return header;
 }
 
@@ -56,9 +61,9 @@ Result<TemplateHeader> read_template(const fs::path& path) {
     return std::move(opened.second);
 }
 
-Result<Fd> open_template_state(const fs::path& path) {
+Result<TemplateState> open_template_state(const fs::path& path) {
     HAKO_TRY(auto opened, open_template(path));
-    return std::move(opened.first);
+    return TemplateState{std::move(opened.first), opened.second.memory_bytes};
 }
 
 }  // namespace hako::vmm

@@ -22,11 +22,13 @@ bool is_key(std::string_view key) {
     return !key.empty() && key.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-WallTime used_at(const fs::path& path) {
-    struct stat status {};
-    if (::stat(path.c_str(), &status) != 0) return {};
+WallTime used_at(const struct stat& status) {
     return WallTime(std::chrono::seconds(status.st_atim.tv_sec) +
                     std::chrono::nanoseconds(status.st_atim.tv_nsec));
+}
+std::uint64_t bytes_of(const struct stat& status) {
+    constexpr std::uint64_t kBlock = 512;
+    return static_cast<std::uint64_t>(status.st_blocks) * kBlock;
 }
 
 }  // namespace
@@ -62,12 +64,14 @@ std::vector<StoredTemplate> TemplateStore::list() const {
 
 Result<StoredTemplate> TemplateStore::find(std::string_view key) const {
     const auto file = path(key);
-    std::error_code error;
-    if (!is_key(key) || !fs::exists(file, error))
+    struct stat status {};
+    if (!is_key(key) || ::stat(file.c_str(), &status) != 0)
         return fail(ErrorKind::not_found, "No such template: {}; see 'hako template ls'", key);
-    const auto used = used_at(file);
     HAKO_TRY(auto header, read_template(file));
-    return StoredTemplate{.header = std::move(header), .path = file, .used = used};
+    return StoredTemplate{.header = std::move(header),
+                          .path = file,
+                          .bytes = bytes_of(status),
+                          .used = used_at(status)};
 }
 
 Result<void> TemplateStore::remove(std::string_view key) const {
@@ -88,7 +92,7 @@ void TemplateStore::touch(std::string_view key) const {
 void TemplateStore::shrink(std::string_view keep) const {
     std::uint64_t bytes = 0;
     for (const auto& one : list()) {
-        bytes += one.header.state_bytes + kTemplateHeaderBytes;
+        bytes += one.bytes;
         if (bytes <= limit_ || one.header.key == keep) continue;
         log_info("the template {} goes: those used later take all of the space", one.header.key);
         (void)remove(one.header.key);

@@ -15,7 +15,8 @@ namespace hako::vmm {
 struct StoredTemplate {
     TemplateHeader header;
     std::filesystem::path path;
-    WallTime used{};  // last
+    std::uint64_t bytes = 0;  // on the disk: most of the memory is a hole
+    WallTime used{};          // last
 };
 
 // Any thread may call anything; several daemons may share a folder.

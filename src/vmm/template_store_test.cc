@@ -1,10 +1,12 @@
 #include "vmm/template_store.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <fstream>
 
+#include "base/units.h"
 #include "vmm/template_key.h"
 #include "vmm/template_writer.h"
 
@@ -30,7 +32,7 @@ protected:
     }
 
     TempDir folder_ = *TempDir::create();
-    TemplateStore store_{folder_.path(), 3 * (kTemplateHeaderBytes + 11)};
+    TemplateStore store_{folder_.path(), 3 * 8192};  // two blocks each
 };
 
 TEST_F(TemplateStoreTest, GivesTheStateBack) {
@@ -43,7 +45,7 @@ TEST_F(TemplateStoreTest, GivesTheStateBack) {
     const auto state = open_template_state(found->path);
     ASSERT_TRUE(state);
     std::array<std::byte, 11> bytes{};
-    ASSERT_EQ(*read_full(state->get(), bytes), bytes.size());
+    ASSERT_EQ(*read_full(state->file.get(), bytes), bytes.size());
     EXPECT_EQ(as_text(bytes), "saved guest");
 }
 
@@ -63,6 +65,41 @@ TEST_F(TemplateStoreTest, RefusesWhatIsCutOffChangedOrNone) {
     EXPECT_EQ(read_template(path).error().kind(), ErrorKind::corrupt);
     EXPECT_TRUE(store_.list().empty());
     EXPECT_EQ(store_.find("../a1").error().kind(), ErrorKind::not_found);
+}
+
+TEST_F(TemplateStoreTest, HoldsTheMemoryToo) {
+    constexpr std::uint64_t kMemory = 4 * kMiB;
+    const auto memory = open_file(folder_.path() / "memory", O_RDWR | O_CREAT, 0600);
+    ASSERT_TRUE(memory);
+    ASSERT_EQ(::ftruncate(memory->get(), kMemory), 0);
+    ASSERT_EQ(::pwrite(memory->get(), "guest", 5, kMiB), 5);
+    {
+        auto writer = TemplateWriter::create(store_.path("a1"), kMemory);
+        ASSERT_TRUE(writer) << writer.error().message();
+        ASSERT_TRUE(write_all(writer->state(), "devices"));
+        ASSERT_TRUE(writer->write_memory(memory->get()));
+        ASSERT_TRUE(writer->finish({.key = "a1", .created = now()}));
+        ASSERT_TRUE(writer->publish());
+    }
+    const auto found = store_.find("a1");
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(found->header.memory_bytes, kMemory);
+    EXPECT_EQ(found->header.state_bytes, 7U);
+    EXPECT_LT(found->bytes, kMiB);
+    EXPECT_TRUE(verify_template(found->path));
+    const auto state = open_template_state(found->path);
+    ASSERT_TRUE(state);
+    std::array<std::byte, 7> bytes{};
+    ASSERT_EQ(*read_full(state->file.get(), bytes), bytes.size());
+    EXPECT_EQ(as_text(bytes), "devices");
+    ASSERT_EQ(::pread(state->file.get(), bytes.data(), 5, kTemplateHeaderBytes + kMiB), 5);
+    EXPECT_EQ(as_text(bytes).substr(0, 5), "guest");
+
+    // One bit of the memory.
+    std::fstream(found->path, std::ios::in | std::ios::out)
+        .seekp(kTemplateHeaderBytes + kMiB)
+        .put('G');
+    EXPECT_EQ(verify_template(found->path).error().kind(), ErrorKind::corrupt);
 }
 
 TEST_F(TemplateStoreTest, WhatIsNotPublishedLeavesNothing) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "vmm/memory_path.h"
+
 namespace hako::vmm {
 namespace {
 
@@ -70,8 +72,8 @@ void add_machine(Arguments& list, const MachineSpec& spec) {
     // them run into a breakpoint that the kernel put up while it patched its own code, and panic.
     else add(list, {"-accel", "tcg,thread=single,tb-size=32", "-cpu", "max"});
     add(list, {"-m", fmt::format("{}M", memory_mib(spec)), "-smp", std::to_string(spec.cpus)});
-    // What is loaded has its kernel in its memory.
-    if (!spec.state.empty()) return add(list, {"-incoming", fmt::format("fd:{}", kStateFd)});
+    // What is loaded (vmm/migration.h) has its kernel in its memory.
+    if (!spec.state.empty()) return add(list, {"-incoming", "defer"});
     add(list, {"-kernel", spec.kernel.native(), "-initrd", spec.initramfs.native(), "-append",
                kernel_command_line(spec)});
 }
@@ -123,21 +125,34 @@ void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
     }
 }
 
-// The share server reads and writes the guest's memory, so that is a file which both map. The name
-// keeps a saved state of an ordinary machine loadable.
-void add_shares(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
-    auto& list = launch.command.argv;
-    launch.share_fd = kFirstDiskFd + static_cast<int>(launch.files.size() + launch.taps.size());
+void add_memory(Arguments& list, std::string_view type, const MachineSpec& spec) {
     add(list, {"-object",
-               fmt::format("memory-backend-memfd,id={},size={}M,share=on,"
-                           "x-use-canonical-path-for-ramblock-id=off",
+               fmt::format("{},id={},size={}M,x-use-canonical-path-for-ramblock-id=off", type,
                            kMemoryName, memory_mib(spec)),
                "-machine", fmt::format("memory-backend={}", kMemoryName)});
+}
+
+// A loaded guest's memory is a private mapping of its template (src/qemu-memory/). Where the share
+// server reads and writes it, or somebody saves it, it is a file which both map. The name is always
+// that of a machine which says nothing of its memory: one state fits all.
+void add_memory(Arguments& list, const MachineSpec& spec, bool saves) {
+    if (!spec.state.empty())
+        add_memory(
+            list, fmt::format("memory-backend-file,mem-path={}{},share=off", kMemoryPath, kStateFd),
+            spec);
+    else if (!spec.shares.empty() || saves) add_memory(list, "memory-backend-memfd,share=on", spec);
+}
+
+void add_shares(QemuLaunch& launch, Slots& slots) {
+    auto& list = launch.command.argv;
+    launch.share_fd = kFirstDiskFd + static_cast<int>(launch.files.size() + launch.taps.size());
     add_chardev(list, "shares", launch.share_fd);
     slots.add_device("vhost-user-fs-device", fmt::format("chardev=shares,tag={}", kShareTag));
 }
 
 }  // namespace
+
+std::uint64_t memory_bytes_of(const MachineSpec& spec) { return memory_mib(spec) * kMiB; }
 
 std::string kernel_command_line(const MachineSpec& spec) {
     Arguments words{"console=ttyS0", "quiet", "panic=-1", "reboot=t", "no_timer_check",
@@ -152,7 +167,8 @@ std::string kernel_command_line(const MachineSpec& spec) {
     return fmt::format("{}{}", fmt::join(words, " "), slot_announcements());
 }
 
-Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu) {
+Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,
+                               bool saves) {
     if (device_count(spec) > kUsableSlots)
         return fail(ErrorKind::invalid,
                     "a VM has room for {} disks and network cards, not for {} and {}: connect the "
@@ -178,7 +194,8 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     slots.add_device("virtio-scsi-device", "id=scsi");
     HAKO_CHECK(add_disks(launch, slots, spec));
     add_nics(launch, slots, spec);
-    if (!spec.shares.empty()) add_shares(launch, slots, spec);
+    add_memory(list, spec, saves);
+    if (!spec.shares.empty()) add_shares(launch, slots);
     return launch;
 }
 

@@ -37,8 +37,13 @@ struct QemuLaunch {
     int share_fd = -1;
 };
 
+// What QEMU rounds the guest's memory to.
+std::uint64_t memory_bytes_of(const MachineSpec& spec);
+
 // ErrorKind::not_found or invalid: a disk's extent is missing or cannot be joined.
-Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu);
+// saves: what the machine is started for is its state.
+Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,
+                               bool saves = false);
 
 // What the kernel is told: the machine's own arguments, then the spec's.
 std::string kernel_command_line(const MachineSpec& spec);

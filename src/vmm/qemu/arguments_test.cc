@@ -98,7 +98,7 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     const auto text = argument_lines(*launch);
     EXPECT_EQ(
         text.substr(text.find("-object")),
-        R"(-object memory-backend-memfd,id=microvm.ram,size=256M,share=on,x-use-canonical-path-for-ramblock-id=off
+        R"(-object memory-backend-memfd,share=on,id=microvm.ram,size=256M,x-use-canonical-path-for-ramblock-id=off
 -machine memory-backend=microvm.ram
 -chardev socket,id=shares,fd=9
 -device vhost-user-fs-device,bus=virtio-mmio-bus.6,chardev=shares,tag=hako)");
@@ -165,9 +165,26 @@ TEST(ArgumentsTest, LoadedMachineNamesNoKernel) {
     auto spec = small_machine();
     spec.state = "/templates/x";
     const auto text = lines_of(spec);
-    EXPECT_NE(text.find("-smp 2\n-incoming fd:6\n-chardev"), std::string::npos) << text;
+    EXPECT_NE(text.find("-smp 2\n-incoming defer\n-chardev"), std::string::npos) << text;
     for (const auto* word : {"\n-kernel", "\n-initrd", "\n-append"})
         EXPECT_EQ(text.find(word), std::string::npos) << text;
+}
+
+TEST(ArgumentsTest, LoadedMemoryIsTheTemplates) {
+    auto spec = small_machine();
+    spec.state = "/templates/x";
+    auto text = lines_of(spec);
+    EXPECT_EQ(
+        text.substr(text.find("-object")),
+        R"(-object memory-backend-file,mem-path=/hako-memory/6,share=off,id=microvm.ram,size=256M,x-use-canonical-path-for-ramblock-id=off
+-machine memory-backend=microvm.ram)");
+}
+
+TEST(ArgumentsTest, MemoryThatIsSavedIsAFile) {
+    const auto launch = qemu_launch(small_machine(), "/usr/bin/qemu-system-x86_64", true);
+    ASSERT_TRUE(launch) << launch.error().message();
+    EXPECT_NE(argument_lines(*launch).find("-object memory-backend-memfd,share=on,"),
+              std::string::npos);
 }
 
 TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {

@@ -1,0 +1,15 @@
+// What vmm and the library inside QEMU (src/qemu-memory/) agree on.
+#pragma once
+
+#include <cstddef>
+
+namespace hako::vmm {
+
+// The library's file, in Installation::share.
+constexpr char kMemoryLibrary[] = "qemu-memory.so";
+// The name of memory that comes as an open descriptor; the descriptor's number follows.
+constexpr char kMemoryPath[] = "/hako-memory/";
+// Before the memory in a template's file (vmm/template_file.h): one line of JSON, filled up.
+constexpr std::size_t kTemplateHeaderBytes = 4096;
+
+}  // namespace hako::vmm
