@@ -23,6 +23,7 @@
 #include "engine/tasks.h"
 #include "engine/templates.h"
 #include "engine/traces.h"
+#include "engine/warm_pool.h"
 #include "images/image_store.h"
 #include "store/database.h"
 #include "vmm/kernel_store.h"
@@ -56,6 +57,7 @@ struct Context {
     std::stop_source closing;  // requested when the daemon ends
     Tasks tasks;
     std::unique_ptr<Templates> templates;  // null in tests; uses the tasks
+    std::unique_ptr<WarmPool> pool;        // may be null, as templates
 };
 
 // --- emit.cc: publishes what happened to a container; `details` go to the event's attributes.
@@ -100,6 +102,9 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
                                           TemplateOptions options);
 // That of containers that say nothing of memory and processors.
 void want_default_template(Context& context);
+
+// --- warm_plan.cc
+std::unique_ptr<WarmPool> make_pool(Context& context, unsigned size);
 
 // --- stop.cc: the caller holds entry->operation. Returns when the VM is gone.
 Result<void> stop_container(Context& context, const EntryPtr& entry, const StopOptions& options);

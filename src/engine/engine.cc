@@ -34,6 +34,7 @@ Context::Context(Layout layout_of_daemon, std::unique_ptr<store::Database> opene
 
 Context::~Context() {
     closing.request_stop();
+    if (pool) pool->close();
     tasks.stop_all();
 }
 
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Install
     context->images = std::move(images);
     context->kernels = std::move(kernels);
     context->templates = make_templates(*context, installation, templates);
+    context->pool = make_pool(*context, templates.warm_pool);
     HAKO_CHECK(context->open_networks(default_bridge));
     return open(std::move(context));
 }

@@ -53,6 +53,7 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
 
 Result<void> run_container(Context& context, const EntryPtr& entry, const Container& container) {
     const auto trace = context.traces.of(entry->id);
+    const WallTime begun = now();
     const auto whole = trace->time("start");
     auto timer = std::make_optional<Trace::Timer>(*trace, "plan the VM");
     HAKO_TRY(runtime::SandboxSpec spec, plan_sandbox(context, container));
@@ -84,7 +85,9 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
                 container.command));
         return fail(started.error());
     }
-    trace->add(started->spans);
+    // A VM that waited began before.
+    for (const Span& span : started->spans)
+        if (span.begun >= begun) trace->add({span});
     timer.emplace(*trace, "record that it runs");
     return record_running(context, entry, started_at);
 }

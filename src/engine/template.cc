@@ -46,7 +46,10 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
 
 void want_default_template(Context& context) {
     if (!context.templates) return;
-    if (const auto spec = plan_machine(context, {})) context.templates->want(*spec);
+    const auto spec = plan_machine(context, {});
+    if (!spec) return;
+    context.templates->want(*spec);
+    context.pool->keep(*spec);
 }
 
 Result<std::vector<Template>> Engine::list_templates() const {

@@ -55,6 +55,11 @@ std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {
     return path;
 }
 
+std::optional<std::string> Templates::key(const vmm::MachineSpec& spec) {
+    const auto shape = fits(spec) ? shapes_.known(spec) : std::nullopt;
+    return shape ? std::optional(shape->key) : std::nullopt;
+}
+
 bool Templates::is_ready(std::string_view key) {
     auto entries = entries_.lock();
     const auto entry = entries->find(std::string(key));

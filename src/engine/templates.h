@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ public:
     void want(const vmm::MachineSpec& spec);
     // Makes it anew, and waits for that.
     Result<vmm::StoredTemplate> build(const vmm::MachineSpec& spec, std::stop_token stop);
+
+    // What it is loaded from; nullopt: not known yet, or it only boots.
+    std::optional<std::string> key(const vmm::MachineSpec& spec);
 
     bool enabled() const { return enabled_; }
     // Whether the next start takes it.

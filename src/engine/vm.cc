@@ -61,6 +61,30 @@ Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::s
     return connected;
 }
 
+// False: no VM waits that it fits into, or that one is of no use.
+bool join_warm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec,
+               const Container& container) {
+    if (!context.pool || spec.shares) return false;
+    const std::string id = context.pool->take(spec.machine);
+    if (id.empty()) return false;
+    const auto vm = context.vms.get(id);
+    const std::lock_guard operation(vm->operation);
+    entry->live.lock()->vm = vm;
+    vm->members.insert(entry->id);
+    auto shim = join(context, id, spec, container);
+    if (shim) {
+        entry->live.lock()->shim = *std::move(shim);
+        return true;
+    }
+    log_warn("container {} gets another VM than the one that waited: {}", container.name,
+             shim.error().message());
+    vm->members.erase(entry->id);
+    entry->live.lock()->vm.reset();
+    if (const auto gone = context.world.sandboxes->cleanup(id, {}); !gone)
+        log_warn("VM {}: {}", id, gone.error().message());
+    return false;
+}
+
 void end_log(Context& context, const std::string& id) {
     if (const auto ended = runtime::end_log(context.layout.container_log(id)); !ended)
         log_warn("container {}: {}", id, ended.error().message());
@@ -71,6 +95,7 @@ void end_log(Context& context, const std::string& id) {
 Result<void> place_container(Context& context, const EntryPtr& entry,
                              const runtime::SandboxSpec& spec) {
     const Container container = entry->live.lock()->container;
+    if (join_warm(context, entry, spec, container)) return {};
     HAKO_TRY(const std::string id, vm_of_plan(context, spec, container));
     const auto vm = context.vms.get(id);
     const std::lock_guard operation(vm->operation);

@@ -129,6 +129,14 @@ constexpr std::array kKeys{
         [](const Json& value, Configuration& config) {
             return read_flag(value, config.templates.enabled);
         }},
+    Key{"warm-pool",
+        [](const Json& value, Configuration& config) -> Result<void> {
+            if (!detail::holds_integer(value, 0, engine::kMostWarm))
+                return fail(ErrorKind::invalid, "it must be a number from 0 to {}",
+                            engine::kMostWarm);
+            config.templates.warm_pool = value.get<unsigned>();
+            return {};
+        }},
 };
 
 std::string known_keys() {

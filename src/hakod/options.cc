@@ -44,6 +44,12 @@ Options parse_options(int argc, char** argv) {
         ->envname("HAKO_BRIDGE")
         ->check(CLI::IsMember({"bridge", "none"}))
         ->capture_default_str();
+    std::optional<unsigned> warm_pool;
+    app.add_option("--warm-pool", warm_pool,
+                   "How many VMs wait, loaded, for containers without networks and volumes "
+                   "(default: 0)")
+        ->envname("HAKO_WARM_POOL")
+        ->check(CLI::Range(0U, engine::kMostWarm));
     const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
                                                     {"info", LogLevel::info},
                                                     {"warn", LogLevel::warn},
@@ -74,6 +80,7 @@ Options parse_options(int argc, char** argv) {
         return options;
     }
     options.configuration = *std::move(read);
+    if (warm_pool) options.configuration.templates.warm_pool = *warm_pool;
     auto& registries = options.configuration.registries;
     registries.certificate_folders = std::move(certificates);
     registries.proxies = oci::Proxies::from_environment();

@@ -48,6 +48,19 @@ TEST_F(RecordsTest, SpecGoesThroughJsonUnchanged) {
     EXPECT_EQ(sandbox_spec_from_json(without).error().kind(), ErrorKind::invalid);
 }
 
+TEST_F(RecordsTest, AVmThatWaitsNeedsNoContainer) {
+    auto sample = this->sample();
+    sample.waits = true;
+    EXPECT_EQ(to_json(*sandbox_spec_from_json(to_json(sample))), to_json(sample));
+    sample.container = {};
+    const auto spec = sandbox_spec_from_json(to_json(sample));
+    ASSERT_TRUE(spec) << spec.error().message();
+    EXPECT_TRUE(spec->waits);
+    auto json = to_json(sample);
+    json["waits"] = false;
+    EXPECT_FALSE(sandbox_spec_from_json(json));
+}
+
 TEST_F(RecordsTest, ExitRecordIsThereOrNot) {
     const auto path = folder_.path() / "exit.json";
     EXPECT_FALSE(*read_exit_record(path));

@@ -29,6 +29,7 @@ constexpr auto kQuitGrace = std::chrono::seconds(1);
 constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond the power-off
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
+constexpr milliseconds kRehearsal(30'000);
 constexpr std::string_view kEmulatorSerial = "emulator";
 
 milliseconds time_until(std::chrono::steady_clock::time_point end) {
@@ -39,7 +40,9 @@ milliseconds time_until(std::chrono::steady_clock::time_point end) {
 }  // namespace
 
 Sandbox::Sandbox(SandboxSpec spec, vmm::MachineOptions programs)
-    : spec_(std::move(spec)), programs_(std::move(programs)), bell_(::eventfd(0, EFD_CLOEXEC)) {}
+    : spec_(std::move(spec)), programs_(std::move(programs)), bell_(::eventfd(0, EFD_CLOEXEC)) {
+    state_.lock()->waits = spec_.waits;
+}
 
 Sandbox::~Sandbox() = default;
 
@@ -108,8 +111,10 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     HAKO_CHECK(write_shim_record(spec_.shim_record(), {.shim = self, .qemu = qemu}));
 
     // While the guest boots, there is time.
-    HAKO_TRY(const auto process, first_process(spec_.container));
-    HAKO_CHECK(filters_.find(spec_.container.seccomp, process));
+    if (!spec_.container.id.empty()) {
+        HAKO_TRY(const auto process, first_process(spec_.container));
+        HAKO_CHECK(filters_.find(spec_.container.seccomp, process));
+    }
     const auto agent = reach_agent(*machine, spec);
     if (!agent) {
         // Its end may be just behind the broken channel; the console says why.
@@ -120,7 +125,8 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     reached_ = true;
     state_.lock()->agent = *agent;
     HAKO_CHECK(prepare_guest(**agent, spec));
-    return prepare_container({machine, *agent}, spec_.container);
+    return spec_.waits ? rehearse({machine, *agent})
+                       : prepare_container({machine, *agent}, spec_.container);
 }
 
 Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& machine,
@@ -196,6 +202,26 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
     return {};
 }
 
+// Every start goes this way: what the guest sets up when it first needs it, and what an emulated
+// processor translates when it first runs it, is there for the one that counts.
+Result<void> Sandbox::rehearse(const Parts& vm) {
+    const std::string& id = spec_.container.id;
+    if (id.empty()) return {};
+    const auto run = [&]() -> Result<void> {
+        HAKO_CHECK(prepare_container(vm, spec_.container));
+        HAKO_TRY(const ContainerRef container, this->container(id));
+        HAKO_TRY(const auto first, container->process(""));
+        HAKO_CHECK(first->start());
+        if (!first->wait(kRehearsal)) log_warn("the rehearsal does not end");
+        return remove_container(id);
+    };
+    const auto done = run();
+    std::error_code ignored;
+    for (const auto& extent : spec_.container.scratch.extents)
+        std::filesystem::remove(extent, ignored);
+    return with_context(done, "the rehearsal fails");
+}
+
 Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spec) {
     if (!spec.emulator) return {};
     const std::string& architecture = spec.emulator->architecture;
@@ -242,6 +268,7 @@ Result<Sandbox::ContainerRef> Sandbox::container(std::string_view id) const {
 Result<void> Sandbox::add_container(ContainerSpec spec) {
     const std::string id = spec.id;
     Parts vm;
+    bool waited = false;
     {
         auto state = state_.lock();
         if (state->phase != Phase::ready || state->stop_grace)
@@ -251,8 +278,14 @@ Result<void> Sandbox::add_container(ContainerSpec spec) {
         if (state->containers.contains(id) || !state->coming.insert(id).second)
             return fail(ErrorKind::conflict, "the VM runs container {} already", id);
         vm = {state->machine, state->agent};
+        waited = std::exchange(state->waits, false);
     }
-    auto prepared = prepare_container(vm, std::move(spec));
+    const auto prepare = [&]() -> Result<void> {
+        // Its host may have slept meanwhile.
+        if (waited) HAKO_CHECK(vm.second->set_time(now()));
+        return prepare_container(vm, std::move(spec));
+    };
+    auto prepared = prepare();
     state_.lock()->coming.erase(id);
     ring();
     return prepared;
@@ -274,7 +307,7 @@ void Sandbox::ring() { ::eventfd_write(bell_.get(), 1); }
 bool Sandbox::is_over() {
     auto state = state_.lock();
     if (state->stop_grace) return true;
-    if (!state->coming.empty()) return false;
+    if (state->waits || !state->coming.empty()) return false;
     for (const auto& [id, container] : state->containers)
         if (!container->ended()) return false;
     state->phase = Phase::ending;

@@ -69,6 +69,7 @@ private:
         Phase phase = Phase::booting;
         std::optional<Error> failure;
         std::optional<std::chrono::milliseconds> stop_grace;  // once somebody asked for the end
+        bool waits = false;                                   // for its first container
         bool paused = false;                                  // the VM's CPUs
         int stirs = 0;                                        // though they run for these
         // In this order: processes use the agent, the agent uses the machine.
@@ -86,6 +87,7 @@ private:
                                                             const vmm::MachineSpec& spec);
     Result<void> prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec);
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
+    Result<void> rehearse(const Parts& vm);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
     bool is_own_disk(const vmm::Disk& disk) const;
     Result<void> attach_disks(vmm::Machine& machine, const ContainerSpec& spec);

@@ -119,7 +119,8 @@ Json to_json(const SandboxSpec& spec) {
     return {{"id", spec.id},
             {"machine", vmm::to_json(spec.machine)},
             {"network", to_json(spec.network)},
-            {"container", to_json(spec.container)},
+            {"container", spec.container.id.empty() ? Json::object() : to_json(spec.container)},
+            {"waits", spec.waits},
             {"folder", spec.folder.native()},
             {"boot_deadline_ms", spec.boot_deadline.count()}};
 }
@@ -131,8 +132,12 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(spec.machine, with_context(vmm::machine_spec_from_json(machine), "field machine"));
     HAKO_TRY(const auto network, json_field_or(json, "network", Json::object()));
     HAKO_TRY(spec.network, with_context(network_from_json(network), "field network"));
+    HAKO_TRY(spec.waits, json_field_or(json, "waits", false));
     HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
-    HAKO_TRY(spec.container, with_context(container_spec_from_json(container), "field container"));
+    if (!spec.waits || !container.empty()) {
+        HAKO_TRY(spec.container,
+                 with_context(container_spec_from_json(container), "field container"));
+    }
     HAKO_CHECK(read_path(json, "folder", spec.folder));
     HAKO_TRY(const auto deadline, json_field_or<std::int64_t>(json, "boot_deadline_ms", 0));
     spec.boot_deadline = std::chrono::milliseconds(deadline);

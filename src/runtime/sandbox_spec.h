@@ -63,10 +63,13 @@ Result<std::string> first_process(const ContainerSpec& spec);
 using NetworkSpec = guest::Network;
 
 struct SandboxSpec {
-    std::string id;  // that of the container it is booted for
+    std::string id;  // that of the container it is booted for, unless it waits for one
     vmm::MachineSpec machine;
     NetworkSpec network = {};
     ContainerSpec container;
+    // The VM waits for its first container. `container`, which may be empty, is but a rehearsal: it
+    // has run and is gone when the VM is ready.
+    bool waits = false;
     // The container is for a VM that runs already; the rest is as if it had one of its own.
     bool shares = false;
     std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here

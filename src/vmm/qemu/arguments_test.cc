@@ -45,8 +45,8 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
 -machine microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off
 -global virtio-mmio.force-legacy=false
--accel tcg,thread=single,tb-size=32
--cpu max
+-accel tcg,thread=single,tb-size=64
+-cpu max,-erms,-fsrm
 -m 256M
 -smp 2
 -kernel /share/vmlinux

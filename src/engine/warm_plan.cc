@@ -1,0 +1,58 @@
+// What VMs that wait for a container are started with.
+#include "engine/context.h"
+#include "engine/settings.h"
+#include "fsimage/ext4/format.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr std::string_view kImage = "hako/hello";
+constexpr std::uint64_t kScratchBytes = 64 * kMiB;
+
+// Runs `true`. Its files are in the VM's folder, and go with it.
+Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Image& image,
+                                              const std::filesystem::path& folder) {
+    CreateRequest request;
+    request.config.image = kImage;
+    request.config.cmd = {"true"};
+    request.host_config.network_mode = "none";
+    HAKO_TRY(Container container, make_container(request, image, random_id(), context.host_cpus));
+    container.name = "rehearsal";
+    HAKO_TRY(const runtime::SandboxSpec planned, plan_sandbox(context, container));
+    runtime::ContainerSpec spec = planned.container;
+    HAKO_CHECK(make_folders(folder));
+    const auto scratch = folder / "rehearsal.ext4";
+    HAKO_CHECK(fsimage::format_ext4(scratch, {.size = kScratchBytes, .label = "scratch"}));
+    spec.scratch.extents = {scratch};
+    spec.log = folder / "rehearsal.log";
+    spec.exit_record = folder / "rehearsal.json";
+    return spec;
+}
+
+Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machine) {
+    machine.state = context.templates->find(machine);
+    if (machine.state.empty()) return fail(ErrorKind::not_found, "there is no template yet");
+    runtime::SandboxSpec spec{.id = random_id(), .waits = true};
+    machine.id = spec.id;
+    machine.disks.clear();
+    vmm::choose_agent_channel(machine);  // with an own address, where it has one
+    spec.machine = std::move(machine);
+    spec.folder = context.layout.sandbox(spec.id);
+    // Somebody may have removed the image: then there is no rehearsal.
+    if (const auto image = context.world.images->find(kImage, {})) {
+        HAKO_TRY(spec.container, plan_rehearsal(context, *image, spec.folder));
+    }
+    return spec;
+}
+
+}  // namespace
+
+std::unique_ptr<WarmPool> make_pool(Context& context, unsigned size) {
+    WarmPool::Needs needs{
+        .plan = [&context](const auto& machine) { return plan_warm(context, machine); },
+        .key = [&context](const auto& machine) { return context.templates->key(machine); }};
+    return std::make_unique<WarmPool>(size, std::move(needs), *context.world.sandboxes,
+                                      context.tasks);
+}
+
+}  // namespace hako::engine

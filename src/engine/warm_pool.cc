@@ -1,0 +1,143 @@
+#include "engine/warm_pool.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "runtime/sandbox_spec.h"
+
+namespace hako::engine {
+namespace {
+
+constexpr std::uint64_t kLeastAvailable = 10;  // a tenth of the memory
+constexpr double kMostPressure = 10;           // per cent of the time somebody waits for memory
+constexpr int kMostDoublings = 6;
+
+std::uint64_t kib_of(const std::string& text, std::string_view name) {
+    const auto at = text.find(name);
+    unsigned long long value = 0;
+    if (at != std::string::npos)
+        std::sscanf(text.c_str() + at + name.size(), ": %llu kB", &value);  // NOLINT(cert-err34-c)
+    return value;
+}
+
+}  // namespace
+
+bool is_memory_short() {
+    const auto memory = read_file("/proc/meminfo");
+    if (memory && kib_of(*memory, "MemAvailable") * kLeastAvailable < kib_of(*memory, "MemTotal"))
+        return true;
+    const auto pressure = read_file("/proc/pressure/memory");
+    double some = 0;
+    return pressure &&
+           std::sscanf(pressure->c_str(), "some avg10=%lf", &some) == 1 &&  // NOLINT(cert-err34-c)
+           some > kMostPressure;
+}
+
+WarmPool::WarmPool(unsigned size, Needs needs, SandboxDriver& driver, Tasks& tasks)
+    : size_(size), needs_(std::move(needs)), driver_(driver), tasks_(tasks) {}
+
+WarmPool::~WarmPool() { close(); }
+
+void WarmPool::keep(const vmm::MachineSpec& spec) {
+    auto state = state_.lock();
+    if (size_ == 0 || state->closed) return;
+    state->spec = spec;
+    changed_.notify_all();
+    if (std::exchange(state->works, true)) return;
+    tasks_.launch("warm pool", [this](const std::stop_token& stop) { work(stop); });
+}
+
+std::string WarmPool::take(const vmm::MachineSpec& spec) {
+    if (size_ == 0 || !spec.nics.empty() || !spec.shares.empty()) return {};
+    const auto key = needs_.key(spec);
+    auto state = state_.lock();
+    const auto found =
+        std::ranges::find_if(state->ready, [&](const Member& member) { return member.key == key; });
+    if (found == state->ready.end()) return {};
+    std::string id = std::move(found->id);
+    state->ready.erase(found);
+    changed_.notify_all();
+    return id;
+}
+
+void WarmPool::close() {
+    {
+        auto state = state_.lock();
+        state->closed = true;
+        changed_.notify_all();
+    }
+    end_where([](const Member&) { return true; });
+}
+
+void WarmPool::end_where(const std::function<bool(const Member&)>& condition) {
+    const std::deque<Member> members = state_.lock()->ready;
+    for (const Member& member : members) {
+        if (!condition(member)) continue;
+        {
+            // Somebody may have taken it meanwhile.
+            auto state = state_.lock();
+            const auto is_it = [&](const Member& other) { return other.id == member.id; };
+            if (std::erase_if(state->ready, is_it) == 0) continue;
+        }
+        if (const auto gone = driver_.cleanup(member.id, {}); !gone)
+            log_warn("a VM that waited does not end: {}", gone.error().message());
+    }
+}
+
+bool WarmPool::lives(const Member& member) const {
+    auto shim = driver_.connect(member.id, member.id);
+    return shim && (*shim)->ready({});
+}
+
+Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std::stop_token& stop) {
+    const auto key = needs_.key(spec);
+    if (!key) return fail(ErrorKind::not_found, "the machine is not known yet");
+    HAKO_TRY(const runtime::SandboxSpec sandbox, needs_.plan(spec));
+    const auto made = [&]() -> Result<void> {
+        HAKO_CHECK(driver_.spawn(sandbox));
+        HAKO_TRY(const auto shim, driver_.connect(sandbox.id, sandbox.id));
+        HAKO_CHECK(shim->ready(stop));
+        return {};
+    }();
+    if (made) return Member{sandbox.id, *key};
+    (void)driver_.cleanup(sandbox.id, {});
+    return fail(made.error());
+}
+
+void WarmPool::work(const std::stop_token& stop) {
+    int failures = 0;
+    while (!stop.stop_requested()) {
+        const vmm::MachineSpec spec = *state_.lock()->spec;
+        const bool is_short = needs_.is_memory_short();
+        const auto key = needs_.key(spec);
+        end_where(
+            [&](const Member& member) { return is_short || member.key != key || !lives(member); });
+        const auto wants_more = [&](const State& state) {
+            return !state.closed && state.ready.size() < size_;
+        };
+        bool full = !is_short;
+        while (full && wants_more(*state_.lock()) && !stop.stop_requested()) {
+            auto made = make(spec, stop);
+            full = made.has_value();
+            failures = full ? 0 : failures + 1;
+            if (!made && made.error().kind() != ErrorKind::not_found)
+                log_warn("no VM waits for the next container: {}", made.error().message());
+            if (!made) break;
+            auto state = state_.lock();
+            state->ready.push_back(*std::move(made));
+        }
+        auto state = state_.lock();
+        const auto pause = needs_.look_again * (1 << std::min(failures, kMostDoublings));
+        changed_.wait_for(state.lock(), stop, pause,
+                          [&] { return state->closed || (full && wants_more(*state)); });
+        if (state->closed) break;
+    }
+    // One that was made while the pool was closed.
+    end_where([](const Member&) { return true; });
+}
+
+}  // namespace hako::engine

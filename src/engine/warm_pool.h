@@ -1,0 +1,76 @@
+// VMs that are loaded and wait for a container: a start then only plugs its disks in. They are for
+// the machine that most containers have, and for those without network cards and shares only: a
+// running VM takes disks, but no other devices.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/guarded.h"
+#include "base/result.h"
+#include "engine/surroundings.h"
+#include "engine/tasks.h"
+#include "vmm/machine_spec.h"
+
+namespace hako::engine {
+
+// Bytes that the host can give without swapping; what VMs wait with is for when there is plenty.
+bool is_memory_short();
+
+// Any thread may call anything.
+class WarmPool {
+public:
+    struct Needs {
+        // What is started for a machine like this. not_found: it cannot be made yet.
+        std::function<Result<runtime::SandboxSpec>(const vmm::MachineSpec&)> plan;
+        // Machines with the same key are alike; none: it is not known yet.
+        std::function<std::optional<std::string>(const vmm::MachineSpec&)> key;
+        std::function<bool()> is_memory_short = engine::is_memory_short;
+        std::chrono::milliseconds look_again = std::chrono::seconds(5);
+    };
+    WarmPool(unsigned size, Needs needs, SandboxDriver& driver, Tasks& tasks);
+    WarmPool(const WarmPool&) = delete;
+    WarmPool& operator=(const WarmPool&) = delete;
+    ~WarmPool();
+
+    // Has it filled, and kept full, with VMs like this: in the background.
+    void keep(const vmm::MachineSpec& spec);
+    // The id of a VM that is ready for a container with this machine; it is the caller's from then
+    // on, and another one takes its place. Empty: none waits.
+    std::string take(const vmm::MachineSpec& spec);
+    // The VMs that wait end, and no more are made.
+    void close();
+    std::size_t waiting() const { return state_.lock()->ready.size(); }
+
+private:
+    struct Member {
+        std::string id;
+        std::string key;
+    };
+    struct State {
+        std::optional<vmm::MachineSpec> spec;
+        std::deque<Member> ready;
+        bool works = false;  // the task is there
+        bool closed = false;
+    };
+    void work(const std::stop_token& stop);
+    void end_where(const std::function<bool(const Member&)>& condition);
+    Result<Member> make(const vmm::MachineSpec& spec, const std::stop_token& stop);
+    bool lives(const Member& member) const;
+
+    const unsigned size_;
+    const Needs needs_;
+    SandboxDriver& driver_;
+    Tasks& tasks_;
+    Guarded<State> state_;
+    std::condition_variable_any changed_;
+};
+
+}  // namespace hako::engine

@@ -1,0 +1,138 @@
+#include "engine/warm_pool.h"
+
+#include <atomic>
+
+#include "engine/fake_world.h"
+
+namespace hako::engine {
+namespace {
+
+class WarmPoolTest : public ::testing::Test {
+protected:
+    std::unique_ptr<WarmPool> open(unsigned size) {
+        WarmPool::Needs needs{
+            .plan = [this](const auto& machine) { return plan(machine); },
+            .key = [this](const vmm::MachineSpec& spec) -> std::optional<std::string> {
+                return fmt::format("{} {}", spec.memory_bytes, generation_.load());
+            },
+            .is_memory_short = [this] { return is_short_.load(); },
+            .look_again = std::chrono::milliseconds(2)};
+        return std::make_unique<WarmPool>(size, std::move(needs), driver_, tasks_);
+    }
+    Result<runtime::SandboxSpec> plan(const vmm::MachineSpec& machine) {
+        if (!has_template_) return fail(ErrorKind::not_found, "no template");
+        runtime::SandboxSpec spec{.id = random_id(), .machine = machine, .waits = true};
+        spec.folder = layout_.sandbox(spec.id);
+        spec.container.id = "rehearsal of " + spec.id;
+        spec.container.log = spec.folder / "log";
+        return spec;
+    }
+    bool becomes(const std::function<bool()>& condition) {
+        for (int i = 0; i < 5000 && !condition(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        return condition();
+    }
+    bool holds(const WarmPool& pool, std::size_t count) {
+        return becomes([&] { return pool.waiting() == count && running() == count; });
+    }
+    std::size_t running() {
+        const std::lock_guard lock(world_.mutex);
+        return world_.vms.size();
+    }
+    ~WarmPoolTest() override { tasks_.stop_all(); }
+
+    TempDir folder_ = *TempDir::create();
+    Layout layout_{folder_.path() / "root", folder_.path() / "run"};
+    FakeWorld world_;
+    FakeDriver driver_{world_, layout_};
+    Tasks tasks_;
+    std::atomic<bool> has_template_ = true;
+    std::atomic<bool> is_short_ = false;
+    std::atomic<int> generation_ = 1;
+    vmm::MachineSpec spec_{.id = "x", .kernel = "/vmlinux", .initramfs = "/initramfs"};
+};
+
+TEST_F(WarmPoolTest, IsKeptFull) {
+    const auto pool = open(2);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 2));
+    const auto first = pool->take(spec_);
+    ASSERT_NE(first, "");
+    ASSERT_TRUE(becomes([&] { return pool->waiting() == 2; }));
+    const auto second = pool->take(spec_);
+    EXPECT_NE(second, first);
+    ASSERT_TRUE(becomes([&] { return pool->waiting() == 2; }));
+    pool->close();
+    tasks_.stop_all();
+    EXPECT_EQ(pool->waiting(), 0U);
+    const std::lock_guard lock(world_.mutex);
+    EXPECT_EQ(world_.vms, (std::set<std::string>{first, second}));
+}
+
+TEST_F(WarmPoolTest, IsOnlyForMachinesThatItFits) {
+    const auto pool = open(1);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 1));
+    auto other = spec_;
+    other.memory_bytes *= 2;
+    EXPECT_EQ(pool->take(other), "");
+    other = spec_;
+    other.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    EXPECT_EQ(pool->take(other), "");
+    other = spec_;
+    other.shares = {{.name = "m0", .source = "/srv"}};
+    EXPECT_EQ(pool->take(other), "");
+    other = spec_;
+    other.disks = {{.serial = "rootfs", .extents = {"/x"}, .read_only = true}};
+    EXPECT_NE(pool->take(other), "");
+}
+
+TEST_F(WarmPoolTest, IsOffWithoutASize) {
+    const auto pool = open(0);
+    pool->keep(spec_);
+    EXPECT_EQ(pool->take(spec_), "");
+    EXPECT_EQ(world_.spawns, 0);
+}
+
+TEST_F(WarmPoolTest, WaitsForATemplate) {
+    has_template_ = false;
+    const auto pool = open(1);
+    pool->keep(spec_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(world_.spawns, 0);
+    has_template_ = true;
+    EXPECT_TRUE(holds(*pool, 1));
+}
+
+TEST_F(WarmPoolTest, IsDrainedWhileMemoryIsShort) {
+    const auto pool = open(2);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 2));
+    is_short_ = true;
+    ASSERT_TRUE(holds(*pool, 0));
+    is_short_ = false;
+    EXPECT_TRUE(holds(*pool, 2));
+}
+
+TEST_F(WarmPoolTest, VmsOfAnOldTemplateGo) {
+    const auto pool = open(1);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 1));
+    generation_ = 2;
+    ASSERT_TRUE(becomes([&] { return world_.cleanups == 1 && pool->waiting() == 1; }));
+    EXPECT_NE(pool->take(spec_), "");
+}
+
+TEST_F(WarmPoolTest, ADeadVmIsReplaced) {
+    const auto pool = open(1);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 1));
+    {
+        const std::lock_guard lock(world_.mutex);
+        world_.vms.clear();
+    }
+    EXPECT_TRUE(becomes([&] { return world_.spawns == 2 && pool->waiting() == 1; }));
+}
+
+}  // namespace
+}  // namespace hako::engine
