@@ -113,7 +113,10 @@ def test_a_machine_is_a_container(machines: Machines, server: RecoveryServer) ->
     page = Viewer(log)
     assert page.host == "127.0.0.1"
     assert json.loads(page.request("GET", "/progress")[1])["stage"] == "running"
-    vnc = next((daemon.run_dir / "vm").glob("*/vnc.sock"))
+    viewer = next(pid for pid, line in daemon.machines().items() if "hako-viewer" in line)
+    assert uid_of(viewer) >= 0x70000000, "the viewer has a uid of its own, too"
+    assert uid_of(viewer) != uid_of(pid)
+    vnc = next((daemon.run_dir / "vm").glob("*/viewer/vnc.sock"))
     with socket.socket(socket.AF_UNIX) as screen:
         screen.settimeout(60)
         screen.connect(str(vnc))
@@ -360,5 +363,11 @@ def test_ports_lead_to_the_viewer_and_into_the_guest(machines: Machines) -> None
     assert "a word" not in machines.logs("mac")
     with socket.create_connection(("127.0.0.1", ssh), timeout=10):
         pass
+    ports = daemon.hako("ps", "--format", "{{.Ports}}").stdout
+    assert f"127.0.0.1:{web}->8006/tcp" in ports
+    assert f"127.0.0.1:{ssh}->22/tcp" in ports
+    stats = daemon.hako("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", "mac").stdout
+    assert stats.startswith("mac ")
+    assert "/ 4GiB" in stats
     refused = daemon.hako("create", *machines.words("-p", "22"), check=False)
     assert "-p 2222:22" in refused.stderr

@@ -3,6 +3,7 @@
 #include "dockerapi/container_request.h"
 
 #include "base/units.h"
+#include "engine/macos.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -55,10 +56,13 @@ Json ports_of(const engine::Container& container) {
     Json ports = Json::object();
     if (!container.state.running()) return ports;
     for (const auto& port : container.config.exposed_ports) ports[port] = nullptr;
-    for (const Attachment& one : container.networks)
-        for (const auto& port : one.ports)
+    const auto add = [&](const std::vector<engine::PublishedPort>& published) {
+        for (const auto& port : published)
             ports[port.container_port].push_back(
                 {{"HostIp", port.host_ip}, {"HostPort", port.host_port}});
+    };
+    for (const Attachment& one : container.networks) add(one.ports);
+    add(engine::macos_ports(container));
     return ports;
 }
 

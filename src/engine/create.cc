@@ -87,7 +87,10 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     const auto machine = images::machine_of_image(request.config.image);
     if (!machine.empty()) image = macos_image(std::move(image));
     HAKO_TRY(std::string emulated, emulated_processor(*context.world.machines, image));
-    HAKO_TRY(Container container, make_container(request, image, std::move(id), context.host_cpus));
+    CreateRequest wanted = request;
+    if (!machine.empty())
+        HAKO_CHECK(take_macos_request(context, wanted.config, wanted.host_config));
+    HAKO_TRY(Container container, make_container(wanted, image, std::move(id), context.host_cpus));
     container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
@@ -132,7 +135,9 @@ Result<Created> Engine::create(const CreateRequest& request) {
     Created created{.id = id};
     HAKO_TRY(Container container,
              record_container(*context_, request, id, name.name(), created.warnings));
-    if (auto enlisted = context_->networks->enlist(container, request.endpoints); !enlisted) {
+    if (auto enlisted =
+            context_->networks->enlist(container, macos_endpoints(container, request.endpoints));
+        !enlisted) {
         undo_record(*context_, id);
         return fail(std::move(enlisted).error());
     }

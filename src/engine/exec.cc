@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/macos.h"
 #include "engine/output.h"
 #include "engine/settings.h"
 
@@ -13,14 +14,14 @@ namespace {
 constexpr std::chrono::minutes kForgetExecAfter{5};
 constexpr std::size_t kMaxExecs = 10'000;  // of one container, ended ones included
 
-Result<void> check_runs(const EntryPtr& entry, const Entry::Live& live) {
+Result<void> check_runs(const EntryPtr& entry, const Entry::Live& live, const ExecConfig& config) {
     if (live.has_status(Status::paused))
         return fail(ErrorKind::conflict,
                     "Container {} is paused, unpause the container before exec", entry->id);
     if (live.has_status(Status::restarting))
         return fail(ErrorKind::conflict,
                     "Container {} is restarting, wait until the container is running", entry->id);
-    if (live.running()) return {};
+    if (live.running() || works_while_stopped(live.container, config)) return {};
     return fail(ErrorKind::conflict, "container {} is not running", entry->id);
 }
 
@@ -39,25 +40,6 @@ void forget_old_execs(Context& context, Entry::Live& live) {
     });
 }
 
-// Marks the exec as begun, so that nobody begins it again.
-struct Begun {
-    Container container;
-    ExecConfig config;
-    std::shared_ptr<runtime::ShimClient> shim;
-    std::string vm;
-};
-Result<Begun> begin_exec(const EntryPtr& entry, const std::string& id) {
-    auto live = entry->live.lock();
-    const auto found = live->execs.find(id);
-    if (found == live->execs.end())
-        return fail(ErrorKind::not_found, "No such exec instance: {}", id);
-    HAKO_CHECK(check_runs(entry, *live));
-    if (found->second.started)
-        return fail(ErrorKind::conflict, "exec command {} has already run", id);
-    found->second.started = true;
-    return Begun{live->container, found->second.exec.config, live->shim, live->vm_id()};
-}
-
 void end_exec(Context& context, const EntryPtr& entry, const std::string& id, int exit_code) {
     auto live = entry->live.lock();
     if (const auto found = live->execs.find(id); found != live->execs.end()) {
@@ -68,6 +50,38 @@ void end_exec(Context& context, const EntryPtr& entry, const std::string& id, in
              {{"execID", id}, {"exitCode", std::to_string(exit_code)}});
     }
     entry->changed.notify_all();
+}
+
+struct Begun {
+    Container container;
+    ExecConfig config;
+    std::shared_ptr<runtime::ShimClient> shim;
+    std::string vm;
+};
+// Marks the exec as begun, so that nobody begins it again.
+Result<Begun> begin_exec(Context& context, const EntryPtr& entry, const std::string& id) {
+    Begun begun;
+    {
+        auto live = entry->live.lock();
+        const auto found = live->execs.find(id);
+        if (found == live->execs.end())
+            return fail(ErrorKind::not_found, "No such exec instance: {}", id);
+        HAKO_CHECK(check_runs(entry, *live, found->second.exec.config));
+        if (found->second.started)
+            return fail(ErrorKind::conflict, "exec command {} has already run", id);
+        found->second.started = true;
+        begun = {live->container, found->second.exec.config, live->shim, {}};
+    }
+    if (!begun.container.state.running()) {
+        auto shim = reach_stopped_macos(context, entry);
+        if (!shim) {
+            end_exec(context, entry, id, 126);
+            return fail(std::move(shim).error());
+        }
+        begun.shim = *std::move(shim);
+    }
+    begun.vm = entry->live.lock()->vm_id();
+    return begun;
 }
 
 Result<Session> open_session(Context& context, const EntryPtr& entry, const std::string& id,
@@ -136,7 +150,7 @@ Result<std::string> create_exec(Context& context, const EntryPtr& entry, const E
     Container settings;
     {
         auto live = entry->live.lock();
-        HAKO_CHECK(check_runs(entry, *live));
+        HAKO_CHECK(check_runs(entry, *live, config));
         forget_old_execs(context, *live);
         if (live->execs.size() >= kMaxExecs)
             return fail(ErrorKind::exhausted, "container {} has {} execs already: try again later",
@@ -155,7 +169,7 @@ Result<std::string> create_exec(Context& context, const EntryPtr& entry, const E
 
 Result<Session> start_exec(Context& context, const std::string& id, const ExecStart& options) {
     HAKO_TRY(const EntryPtr entry, context.registry.find_exec(id));
-    HAKO_TRY(const Begun begun, begin_exec(entry, id));
+    HAKO_TRY(const Begun begun, begin_exec(context, entry, id));
     auto session = run_exec(context, entry, id, begun, options);
     if (session) {
         watch_exec(context, entry, id);

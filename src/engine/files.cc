@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/macos.h"
 #include "images/image_store.h"
 
 namespace hako::engine {
@@ -40,12 +41,18 @@ private:
     std::size_t changes_ = 0;
 };
 
+bool has_running_execs(const Entry::Live& live) {
+    return std::ranges::any_of(
+        live.execs, [](const auto& item) { return item.second.started && !item.second.ended_at; });
+}
+
 // Ends the VM once nobody has used it for a while, or the daemon ends.
 void linger(Context& context, const EntryPtr& entry) {
     context.tasks.launch("files", [&context, entry](std::stop_token stop) {
         for (;;) {
             {
                 auto live = entry->live.lock();
+                if (has_running_execs(*live)) live->files_used = Clock::now();
                 const auto until = live->files_used + kLinger;
                 entry->changed.wait_until(live.lock(), stop, until,
                                           [&] { return live->files_spec.empty(); });
@@ -59,8 +66,16 @@ void linger(Context& context, const EntryPtr& entry) {
     });
 }
 
-Result<std::shared_ptr<runtime::ShimClient>> boot_for_files(Context& context,
-                                                            const EntryPtr& entry) {
+// With entry's operation held. for_files: the plan is to serve them.
+Result<std::shared_ptr<runtime::ShimClient>> boot_stopped(Context& context, const EntryPtr& entry,
+                                                          bool for_files) {
+    {
+        auto live = entry->live.lock();
+        if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", entry->id);
+        if (live->container.state.status == Status::dead)
+            return fail(ErrorKind::conflict, "container {} is marked for removal",
+                        live->container.name);
+    }
     const auto booted = [&]() -> std::shared_ptr<runtime::ShimClient> {
         auto live = entry->live.lock();
         return live->files_spec.empty() ? nullptr : live->shim;
@@ -69,7 +84,7 @@ Result<std::shared_ptr<runtime::ShimClient>> boot_for_files(Context& context,
     end_files_vm(context, entry);  // of one that has died
     HAKO_CHECK(wait_for_sandbox_end(context, entry));
     const Container container = entry->live.lock()->container;
-    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container, true));
+    HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container, for_files));
     if (auto done = place_container(context, entry, spec); !done) {
         remove_from_vm(context, entry);
         return fail(std::move(done).error().context(
@@ -98,14 +113,7 @@ auto with_files(Context& context, std::string_view container, Use use)
     if (const auto shim = running()) return use(*shim);
     const std::lock_guard operation(entry->operation);
     if (const auto shim = running()) return use(*shim);
-    {
-        auto live = entry->live.lock();
-        if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
-        if (live->container.state.status == Status::dead)
-            return fail(ErrorKind::conflict, "container {} is marked for removal",
-                        live->container.name);
-    }
-    HAKO_TRY(const auto shim, boot_for_files(context, entry));
+    HAKO_TRY(const auto shim, boot_stopped(context, entry, true));
     auto result = use(*shim);
     entry->live.lock()->files_used = Clock::now();
     return result;
@@ -157,6 +165,13 @@ void end_files_vm(Context& context, const EntryPtr& entry) {
         live->files_spec.clear();
     }
     remove_from_vm(context, entry);  // at once: what was copied in is on the disk
+}
+
+Result<std::shared_ptr<runtime::ShimClient>> reach_stopped_macos(Context& context,
+                                                                 const EntryPtr& entry) {
+    const std::lock_guard operation(entry->operation);
+    if (auto live = entry->live.lock(); live->running()) return live->shim;
+    return boot_stopped(context, entry, false);
 }
 
 bool take_files_vm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec) {

@@ -4,6 +4,7 @@
 #include "engine/network_record.h"
 #include "engine/sharing.h"
 #include "images/machine_image.h"
+#include "macos/disk_verbs.h"
 #include "macos/machine_request.h"
 
 namespace hako::engine {
@@ -12,6 +13,7 @@ namespace {
 // From the guest's end of its own budget to the end of the container's.
 constexpr std::chrono::seconds kAfterBudget{15};
 constexpr std::uint64_t kNanoCpus = 1'000'000'000;
+constexpr std::string_view kAnyAddress = "0.0.0.0";
 
 // Those that the container sees, and Docker's limits where they say nothing.
 macos::Variables variables_of(const Container& container) {
@@ -41,7 +43,8 @@ Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
             return fail(ErrorKind::unimplemented,
                         "{}: ports of a macOS machine are published on IPv4 addresses",
                         wanted.host_ip);
-        const std::string address = port.host_ip ? network::to_string(*port.host_ip) : "0.0.0.0";
+        const std::string address =
+            port.host_ip ? network::to_string(*port.host_ip) : std::string(kAnyAddress);
         const bool is_tcp = port.protocol == network::Protocol::tcp;
         if (settings.display == macos::Display::web && is_tcp &&
             port.container_port == settings.web_port) {
@@ -68,6 +71,9 @@ macos::MachineRequest make_request(const Container& container, const Layout& lay
     if (const auto given = request.variables.find("RECOVERY");
         given != request.variables.end() && !given->second.empty())
         request.recovery = given->second;
+    if (const auto from = request.variables.find("FROM");
+        from != request.variables.end() && !from->second.empty())
+        request.from = from->second;
     return request;
 }
 
@@ -75,6 +81,15 @@ macos::MachineRequest make_request(const Container& container, const Layout& lay
 
 bool is_macos(const Container& container) {
     return images::machine_of_image(container.config.image) == images::kMacosMachine;
+}
+
+bool wants_lan(const Container& container) {
+    const auto parsed = parse(container);
+    return parsed && parsed->settings.network == macos::Network::lan;
+}
+
+bool works_while_stopped(const Container& container, const ExecConfig& command) {
+    return is_macos(container) && !command.cmd.empty() && macos::is_disk_verb(command.cmd.front());
 }
 
 images::Image macos_image(images::Image image) {
@@ -103,6 +118,23 @@ Result<std::vector<std::string>> complete_macos(Container& container) {
         container.config.stop_timeout =
             static_cast<int>((parsed.settings.stop_budget + kAfterBudget).count());
     return parsed.warnings;
+}
+
+std::vector<PublishedPort> macos_ports(const Container& container) {
+    std::vector<PublishedPort> ports;
+    if (!is_macos(container) || !container.state.running()) return ports;
+    for (PublishedPort port : container.host_config.port_bindings) {
+        if (port.host_port.empty()) continue;  // the viewer's, which its log tells
+        if (port.host_ip.empty()) port.host_ip = kAnyAddress;
+        if (port.container_port.find('/') == std::string::npos) port.container_port += "/tcp";
+        ports.push_back(std::move(port));
+    }
+    return ports;
+}
+
+Result<std::filesystem::path> macos_folder(const Container& container, const Layout& layout) {
+    HAKO_TRY(const auto parsed, parse(container));
+    return make_request(container, layout).storage / parsed.settings.version.number;
 }
 
 Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,

@@ -2,6 +2,9 @@
 // one by its image's name (images/machine_image.h).
 #pragma once
 
+#include <filesystem>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,17 +13,41 @@
 #include "engine/types.h"
 #include "images/image.h"
 #include "runtime/sandbox_spec.h"
+#include "runtime/shim_client.h"
 #include "vmm/probe.h"
 
 namespace hako::engine {
 
+struct Context;
+struct Entry;
+
 bool is_macos(const Container& container);
+// DHCP=Y.
+bool wants_lan(const Container& container);
+// Whether it is a command for the disks of a machine, which need not run for it.
+bool works_while_stopped(const Container& container, const ExecConfig& command);
 
 // Of a new container: what of its image counts. Whoever made that has no say in the machine.
 images::Image macos_image(images::Image image);
+// The shim of one that does not run, for commands that work on its disks; it stays while they run.
+Result<std::shared_ptr<runtime::ShimClient>> reach_stopped_macos(
+    Context& context, const std::shared_ptr<Entry>& entry);
+// Of a new one: its devices, and the snapshot of another machine that it begins with (FROM=
+// MACHINE:SNAPSHOT), become variables. ErrorKind::invalid where there is no such snapshot.
+Result<void> take_macos_request(Context& context, ContainerConfig& config, HostConfig& host);
+// Where the disks of a machine are.
+Result<std::filesystem::path> macos_folder(const Container& container, const Layout& layout);
 // Checks its variables (ErrorKind::invalid names the wrong one) and completes its settings.
 // Returns warnings.
 Result<std::vector<std::string>> complete_macos(Container& container);
+// The ports of the host that lead to it; none of a container that is no machine.
+std::vector<PublishedPort> macos_ports(const Container& container);
+// What it asks of its networks, where it wants an address of the LAN: its own MAC address.
+std::map<std::string, EndpointSettings> macos_endpoints(
+    const Container& container, std::map<std::string, EndpointSettings> endpoints);
+// Of those who want it: a link on the macvlan network that they are on. ErrorKind::invalid where
+// they are on none.
+Result<void> join_lan(Context& context, const Container& container, runtime::SandboxSpec& spec);
 // ErrorKind::unavailable when it asks for KVM and the host has none.
 Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
                                                 const vmm::ProbeResult& probe,

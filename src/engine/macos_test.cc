@@ -73,6 +73,31 @@ TEST(MacosTest, TheShimIsToldWhereThingsAre) {
     EXPECT_TRUE(copy.machine.kernel.empty()) << "so it is no Linux guest";
 }
 
+TEST(MacosTest, PortsAreThereWhileItRuns) {
+    auto container = machine({});
+    container.host_config.port_bindings = {
+        {"8006/tcp", "", "8006"}, {"22", "127.0.0.1", "2222"}, {"5900/udp", "", ""}};
+    EXPECT_TRUE(macos_ports(container).empty());
+    container.state.status = Status::running;
+    const auto ports = macos_ports(container);
+    ASSERT_EQ(ports.size(), 2U);
+    EXPECT_EQ(ports[0].host_ip, "0.0.0.0");
+    EXPECT_EQ(ports[1].container_port, "22/tcp");
+    container.config.image = "debian";
+    EXPECT_TRUE(macos_ports(container).empty());
+}
+
+TEST(MacosTest, DisksAreWorkedOnWhileItIsStopped) {
+    const auto works = [](const Container& container, std::vector<std::string> words) {
+        return works_while_stopped(container, {.cmd = std::move(words)});
+    };
+    EXPECT_TRUE(works(machine({}), {"restore", "clean"}));
+    EXPECT_FALSE(works(machine({}), {"screenshot"}));
+    auto other = machine({});
+    other.config.image = "debian";
+    EXPECT_FALSE(works(other, {"restore", "clean"}));
+}
+
 TEST(MacosTest, WithoutKvmEmulationMustBeAskedFor) {
     const auto refused = make_macos_sandbox(machine({}), kNoKvm, kLayout);
     ASSERT_FALSE(refused);

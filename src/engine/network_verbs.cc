@@ -5,6 +5,7 @@
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/hosts_file.h"
+#include "engine/macos.h"
 
 namespace hako::engine {
 namespace {
@@ -74,6 +75,27 @@ Result<void> join_networks(Context& context, const Container& container,
     spec.container.files["/etc/resolv.conf"] = std::move(joined.resolv_conf);
     emit_attachments(context, "connect", container.id, attachments);
     return {};
+}
+
+Result<void> join_lan(Context& context, const Container& container, runtime::SandboxSpec& spec) {
+    if (!wants_lan(container)) return {};
+    for (const Attachment& one : context.networks->attachments(container.id)) {
+        HAKO_TRY(const Network network, context.networks->find(one.network_id));
+        if (network.driver != network::driver_macvlan) continue;
+        // Its ports are open on the LAN as they are.
+        Container portless = container;
+        portless.host_config.port_bindings.clear();
+        portless.host_config.publish_all_ports = false;
+        HAKO_TRY(const Joined joined, context.networks->join(portless));
+        for (const vmm::Nic& nic : joined.nics)
+            if (nic.tap == network::tap_name(container.id, network.id)) spec.machine.nics = {nic};
+        emit_attachments(context, "connect", container.id,
+                         context.networks->attachments(container.id));
+        return {};
+    }
+    return fail(ErrorKind::invalid,
+                "DHCP=Y needs a network with addresses of the LAN: hako network create -d macvlan "
+                "-o parent=LINK --subnet NET lan, then --network lan");
 }
 
 void leave_networks(Context& context, const std::string& container) {

@@ -65,9 +65,8 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     if (networked || !take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
         // One that joins another's VM has the network that the other one has.
-        // macOS has that of its QEMU.
-        if (!spec.shares && !spec.machine.kernel.empty())
-            HAKO_CHECK(join_networks(context, container, spec));
+        if (is_macos(container)) HAKO_CHECK(join_lan(context, container, spec));
+        else if (!spec.shares) HAKO_CHECK(join_networks(context, container, spec));
         HAKO_CHECK(place_container(context, entry, spec));
     }
     const WallTime started_at = now();

@@ -17,6 +17,7 @@ namespace {
 
 // Enough for a handful of people; a page that hammers us costs no more than these.
 constexpr std::size_t kMaxConnections = 64;
+constexpr std::size_t kMaxPassword = 4096;
 constexpr std::size_t kMaxHeader = std::size_t{16} << 10U;
 
 struct Options {
@@ -24,8 +25,8 @@ struct Options {
     std::string api = "unix:///run/hako/docker.sock";
     std::string container;
     int parent = 0;
-    int listen_fd = -1;
-    std::string password_file;
+    int listen_fd = -1, power_fd = -1, password_fd = -1;
+    std::string password_file, web;
     bool open = false;
     viewer::MachinePlaces places;
 };
@@ -41,6 +42,13 @@ Result<std::string> choose_password(const Options& options) {
         if (password.empty())
             return fail(ErrorKind::invalid, "{} holds no password", options.password_file);
     }
+    if (options.password_fd >= 0) {
+        const Fd fd(options.password_fd);
+        password.resize(kMaxPassword);
+        HAKO_TRY(const auto count,
+                 read_full(fd.get(), std::as_writable_bytes(std::span(password))));
+        password.resize(count);
+    }
     if (!password.empty()) return password;
     password = viewer::generate_password();
     log_info("the viewer's password is {}", password);
@@ -49,6 +57,7 @@ Result<std::string> choose_password(const Options& options) {
 
 Result<std::unique_ptr<viewer::Machine>> find_machine(const Options& options) {
     if (options.parent > 0) HAKO_CHECK(viewer::end_with_parent(options.parent));
+    if (options.power_fd >= 0) return viewer::machine_of_shim(options.places, Fd(options.power_fd));
     if (options.container.empty() && options.parent > 0)
         return viewer::machine_of_parent(options.places, options.parent);
     if (options.container.empty())
@@ -70,7 +79,11 @@ Result<void> run(const Options& options) {
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
 
-    HAKO_TRY(const Installation installation, Installation::find());
+    std::filesystem::path web = options.web;
+    if (web.empty()) {
+        HAKO_TRY(const Installation installation, Installation::find());
+        web = installation.web();
+    }
     HAKO_TRY(const auto machine, find_machine(options));
     HAKO_TRY(std::string password, choose_password(options));
     const auto reach = password.empty() ? http::Reach::loopback : http::Reach::anywhere;
@@ -79,10 +92,10 @@ Result<void> run(const Options& options) {
     listeners.push_back(std::move(listener));
 
     viewer::Access access(std::move(password));
-    HAKO_TRY(const auto server,
-             http::Server::start(
-                 std::move(listeners), viewer::make_viewer(*machine, access, installation.web()),
-                 {.max_connections = kMaxConnections, .max_header_bytes = kMaxHeader}));
+    HAKO_TRY(
+        const auto server,
+        http::Server::start(std::move(listeners), viewer::make_viewer(*machine, access, web),
+                            {.max_connections = kMaxConnections, .max_header_bytes = kMaxHeader}));
     if (options.listen_fd < 0) log_info("the viewer is at {}", options.listen);
     int signal = 0;
     while (::sigwait(&signals, &signal) != 0) {
@@ -101,6 +114,10 @@ int run_program(int argc, char** argv) {
     app.add_option("--container", options.container, "The machine's container");
     app.add_option("--parent", options.parent,
                    "Our parent's process id: it runs the machine, and we end with it");
+    app.add_option("--power-fd", options.power_fd,
+                   "Write what the power buttons ask for to this pipe");
+    app.add_option("--password-fd", options.password_fd, "Read the password from this descriptor");
+    app.add_option("--web", options.web, "Folder of the page (default: the installed one)");
     app.add_option("--progress", options.places.progress, "Its progress file")->required();
     app.add_option("--vnc", options.places.vnc, "The unix socket of its screen")->required();
     app.add_option("--api", options.api, "hakod, for the power buttons")->capture_default_str();

@@ -146,6 +146,10 @@ Result<void> grow(const fs::path& file, const DiskWish& wish) {
 
 }  // namespace
 
+std::string disk_name(std::size_t index) {
+    return index == 0 ? std::string("data") : fmt::format("data{}", index + 1);
+}
+
 Result<fs::path> ensure_disk(const fs::path& folder, const DiskWish& wish) {
     const Files files{folder, wish.name};
     HAKO_CHECK(finish_conversion(files));
@@ -159,6 +163,20 @@ Result<fs::path> ensure_disk(const fs::path& folder, const DiskWish& wish) {
     else if (!is_there(disk)) HAKO_CHECK(create(files, wish));
     HAKO_CHECK(grow(disk, wish));
     return disk;
+}
+
+Result<void> grow_disk(const fs::path& folder, const DiskWish& wish) {
+    const Files files{folder, wish.name};
+    HAKO_CHECK(finish_conversion(files));
+    auto there = wish;
+    if (is_there(files.disk(other(wish.format)))) there.format = other(wish.format);
+    const auto disk = files.disk(there.format);
+    if (!is_there(disk))
+        return fail(ErrorKind::not_found, "there is no disk {} yet: start the machine once",
+                    disk.native());
+    HAKO_TRY(const auto bytes, disk_bytes(disk, there.format));
+    if (bytes <= wish.bytes) HAKO_CHECK(note_growth(folder, wish.name, wish.bytes));
+    return grow(disk, there);
 }
 
 Result<void> note_growth(const fs::path& folder, const std::string& name, std::uint64_t bytes) {

@@ -19,10 +19,17 @@ struct DiskWish {
     bool allocate = false;  // take the room now (raw only)
 };
 
+// Of a machine's disks, counted from 0: "data", "data2" ...
+std::string disk_name(std::size_t index);
+
 // Returns the disk's file. ErrorKind::invalid when it is larger than wished; conflict when there is
 // one of each format.
 Result<std::filesystem::path> ensure_disk(const std::filesystem::path& folder,
                                           const DiskWish& wish);
+
+// Grows a disk that is there, of a machine that is stopped, for good (note_growth).
+// ErrorKind::invalid when it is larger already.
+Result<void> grow_disk(const std::filesystem::path& folder, const DiskWish& wish);
 
 // What the disk was grown to; 0 where it never was.
 std::uint64_t grown_bytes(const std::filesystem::path& folder, const std::string& name);

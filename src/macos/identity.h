@@ -40,6 +40,8 @@ Result<Identity> make_identity(const IdentityParts& parts, const Draw& draw);
 // looked at.
 std::vector<std::string> check_identity(const IdentityParts& parts);
 
+constexpr std::string_view kIdentity = "identity.json";  // in a machine's folder
+
 Json to_json(const Identity& identity);
 // Absent fields are not given.
 Result<IdentityParts> identity_parts_from_json(const Json& json);

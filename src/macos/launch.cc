@@ -69,7 +69,7 @@ vmm::JailSpec describe_jail(const MacMachine& machine, const JailPlace& place,
                        .files = {machine.qemu, machine.firmware},
                        .devices = {"/dev/null", "/dev/urandom"},
                        .cgroup_procs = std::move(cgroup.procs_files),
-                       .own_network = machine.settings.network == Network::none,
+                       .own_network = machine.settings.network != Network::user,
                        .uid = vmm::jail_uid(place.machine),
                        .parent = ::getpid()};
     // Of a share that somebody owns, QEMU is that one: the guest's files are theirs.
@@ -118,11 +118,18 @@ Result<RunningQemu> launch_jailed(const MacMachine& machine, const JailPlace& pl
     HAKO_CHECK(given.give_file(inside.boot_disk, false));
     if (inside.recovery) HAKO_CHECK(given.give_file(*inside.recovery, false));
     for (auto& disk : inside.disks) HAKO_CHECK(given.give_file(disk.path, true));
+    for (auto& device : inside.usb) HAKO_CHECK(given.give_file(device, true));
     const auto memory = memory_to_load(machine.folder);
     if (memory) {
         HAKO_TRY(Fd fd, open_file(*memory, O_RDONLY));
         inside.memory_fd = given.next++;
         given.give(std::move(fd), *inside.memory_fd);
+    }
+    if (place.lan >= 0) {
+        Fd lan(::fcntl(place.lan, F_DUPFD_CLOEXEC, 0));
+        if (!lan) return fail_errno(errno, "cannot hand the LAN's link on");
+        inside.lan_fd = given.next++;
+        given.give(std::move(lan), *inside.lan_fd);
     }
     HAKO_TRY(FdPair qmp, make_socket_pair());
     given.give(std::move(qmp.second), kQmpFd);

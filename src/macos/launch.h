@@ -18,6 +18,8 @@ struct JailPlace {
     std::vector<std::string> program;  // {"<bin>/hako-shim", "jail"}
     std::string machine;               // names its cgroup and its uid
     std::filesystem::path screen;      // the socket that it is given its viewers by; short
+    uid_t viewer = 0;                  // whose that is
+    int lan = -1;                      // its link of the LAN, borrowed
 };
 
 struct RunningQemu {

@@ -51,6 +51,8 @@ Json to_json(const MachineRequest& request) {
                          {"host", port.host},
                          {"guest", port.guest},
                          {"address", port.address}});
+    write_path(json, "opencore", request.opencore);
+    write_path(json, "from", request.from);
     write_path(json, "recovery", request.recovery);
     write_path(json, "custom_config", request.custom_config);
     write_path(json, "share", request.share);
@@ -75,6 +77,8 @@ Result<MachineRequest> machine_request_from_json(const Json& json) {
         HAKO_TRY(port.address, json_field_or(item, "address", port.address));
         request.ports.push_back(std::move(port));
     }
+    HAKO_CHECK(read_path(json, "opencore", request.opencore));
+    HAKO_CHECK(read_path(json, "from", request.from));
     HAKO_CHECK(read_path(json, "recovery", request.recovery));
     HAKO_CHECK(read_path(json, "custom_config", request.custom_config));
     HAKO_CHECK(read_path(json, "share", request.share));
@@ -101,7 +105,7 @@ Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& reque
     std::vector<OpenCoreSource> sources;
     const auto given = request.variables.find("OPENCORE");
     if (given == request.variables.end() || given->second.empty()) {
-        const auto folder = request.cache / kOpenCoreFolder;
+        const auto folder = request.opencore.value_or(request.cache / kOpenCoreFolder);
         sources = sources_in(folder);
         if (sources.empty())
             return fail(

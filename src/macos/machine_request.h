@@ -18,6 +18,8 @@ struct MachineRequest {
     Variables variables;            // parse_settings() takes them
     std::filesystem::path storage;  // of its disks
     std::filesystem::path cache;    // recovery systems, and OpenCore releases in kOpenCoreFolder
+    std::optional<std::filesystem::path> opencore = {};  // releases, instead of the cache's
+    std::optional<std::filesystem::path> from = {};      // a snapshot's folder, to begin with
     std::optional<std::filesystem::path> recovery = {};  // a .dmg, instead of Apple's
     std::optional<std::filesystem::path> custom_config = {};
     std::optional<std::filesystem::path> share = {};
@@ -36,7 +38,8 @@ Result<MachineRequest> machine_request_of(std::string_view config);
 constexpr std::string_view kOpenCoreFolder = "opencore";
 
 // What the machine boots from: the paths of the variable OPENCORE, with colons between them, else
-// all that lies in the cache's folder, OpenCore itself first. ErrorKind::not_found says what to do.
+// all that lies in the folder of releases, OpenCore itself first. ErrorKind::not_found says what to
+// do.
 Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& request);
 
 }  // namespace hako::macos

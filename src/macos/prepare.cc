@@ -1,6 +1,8 @@
 #include "macos/prepare.h"
 
+#include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 #include "macos/disk_image.h"
 #include "macos/snapshots.h"
 #include "macos/udif.h"
+#include "macos/usb.h"
 
 namespace hako::macos {
 namespace {
@@ -52,10 +55,29 @@ void look_at_storage(const fs::path& storage, std::vector<std::string>& warnings
                         storage.native(), free / kMiB, kRoomToInstall / kGiB));
 }
 
+// A disk of the host, or an image of one, as it is. What the host has mounted is not taken from it.
+Result<DiskFile> host_disk(const fs::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0)
+        return fail_errno(errno, "there is no disk {}", path.native());
+    const bool is_device = S_ISBLK(status.st_mode);
+    if (!is_device && !S_ISREG(status.st_mode))
+        return fail(ErrorKind::invalid, "{} is neither a disk nor an image of one", path.native());
+    if (is_device)
+        HAKO_CHECK(with_context(open_file(path, O_RDWR | O_EXCL),
+                                "the host uses the disk (unmount it first)"));
+    return DiskFile{path, DiskFormat::raw, takes_direct(path), is_device};
+}
+
 Result<void> make_disks(const MacSettings& settings, const fs::path& folder, MacMachine& machine) {
     for (std::size_t i = 0; i < settings.disks.size(); ++i) {
+        if (const auto given = settings.host_disks.find(i); given != settings.host_disks.end()) {
+            HAKO_TRY(auto disk, with_context(host_disk(given->second), device_variable(i)));
+            machine.disks.push_back(std::move(disk));
+            continue;
+        }
         if (!settings.disks[i]) continue;
-        const auto name = i == 0 ? std::string("data") : fmt::format("data{}", i + 1);
+        const auto name = disk_name(i);
         const auto bytes = std::max(*settings.disks[i], grown_bytes(folder, name));
         HAKO_TRY(auto file, with_context(ensure_disk(folder, {.name = name,
                                                               .format = settings.disk_format,
@@ -73,12 +95,18 @@ Result<void> make_disks(const MacSettings& settings, const fs::path& folder, Mac
 
 Result<store::FileLock> lock_storage(const fs::path& storage, std::string_view holder) {
     constexpr std::string_view kHolder = "hako.holder";
-    HAKO_CHECK(make_folders(storage, 0700));
+    const auto writable = [&](Result<void> done) {
+        return with_context(std::move(done), fmt::format("the machine's disks are to lie in {}, "
+                                                         "which cannot be written",
+                                                         storage.native()));
+    };
+    HAKO_CHECK(writable(make_folders(storage, 0700)));
     auto lock = store::FileLock::acquire(storage / "hako.lock");
     if (lock) {
-        HAKO_CHECK(replace_file(storage / kHolder, holder, 0600));
+        HAKO_CHECK(writable(replace_file(storage / kHolder, holder, 0600)));
         return lock;
     }
+    if (lock.error().kind() != ErrorKind::conflict) HAKO_CHECK(writable(fail(lock.error())));
     const auto other = read_file(storage / kHolder);
     const bool named = other && !other->empty();
     return with_context(
@@ -92,8 +120,7 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
     const auto folder = request.storage / settings.version.number;
     HAKO_CHECK(make_folders(folder, 0700));
     HAKO_CHECK(finish_restore(folder));
-    HAKO_TRY(auto identity,
-             keep_identity(folder / "identity.json", settings.identity, system_draw()));
+    HAKO_TRY(auto identity, keep_identity(folder / kIdentity, settings.identity, system_draw()));
     HAKO_CHECK(check_udif(request.recovery));
     HAKO_CHECK(copy_variables(folder / "vars.fd"));
     HAKO_TRY(auto boot, make_boot_disk({.settings = {.identity = identity,
@@ -116,6 +143,10 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
                              .warnings = std::move(boot.warnings)};
     look_at_storage(request.storage, prepared.warnings);
     HAKO_CHECK(make_disks(settings, folder, prepared.machine));
+    for (const UsbWish& wish : settings.usb) {
+        HAKO_TRY(auto device, with_context(find_usb(wish), "USB"));
+        prepared.machine.usb.push_back(std::move(device));
+    }
     if (settings.use_kvm)
         for (auto& warning : host_warnings(request.cpu, "/sys"))
             prepared.warnings.push_back(std::move(warning));

@@ -14,9 +14,9 @@ void add(Arguments& list, std::initializer_list<std::string> words) {
 }
 
 // A value in QEMU's option syntax: a comma is written twice.
-std::string quoted(const std::filesystem::path& path) {
+std::string escaped(std::string_view value) {
     std::string text;
-    for (const char c : path.native()) text += c == ',' ? std::string(",,") : std::string(1, c);
+    for (const char c : value) text += c == ',' ? std::string(",,") : std::string(1, c);
     return text;
 }
 
@@ -66,8 +66,10 @@ void add_board(Arguments& list, const MacMachine& machine) {
                "name=opt/org.tianocore/UninstallMemAttrProtocol,string=y"});
     add(list,
         {"-drive",
-         fmt::format("if=pflash,unit=0,format=raw,readonly=on,file={}", quoted(machine.firmware)),
-         "-drive", fmt::format("if=pflash,unit=1,format=raw,file={}", quoted(machine.variables))});
+         fmt::format("if=pflash,unit=0,format=raw,readonly=on,file={}",
+                     escaped(machine.firmware.native())),
+         "-drive",
+         fmt::format("if=pflash,unit=1,format=raw,file={}", escaped(machine.variables.native()))});
 }
 
 DiskBus bus_of(const MacSettings& settings) {
@@ -108,32 +110,36 @@ void add_disks(Arguments& list, const MacMachine& machine) {
     Disks disks(list, bus_of(machine.settings));
     disks.attach("opencore",
                  fmt::format("driver=raw,read-only=on,file.driver=file,file.filename={}",
-                             quoted(machine.boot_disk)),
+                             escaped(machine.boot_disk.native())),
                  ",bootindex=0");
     if (machine.recovery)
         disks.attach("recovery",
                      fmt::format("driver=dmg,read-only=on,file.driver=file,file.filename={}",
-                                 quoted(*machine.recovery)));
+                                 escaped(machine.recovery->native())));
     for (std::size_t i = 0; i < machine.disks.size(); ++i) {
         const auto& disk = machine.disks[i];
+        const auto& settings = machine.settings;
+        const bool direct = disk.direct && settings.disk_cache == "none";
+        const auto io = settings.disk_io == "native" && !direct ? "threads" : settings.disk_io;
         disks.attach(
             i == 0 ? "data" : fmt::format("data{}", i + 1),
-            fmt::format("driver={},discard=unmap,file.driver=file,file.discard=unmap,"
-                        "cache.direct={},file.cache.direct={},file.aio={},file.filename={}",
-                        disk.format == DiskFormat::raw ? "raw" : "qcow2",
-                        disk.direct ? "on" : "off", disk.direct ? "on" : "off",
-                        disk.direct ? "native" : "threads", quoted(disk.path)));
+            fmt::format("driver={0},discard={1},file.driver={2},file.discard={1},"
+                        "cache.direct={3},file.cache.direct={3},file.aio={4},file.filename={5}",
+                        disk.format == DiskFormat::raw ? "raw" : "qcow2", settings.disk_discard,
+                        disk.is_device ? "host_device" : "file", direct ? "on" : "off", io,
+                        escaped(disk.path.native())));
     }
 }
 
 void add_network(Arguments& list, const MacMachine& machine) {
     const auto& settings = machine.settings;
     if (settings.network == Network::none) return;
-    std::string user = "user,id=net";
+    std::string backend = "user,id=net";
     for (const auto& port : settings.ports)
-        user += fmt::format(",hostfwd={}:{}:{}-:{}", port.protocol, port.address, port.host,
-                            port.guest);
-    add(list, {"-netdev", user, "-device",
+        backend += fmt::format(",hostfwd={}:{}:{}-:{}", port.protocol, port.address, port.host,
+                               port.guest);
+    if (machine.lan_fd) backend = fmt::format("tap,id=net,fd={}", *machine.lan_fd);
+    add(list, {"-netdev", backend, "-device",
                fmt::format("{},netdev=net,mac={}",
                            settings.adapter.empty() ? settings.version.nic : settings.adapter,
                            machine.identity.mac)});
@@ -141,30 +147,45 @@ void add_network(Arguments& list, const MacMachine& machine) {
 
 void add_peripherals(Arguments& list, const MacMachine& machine) {
     add(list, {"-device", "nec-usb-xhci,id=usb,msi=off", "-device", "usb-kbd,bus=usb.0", "-device",
-               "usb-tablet,bus=usb.0", "-device", "vmware-svga", "-object",
+               "usb-tablet,bus=usb.0", "-device",
+               machine.settings.vga.empty() ? "vmware-svga" : machine.settings.vga, "-object",
                "rng-random,id=rng,"
                "filename=/dev/urandom",
                "-device", "virtio-rng-pci,rng=rng"});
     if (machine.settings.balloon && machine.settings.version.darwin >= kBigSur)
         add(list, {"-device", "virtio-balloon-pci"});
-    if (machine.share)
+    if (!machine.settings.osk.empty())
+        add(list, {"-device", "isa-applesmc,osk=" + escaped(machine.settings.osk)});
+    // A viewer takes the sound with the screen.
+    if (machine.settings.audio)
+        add(list, {"-audiodev", "none,id=sound", "-device", "usb-audio,bus=usb.0,audiodev=sound"});
+    for (const auto& device : machine.usb)
         add(list,
-            {"-fsdev",
-             fmt::format("local,id=shared,security_model=none,path={}", quoted(*machine.share)),
-             "-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"});
+            {"-device", fmt::format("usb-host,bus=usb.0,hostdevice={}", escaped(device.native()))});
+    if (machine.share)
+        add(list, {"-fsdev",
+                   fmt::format("local,id=shared,security_model=none,path={}",
+                               escaped(machine.share->native())),
+                   "-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"});
+}
+
+std::string sound_of(const MacMachine& machine) {
+    return machine.settings.audio ? ",audiodev=sound" : "";
 }
 
 void add_sockets(Arguments& list, const MacMachine& machine) {
-    add(list, {"-display", machine.settings.display != Display::none
-                               ? fmt::format("vnc=unix:{}", quoted(machine.folder / kVncSocket))
-                               : "none"});
-    add(list,
-        {"-qmp", fmt::format("unix:{},server=on,wait=off", quoted(machine.folder / kQmpSocket))});
+    add(list, {"-display",
+               machine.settings.display != Display::none
+                   ? fmt::format("vnc=unix:{}{}", escaped((machine.folder / kVncSocket).native()),
+                                 sound_of(machine))
+                   : "none"});
+    add(list, {"-qmp", fmt::format("unix:{},server=on,wait=off",
+                                   escaped((machine.folder / kQmpSocket).native()))});
 }
 
-void add_descriptors(Arguments& list, int qmp_fd) {
-    add(list, {"-display", "vnc=none", "-chardev", fmt::format("socket,id=qmp,fd={}", qmp_fd),
-               "-mon", "chardev=qmp,mode=control"});
+void add_descriptors(Arguments& list, const MacMachine& machine, int qmp_fd) {
+    add(list, {"-display", "vnc=none" + sound_of(machine), "-chardev",
+               fmt::format("socket,id=qmp,fd={}", qmp_fd), "-mon", "chardev=qmp,mode=control"});
 }
 
 Command make_command(const MacMachine& machine, std::optional<int> qmp_fd) {
@@ -179,7 +200,7 @@ Command make_command(const MacMachine& machine, std::optional<int> qmp_fd) {
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
     add_board(list, machine);
     add_peripherals(list, machine);
-    if (qmp_fd) add_descriptors(list, *qmp_fd);
+    if (qmp_fd) add_descriptors(list, machine, *qmp_fd);
     else add_sockets(list, machine);
     add_disks(list, machine);
     add_network(list, machine);

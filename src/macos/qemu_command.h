@@ -18,7 +18,8 @@ constexpr std::string_view kQmpSocket = "qmp.sock";
 struct DiskFile {
     std::filesystem::path path;
     DiskFormat format = DiskFormat::raw;
-    bool direct = false;  // the file system takes O_DIRECT
+    bool direct = false;     // the file system takes O_DIRECT
+    bool is_device = false;  // a disk of the host
 };
 
 struct MacMachine {
@@ -32,9 +33,12 @@ struct MacMachine {
     std::optional<std::filesystem::path> recovery = {};  // a .dmg
     std::vector<DiskFile> disks = {};
     std::optional<std::filesystem::path> share = {};
-    std::filesystem::path folder = {};  // of its sockets and its progress
+    std::vector<std::filesystem::path> usb = {};  // device nodes
+    std::filesystem::path folder = {};            // of its sockets and its progress
     // It goes on from a snapshot's memory, which it gets as an open descriptor.
     std::optional<int> memory_fd = {};
+    // Its link of the LAN, where it has one.
+    std::optional<int> lan_fd = {};
 };
 
 // As its user starts it: with sockets in its folder.

@@ -133,6 +133,40 @@ TEST(QemuCommand, WhatIsNotWantedIsNotThere) {
                                 "cache.direct=off,file.cache.direct=off,file.aio=threads"));
 }
 
+TEST(QemuCommand, TheHostsDevicesAreTheGuests) {
+    auto wanted =
+        machine({{"AUDIO", "Y"}, {"VGA", "virtio-vga"}, {"DISK_DISCARD", "ignore"}}, kIntel);
+    wanted.usb = {"/dev/bus/usb/001/004"};
+    wanted.settings.osk = "k,ey";
+    wanted.disks = {{"/dev/sdb", DiskFormat::raw, true, true}};
+    const auto text = to_shell(qemu_command(wanted));
+    EXPECT_THAT(text, HasSubstr("-device virtio-vga "));
+    EXPECT_THAT(text,
+                HasSubstr("-device isa-applesmc,osk=k,,ey "
+                          "-audiodev none,id=sound -device usb-audio,bus=usb.0,audiodev=sound "
+                          "-device usb-host,bus=usb.0,hostdevice=/dev/bus/usb/001/004 "));
+    EXPECT_THAT(text, HasSubstr("-display vnc=unix:/m/vnc.sock,audiodev=sound "));
+    EXPECT_THAT(text, HasSubstr("driver=raw,discard=ignore,file.driver=host_device,"
+                                "file.discard=ignore,cache.direct=on,file.cache.direct=on,"
+                                "file.aio=native,file.filename=/dev/sdb "));
+    EXPECT_THAT(to_shell(qemu_command(wanted, 3)), HasSubstr("-display vnc=none,audiodev=sound "));
+}
+
+TEST(QemuCommand, ALinkOfTheLanIsADescriptor) {
+    auto wanted = machine({{"DHCP", "Y"}, {"USER_PORTS", "2222:22"}}, kIntel);
+    wanted.lan_fd = 9;
+    EXPECT_THAT(to_shell(qemu_command(wanted)),
+                HasSubstr("-netdev tap,id=net,fd=9 "
+                          "-device virtio-net-pci,netdev=net,mac=00:16:CB:01:02:03"));
+}
+
+TEST(QemuCommand, DisksAreReadAsIsAsked) {
+    EXPECT_THAT(line({{"DISK_CACHE", "writeback"}}),
+                HasSubstr("cache.direct=off,file.cache.direct=off,file.aio=threads"));
+    EXPECT_THAT(line({{"DISK_IO", "io_uring"}}),
+                HasSubstr("cache.direct=on,file.cache.direct=on,file.aio=io_uring"));
+}
+
 TEST(HostCpu, WhatWillGoWrongIsSaidBefore) {
     EXPECT_TRUE(check_cpu(parse_cpuinfo(kIntel), find_version("13").value()));
     EXPECT_TRUE(check_cpu({}, find_version("12").value()));

@@ -41,7 +41,7 @@ public:
         const std::shared_ptr<vmm::QmpClient> qmp = std::move(started.qmp);
         std::optional<ScreenSocket> screen;
         if (options_.jail != nullptr && machine_.settings.display != Display::none) {
-            HAKO_TRY(screen, ScreenSocket::open(options_.jail->screen, qmp));
+            HAKO_TRY(screen, ScreenSocket::open(options_.jail->screen, options_.jail->viewer, qmp));
         }
         if (options_.on_start) options_.on_start(qemu.pid(), qmp);
         progress_.enter(Stage::running, "macOS is running");

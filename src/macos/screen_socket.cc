@@ -1,6 +1,7 @@
 #include "macos/screen_socket.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/thread.h"
@@ -21,11 +22,13 @@ Result<void> hand_over(vmm::QmpClient& qmp, const Fd& viewer) {
 
 }  // namespace
 
-Result<ScreenSocket> ScreenSocket::open(const std::filesystem::path& path,
+Result<ScreenSocket> ScreenSocket::open(const std::filesystem::path& path, uid_t owner,
                                         std::shared_ptr<vmm::QmpClient> qmp) {
     std::error_code ignored;
     std::filesystem::remove(path, ignored);
     HAKO_TRY(Fd opened, listen_unix(path, 0600));
+    if (::chown(path.c_str(), owner, owner) != 0)
+        return fail_errno(errno, "cannot give {} to the viewer", path.native());
     const auto listener = std::make_shared<Fd>(std::move(opened));
     return ScreenSocket(
         start_thread("screen", [listener, qmp = std::move(qmp)](const std::stop_token& stop) {

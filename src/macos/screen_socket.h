@@ -1,6 +1,8 @@
 // The unix socket of a screen whose QEMU is jailed: each connection is handed to QEMU.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -14,7 +16,8 @@ namespace hako::macos {
 // Listens as long as it lives; connections go on with QEMU.
 class ScreenSocket {
 public:
-    static Result<ScreenSocket> open(const std::filesystem::path& path,
+    // owner: whose it is to be, beside root.
+    static Result<ScreenSocket> open(const std::filesystem::path& path, uid_t owner,
                                      std::shared_ptr<vmm::QmpClient> qmp);
 
 private:

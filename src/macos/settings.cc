@@ -6,8 +6,10 @@
 #include <charconv>
 #include <thread>
 
-#include "base/text.h"
+#include "base/fd.h"
+#include "base/sha256.h"
 #include "macos/opencore_config.h"
+#include "macos/variable_reader.h"
 
 namespace hako::macos {
 namespace {
@@ -18,100 +20,6 @@ constexpr std::uint64_t kLeastBudget = 11;  // QEMU gets the last ten seconds
 constexpr std::uint64_t kMostBudget = 3600;
 constexpr unsigned kLargeCounts[] = {64, 32, 24, 16};
 
-// One variable after the other; the first fault stays.
-class Reader {
-public:
-    explicit Reader(const Variables& variables) : variables_(variables) {}
-
-    std::optional<std::string> text(const std::string& name) const {
-        const auto found = variables_.find(name);
-        if (found == variables_.end() || trim(found->second).empty()) return std::nullopt;
-        return std::string(trim(found->second));
-    }
-
-    template <typename... Args>
-    void refuse(const std::string& name, fmt::format_string<Args...> format, Args&&... args) {
-        if (!fault)
-            fault = Error(ErrorKind::invalid,
-                          fmt::format("{}={}: {}", name, text(name).value_or(""),
-                                      fmt::format(format, std::forward<Args>(args)...)));
-    }
-
-    void read(const std::string& name, bool& into) {
-        const auto given = text(name);
-        if (!given) return;
-        const auto word = to_lower(*given);
-        constexpr std::string_view kYes[] = {"y", "yes", "true", "1", "on", "enable", "enabled"};
-        constexpr std::string_view kNo[] = {"n", "no",  "none",    "false",
-                                            "0", "off", "disable", "disabled"};
-        if (std::ranges::find(kYes, word) != std::end(kYes)) into = true;
-        else if (std::ranges::find(kNo, word) != std::end(kNo)) into = false;
-        else refuse(name, "write Y or N");
-    }
-
-    std::optional<std::uint64_t> number(const std::string& name, std::uint64_t least,
-                                        std::uint64_t most) {
-        const auto given = text(name);
-        if (!given) return std::nullopt;
-        std::uint64_t value = 0;
-        const auto [end, error] =
-            std::from_chars(given->data(), given->data() + given->size(), value);
-        if (error == std::errc() && end == given->data() + given->size() && value >= least &&
-            value <= most)
-            return value;
-        refuse(name, "write a number from {} to {}", least, most);
-        return std::nullopt;
-    }
-
-    // Bytes; `all` is what max stands for.
-    std::optional<std::uint64_t> bytes(const std::string& name, std::uint64_t least,
-                                       std::optional<std::uint64_t> all) {
-        const auto given = text(name);
-        if (!given) return std::nullopt;
-        const auto word = to_lower(*given);
-        if (all && (word == "max" || word == "half")) return word == "max" ? *all : *all / 2;
-        const auto value = parse_bytes(*given);
-        if (value && *value >= least) return *value;
-        refuse(name, "write a size of at least {}G, such as {}G{}", least / kGiB, 2 * least / kGiB,
-               all ? ", or half or max" : "");
-        return std::nullopt;
-    }
-
-    template <typename T>
-    void choose(const std::string& name, const std::vector<std::pair<std::string_view, T>>& choices,
-                T& into) {
-        const auto given = text(name);
-        if (!given) return;
-        std::string known;
-        for (const auto& [word, value] : choices) {
-            if (word == to_lower(*given)) {
-                into = value;
-                return;
-            }
-            known += (known.empty() ? "" : ", ") + std::string(word);
-        }
-        refuse(name, "choose one of {}", known);
-    }
-
-    // Words for QEMU's own option syntax: nothing that begins another option.
-    void read_word(const std::string& name, std::string_view more, std::string& into) {
-        const auto given = text(name);
-        if (!given) return;
-        for (const char c : *given) {
-            const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                               (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-            if (!plain && more.find(c) == std::string_view::npos)
-                return refuse(name, "'{}' has no place in it", c);
-        }
-        into = *given;
-    }
-
-    std::optional<Error> fault;
-
-private:
-    const Variables& variables_;
-};
-
 // The next count below that a topology of powers of two can be made of.
 unsigned usable_count(unsigned count) {
     for (const unsigned large : kLargeCounts)
@@ -121,7 +29,7 @@ unsigned usable_count(unsigned count) {
     return count / 2 * 2;
 }
 
-void read_cpus(Reader& reader, const HostSize& host, ParsedSettings& parsed) {
+void read_cpus(VariableReader& reader, const HostSize& host, ParsedSettings& parsed) {
     const auto given = to_lower(reader.text("CPU_CORES").value_or("2"));
     std::uint64_t count = 0;
     if (given == "max" || given == "half") count = given == "max" ? host.cpus : host.cpus / 2;
@@ -138,7 +46,7 @@ void read_cpus(Reader& reader, const HostSize& host, ParsedSettings& parsed) {
                         parsed.settings.cpus, host.cpus));
 }
 
-void read_memory(Reader& reader, const HostSize& host, ParsedSettings& parsed) {
+void read_memory(VariableReader& reader, const HostSize& host, ParsedSettings& parsed) {
     auto& memory = parsed.settings.memory;
     memory = reader.bytes("RAM_SIZE", kLeastMemory, host.memory).value_or(memory);
     if (host.memory >= kLeastMemory && memory > host.memory) {
@@ -151,7 +59,7 @@ void read_memory(Reader& reader, const HostSize& host, ParsedSettings& parsed) {
     memory = memory / kMiB * kMiB;
 }
 
-void read_disks(Reader& reader, MacSettings& settings) {
+void read_disks(VariableReader& reader, MacSettings& settings) {
     settings.disks = {64 * kGiB};
     for (std::size_t i = 0; i < kMostDisks; ++i) {
         const auto name = i == 0 ? std::string("DISK_SIZE") : fmt::format("DISK{}_SIZE", i + 1);
@@ -178,10 +86,17 @@ void read_disks(Reader& reader, MacSettings& settings) {
                       "a machine has at most {} SATA disks: use DISK_TYPE=blk, or fewer",
                       kMostSataDisks);
     reader.read("ALLOCATE", settings.allocate);
+    reader.choose<std::string>("DISK_CACHE", {{"none", "none"}, {"writeback", "writeback"}},
+                               settings.disk_cache);
+    reader.choose<std::string>(
+        "DISK_IO", {{"native", "native"}, {"threads", "threads"}, {"io_uring", "io_uring"}},
+        settings.disk_io);
+    reader.choose<std::string>("DISK_DISCARD", {{"unmap", "unmap"}, {"ignore", "ignore"}},
+                               settings.disk_discard);
 }
 
 // "22", "5000-5001", "8080:80", "53/udp", by commas.
-void read_ports(Reader& reader, MacSettings& settings) {
+void read_ports(VariableReader& reader, MacSettings& settings) {
     auto rest = reader.text("USER_PORTS").value_or("");
     std::ranges::replace(rest, ' ', ',');
     while (!rest.empty()) {
@@ -207,22 +122,45 @@ void read_ports(Reader& reader, MacSettings& settings) {
     }
 }
 
-void read_network(Reader& reader, ParsedSettings& parsed) {
+// Of a key that is no secret, and that we do not have.
+constexpr std::string_view kOskSha256 =
+    "5c0caad0974db5850bfcff8f1ce4839216cac63eea42e33f0b332bbf26f9c443";
+
+void read_pass_through(VariableReader& reader, MacSettings& settings) {
+    for (std::size_t i = 0; i < kMostDisks; ++i) {
+        const auto device = reader.text(device_variable(i));
+        if (!device) continue;
+        if (!device->starts_with('/'))
+            reader.refuse(device_variable(i), "name a disk of the host by its whole path");
+        settings.disks.resize(std::max(settings.disks.size(), i + 1));
+        settings.host_disks[i] = *device;
+    }
+    const auto wishes = parse_usb(reader.text("USB").value_or(""));
+    if (wishes) settings.usb = *wishes;
+    else reader.refuse("USB", "{}", wishes.error().message());
+    if (const auto key = reader.text("OSK")) {
+        settings.osk = *key;
+        if (!is_osk(*key, kOskSha256))
+            reader.hide("OSK", "is not the key of a Mac: it has 64 characters");
+    }
+    reader.read("AUDIO", settings.audio);
+}
+
+void read_network(VariableReader& reader, ParsedSettings& parsed) {
     const auto given = to_lower(reader.text("NETWORK").value_or("user"));
     bool on = true;
     if (given == "nat")
         parsed.warnings.push_back(
             "NETWORK=nat: the machine gets the user network, which needs no rights of the host");
     else if (given != "user" && given != "passt" && given != "slirp") reader.read("NETWORK", on);
-    parsed.settings.network = on ? Network::user : Network::none;
     bool dhcp = false;
     reader.read("DHCP", dhcp);
-    if (dhcp) reader.refuse("DHCP", "an address of the LAN is not offered yet: leave it out");
+    parsed.settings.network = !on ? Network::none : dhcp ? Network::lan : Network::user;
     read_ports(reader, parsed.settings);
     reader.read_word("ADAPTER", "", parsed.settings.adapter);
 }
 
-void read_identity(Reader& reader, MacSettings& settings) {
+void read_identity(VariableReader& reader, MacSettings& settings) {
     auto& parts = settings.identity;
     if (const auto model = reader.text("MODEL")) parts.product = *model;
     // By itself each, so that the message can name the variable.
@@ -240,7 +178,7 @@ void read_identity(Reader& reader, MacSettings& settings) {
     read("MAC", &IdentityParts::mac);
 }
 
-void read_screen(Reader& reader, MacSettings& settings) {
+void read_screen(VariableReader& reader, MacSettings& settings) {
     const auto side = [&](const char* name, unsigned& into) {
         into =
             static_cast<unsigned>(reader.number(name, kSmallestSide, kLargestSide).value_or(into));
@@ -256,9 +194,18 @@ void read_screen(Reader& reader, MacSettings& settings) {
                            settings.display);
     if (const auto port = reader.number("WEB_PORT", 0, 65535))
         settings.web_port = static_cast<std::uint16_t>(*port);
+    reader.read_word("VGA", "", settings.vga);
 }
 
 }  // namespace
+
+std::string device_variable(std::size_t disk) {
+    return disk == 0 ? std::string("DEVICE") : fmt::format("DEVICE{}", disk + 1);
+}
+
+bool is_osk(std::string_view key, std::string_view sha256) {
+    return key.size() == 64 && sha256_hex(as_bytes(key)) == sha256;
+}
 
 HostSize host_size() {
     struct sysinfo info {};
@@ -288,7 +235,7 @@ Result<std::vector<std::string>> split_arguments(std::string_view text) {
 }
 
 Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize& host) {
-    Reader reader(variables);
+    VariableReader reader(variables);
     const auto wanted = reader.text("VERSION").value_or(std::string(kDefaultVersion));
     const auto version = find_version(wanted);
     if (!version)
@@ -302,6 +249,7 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
     reader.read_word("CPU_FLAGS", "+,=", settings.cpu_flags);
     read_memory(reader, host, parsed);
     read_disks(reader, settings);
+    read_pass_through(reader, settings);
     read_network(reader, parsed);
     if (const auto budget = reader.number("TIMEOUT", kLeastBudget, kMostBudget))
         settings.stop_budget = std::chrono::seconds(*budget);
@@ -309,7 +257,7 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
     reader.read("ALLOW_UNVERIFIED", settings.allow_unverified);
     reader.read("BALLOONING", settings.balloon);
     const auto arguments = split_arguments(reader.text("ARGUMENTS").value_or(""));
-    if (arguments) settings.arguments = *arguments;
+    if (arguments) settings.arguments = take_usb(*arguments, settings.usb);
     else reader.refuse("ARGUMENTS", "{}", arguments.error().message());
     if (reader.fault) return fail(*reader.fault);
     return parsed;

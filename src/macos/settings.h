@@ -13,13 +13,15 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "macos/identity.h"
+#include "macos/usb.h"
 #include "macos/versions.h"
 
 namespace hako::macos {
 
 enum class DiskFormat { raw, qcow2 };
 enum class DiskBus { blk, sata, nvme, usb, scsi };
-enum class Network { user, none };
+// lan: a link of the LAN, where the guest asks for an address.
+enum class Network { user, lan, none };
 enum class Display { web, vnc, none };
 
 // "tcp", 8080 of the host, 80 of the guest.
@@ -44,8 +46,12 @@ struct MacSettings {
     std::string cpu_model = {};  // of QEMU; empty: by the host and the release
     std::string cpu_flags = {};  // "+avx,-pcid"
     std::uint64_t memory = kLeastMemory;
-    std::vector<std::optional<std::uint64_t>> disks = {};  // sizes of data, data2 ...
+    std::vector<std::optional<std::uint64_t>> disks = {};          // sizes of data, data2 ...
+    std::map<std::size_t, std::filesystem::path> host_disks = {};  // in the place of disk 0, 1 ...
     DiskFormat disk_format = DiskFormat::raw;
+    std::string disk_cache = "none";  // or "writeback"
+    std::string disk_io = "native";   // "threads", "io_uring"; native where the file system can
+    std::string disk_discard = "unmap";
     std::optional<DiskBus> disk_bus = {};  // none: by the release
     bool allocate = false;
     Network network = Network::user;
@@ -54,9 +60,13 @@ struct MacSettings {
     bool use_kvm = true;
     bool balloon = false;
     Display display = Display::web;
-    std::uint16_t web_port = 8006;            // of the viewer; 0: a free one
-    bool allow_unverified = false;            // a recovery system that Apple did not sign
-    std::chrono::seconds stop_budget{105};    // for the guest to shut down
+    std::uint16_t web_port = 8006;          // of the viewer; 0: a free one
+    bool allow_unverified = false;          // a recovery system that Apple did not sign
+    std::chrono::seconds stop_budget{105};  // for the guest to shut down
+    std::string vga = {};                   // of QEMU; empty: vmware-svga
+    std::string osk = {};                   // of the SMC of the user's own Mac
+    bool audio = false;
+    std::vector<UsbWish> usb = {};
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };
 
@@ -78,6 +88,12 @@ using Variables = std::map<std::string, std::string>;
 // ErrorKind::invalid names the variable and says what it may be. Variables of other programs are
 // passed over.
 Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize& host);
+
+// "DEVICE" of disk 0, "DEVICE2" of disk 1 ...
+std::string device_variable(std::size_t disk);
+
+// Whether it is the key with this sum, which every Mac has.
+bool is_osk(std::string_view key, std::string_view sha256);
 
 // As a shell would cut them, with quotes, and nothing else that a shell does.
 Result<std::vector<std::string>> split_arguments(std::string_view text);

@@ -2,12 +2,16 @@
 
 #include <gmock/gmock.h>
 
+#include "base/fd.h"
+#include "base/sha256.h"
+
 namespace hako::macos {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr HostSize kHost{.cpus = 8, .memory = 32 * kGiB};
 
@@ -46,6 +50,7 @@ TEST(Settings, AreReadAsTheyAreWritten) {
                 {"DISK_TYPE", "ide"},
                 {"USER_PORTS", "22, 8080:80,53/udp"},
                 {"KVM", "n"},
+                {"DHCP", "Y"},
                 {"DISPLAY", "none"},
                 {"WEB_PORT", "9000"},
                 {"ARGUMENTS", "-device 'usb-host,vendorid=0x1' \"$(reboot)\" ;"}});
@@ -62,6 +67,8 @@ TEST(Settings, AreReadAsTheyAreWritten) {
     EXPECT_EQ(settings.ports[1].host, 8080);
     EXPECT_EQ(settings.ports[1].guest, 80);
     EXPECT_EQ(settings.ports[2].protocol, "udp");
+    EXPECT_EQ(settings.network, Network::lan);
+    EXPECT_EQ(parsed({{"DHCP", "Y"}, {"NETWORK", "N"}}).network, Network::none);
     EXPECT_FALSE(settings.use_kvm);
     EXPECT_EQ(settings.display, Display::none);
     EXPECT_EQ(settings.web_port, 9000);
@@ -114,8 +121,17 @@ TEST(Settings, NonsenseNamesItsVariable) {
         {"DISK_FMT", "vhd", "raw, qcow2"},
         {"DISK_TYPE", "floppy", "nvme"},
         {"ALLOCATE", "2", "Y or N"},
+        {"DISK_CACHE", "unsafe", "none, writeback"},
+        {"DISK_IO", "magic", "native, threads"},
+        {"DISK_DISCARD", "maybe", "unmap, ignore"},
+        {"DEVICE", "sdb", "whole path"},
+        {"DEVICE6", "../x", "whole path"},
+        {"USB", "mouse", "lsusb"},
+        {"AUDIO", "loud", "Y or N"},
+        {"VGA", "std,x", "','"},
+        {"ALLOW_UNVERIFIED", "perhaps", "Y or N"},
         {"NETWORK", "bridge", "Y or N"},
-        {"DHCP", "Y", "not offered"},
+        {"DHCP", "lan", "Y or N"},
         {"USER_PORTS", "80,70000", "\"70000\" is no port"},
         {"USER_PORTS", "80/icmp", "53/udp"},
         {"ADAPTER", "e1000,x", "','"},
@@ -133,6 +149,28 @@ TEST(Settings, NonsenseNamesItsVariable) {
         EXPECT_THAT(result.error().message(), HasSubstr(fmt::format("{}={}: ", name, value)));
         EXPECT_THAT(result.error().message(), HasSubstr(says));
     }
+}
+
+TEST(Settings, TheKeyIsOneOfAMacOrNone) {
+    const std::string key(64, 'k');
+    EXPECT_TRUE(is_osk(key, sha256_hex(as_bytes(key))));
+    EXPECT_FALSE(is_osk(key.substr(1), sha256_hex(as_bytes(key.substr(1)))));
+    const auto refused = parse_settings({{"OSK", key}}, kHost);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("OSK is not the key of a Mac"));
+    EXPECT_THAT(refused.error().message(), Not(HasSubstr(key)));
+}
+
+TEST(Settings, DevicesOfTheHostTakeTheDisksPlaces) {
+    const auto settings = parsed({{"DEVICE", "/dev/sdb"},
+                                  {"DEVICE3", "/srv/x.img"},
+                                  {"USB", "046d:c52b"},
+                                  {"ARGUMENTS", "-device usb-host,hostbus=1,hostaddr=2 -name x"}});
+    EXPECT_EQ(settings.disks.size(), 3U);
+    EXPECT_EQ(settings.host_disks.at(0), "/dev/sdb");
+    EXPECT_EQ(settings.host_disks.at(2), "/srv/x.img");
+    EXPECT_EQ(settings.usb.size(), 2U);
+    EXPECT_THAT(settings.arguments, ElementsAre("-name", "x"));
 }
 
 TEST(Settings, SataHasNoRoomForSixDisks) {

@@ -8,6 +8,8 @@
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "macos/disk_image.h"
+#include "macos/identity.h"
 #include "macos/sparse_copy.h"
 #include "store/file.h"
 
@@ -109,6 +111,39 @@ Result<void> take_snapshot(const fs::path& folder, const std::string& name,
     return with_context(std::move(taken), fmt::format("no snapshot {} was taken", name));
 }
 
+Result<fs::path> find_snapshot(const fs::path& folder, const std::string& name) {
+    HAKO_TRY(auto found, place(folder, name));
+    std::error_code error;
+    if (!fs::exists(found, error)) return fail(ErrorKind::not_found, "No such snapshot: {}", name);
+    return found;
+}
+
+Result<void> begin_with(const fs::path& snapshot, const fs::path& folder) {
+    std::error_code error;
+    if (fs::exists(folder / kIdentity, error)) return {};
+    const auto source = snapshot.parent_path().parent_path();
+    if (source.filename() != folder.filename())
+        return fail(ErrorKind::invalid,
+                    "the snapshot {} is of macOS {}, the machine of {}: leave out VERSION",
+                    snapshot.filename().native(), source.filename().native(),
+                    folder.filename().native());
+    const auto begun = [&]() -> Result<void> {
+        HAKO_TRY(const auto identity, read_file(source / kIdentity));
+        HAKO_TRY(const auto files, files_in(snapshot));
+        for (const auto& file : files) {
+            HAKO_CHECK(put_back(file, folder / file.filename()));
+            // What it was grown to since holds for the next start, too.
+            const auto name = file.stem().native();
+            if (const auto bytes = grown_bytes(source, name); bytes != 0)
+                HAKO_CHECK(note_growth(folder, name, bytes));
+        }
+        if (fs::exists(snapshot / kMemory, error))
+            HAKO_CHECK(put_back(snapshot / kMemory, folder / kMemory));
+        return store::write_file_atomic(folder / kIdentity, identity);
+    }();
+    return with_context(begun, fmt::format("cannot begin with the snapshot {}", snapshot.native()));
+}
+
 Result<std::vector<Snapshot>> list_snapshots(const fs::path& folder) {
     std::vector<Snapshot> list;
     std::error_code error;
@@ -131,9 +166,7 @@ Result<std::vector<Snapshot>> list_snapshots(const fs::path& folder) {
 }
 
 Result<void> remove_snapshot(const fs::path& folder, const std::string& name) {
-    HAKO_TRY(const auto found, place(folder, name));
-    std::error_code error;
-    if (!fs::exists(found, error)) return fail(ErrorKind::not_found, "No such snapshot: {}", name);
+    HAKO_TRY(const auto found, find_snapshot(folder, name));
     // Out of sight at once: one that is half gone is none.
     const auto going = home(folder) / ("." + name);
     HAKO_CHECK(drop(going));
@@ -142,9 +175,8 @@ Result<void> remove_snapshot(const fs::path& folder, const std::string& name) {
 }
 
 Result<void> restore_snapshot(const fs::path& folder, const std::string& name, bool with_memory) {
-    HAKO_TRY(const auto from, place(folder, name));
+    HAKO_TRY(const auto from, find_snapshot(folder, name));
     std::error_code error;
-    if (!fs::exists(from, error)) return fail(ErrorKind::not_found, "No such snapshot: {}", name);
     with_memory = with_memory && fs::exists(from / kMemory, error);
     HAKO_CHECK(
         store::write_file_atomic(note(folder), name + std::string(with_memory ? kWithMemory : "")));

@@ -37,6 +37,14 @@ Result<void> take_snapshot(const std::filesystem::path& folder, const std::strin
 Result<std::vector<Snapshot>> list_snapshots(const std::filesystem::path& folder);
 Result<void> remove_snapshot(const std::filesystem::path& folder, const std::string& name);
 
+// The folder of a snapshot. ErrorKind::not_found.
+Result<std::filesystem::path> find_snapshot(const std::filesystem::path& folder,
+                                            const std::string& name);
+// Makes another machine's snapshot (find_snapshot) what a machine in `folder` begins with: disks,
+// identity, and the memory where there is any. Does nothing where a machine is already; what is cut
+// short is done again.
+Result<void> begin_with(const std::filesystem::path& snapshot, const std::filesystem::path& folder);
+
 // Puts the disks back as they were. The machine does not run. What is cut short is finished by
 // finish_restore(), or by restoring again.
 Result<void> restore_snapshot(const std::filesystem::path& folder, const std::string& name,

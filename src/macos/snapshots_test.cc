@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "macos/disk_image.h"
 
 namespace hako::macos {
 namespace {
@@ -50,6 +51,36 @@ TEST_F(Snapshots, KeepMemoryOnceForTheNextStart) {
     EXPECT_EQ(read_file(memory_to_load(folder()).value()).value(), "memory");
     ASSERT_TRUE(restore_snapshot(folder(), "live", false));
     EXPECT_FALSE(memory_to_load(folder())) << "the disks alone were asked for";
+}
+
+TEST_F(Snapshots, AnotherMachineBeginsWithOne) {
+    const auto source = folder() / "a/14";
+    const auto clone = folder() / "b/14";
+    std::filesystem::create_directories(source);
+    std::filesystem::create_directories(clone);
+    put("a/14/data.img", "installed");
+    put("a/14/vars.fd", "vars");
+    put("a/14/identity.json", "who");
+    const auto save = [](const std::filesystem::path& file) { return write_file(file, "memory"); };
+    ASSERT_TRUE(take_snapshot(source, "clean", save));
+    ASSERT_TRUE(note_growth(source, "data", 99));
+    put("a/14/data.img", "used");
+    const auto snapshot = find_snapshot(source, "clean").value();
+    put("b/14/data.img", "half of a copy that was cut short");
+    ASSERT_TRUE(begin_with(snapshot, clone));
+    EXPECT_EQ(get("b/14/data.img"), "installed");
+    EXPECT_EQ(get("b/14/identity.json"), "who");
+    EXPECT_EQ(grown_bytes(clone, "data"), 99U);
+    EXPECT_EQ(read_file(memory_to_load(clone).value()).value(), "memory");
+
+    put("b/14/data.img", "its own");
+    ASSERT_TRUE(begin_with(snapshot, clone));
+    EXPECT_EQ(get("b/14/data.img"), "its own") << "a machine begins once";
+
+    std::filesystem::create_directories(folder() / "b/15");
+    EXPECT_THAT(begin_with(snapshot, folder() / "b/15").error().message(),
+                HasSubstr("is of macOS 14"));
+    EXPECT_EQ(find_snapshot(source, "other").error().kind(), ErrorKind::not_found);
 }
 
 TEST_F(Snapshots, ATakenNameOrNoneIsRefused) {

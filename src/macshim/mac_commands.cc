@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "macos/console.h"
 #include "macos/disk_image.h"
+#include "macos/disk_verbs.h"
 #include "macos/settings.h"
 #include "macos/snapshots.h"
 #include "vmm/migration.h"
@@ -81,6 +82,12 @@ Result<std::string> snapshot(const MacHands& hands, const Words& words) {
     const bool memory = words.size() > 1;
     if (memory && words[1] != "memory")
         return fail(ErrorKind::invalid, "say memory, or nothing: not {}", words[1]);
+    if (hands.stopped) {
+        if (memory)
+            return fail(ErrorKind::conflict, "a machine that does not run has no memory: start it");
+        HAKO_CHECK(macos::take_snapshot(hands.folder, words[0]));
+        return std::string();
+    }
     HAKO_TRY(const auto qmp, hands.qmp());
     HAKO_TRY(const auto state, qmp->query_status());
     if (state != "running")
@@ -116,7 +123,8 @@ Result<std::string> restore(const MacHands& hands, const Words& words) {
     HAKO_TRY(const auto list, macos::list_snapshots(hands.folder));
     if (std::ranges::find(list, words[0], &macos::Snapshot::name) == list.end())
         return fail(ErrorKind::not_found, "No such snapshot: {}", words[0]);
-    HAKO_CHECK(hands.restore(words[0], !disk_only));
+    if (hands.stopped) HAKO_CHECK(macos::restore_snapshot(hands.folder, words[0], !disk_only));
+    else HAKO_CHECK(hands.restore(words[0], !disk_only));
     return std::string();
 }
 
@@ -131,7 +139,11 @@ Result<std::string> resize(const MacHands& hands, const Words& words) {
     HAKO_TRY(const auto disk, words.size() > 1 ? number(words[1], "disk") : Result<unsigned>(1));
     if (disk < 1 || disk > macos::kMostDisks)
         return fail(ErrorKind::invalid, "a machine has disks 1 to {}", macos::kMostDisks);
-    const auto name = disk == 1 ? std::string("data") : fmt::format("data{}", disk);
+    const auto name = macos::disk_name(disk - 1);
+    if (hands.stopped) {
+        HAKO_CHECK(macos::grow_disk(hands.folder, {name, *hands.stopped, bytes}));
+        return std::string();
+    }
     HAKO_TRY(const auto qmp, hands.qmp());
     HAKO_TRY(const auto blocks, qmp->execute("query-named-block-nodes", {{"flat", true}}));
     for (const auto& node : blocks) {
@@ -190,6 +202,8 @@ CommandAnswer run_command(const MacHands& hands, const Words& words) {
     const Words rest(words.begin() + 1, words.end());
     if (rest.size() < verb->least || rest.size() > verb->most)
         return {1, "", fmt::format("usage: {} {}", verb->name, verb->usage)};
+    if (hands.stopped && !macos::is_disk_verb(name))
+        return {1, "", "the machine does not run: start it first"};
     auto answer = verb->run(hands, rest);
     if (!answer) return {1, "", answer.error().message()};
     return {0, *std::move(answer), ""};

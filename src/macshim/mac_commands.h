@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "macos/settings.h"
 #include "macshim/mac_execs.h"
 #include "vmm/qemu/qmp.h"
 
@@ -19,6 +21,8 @@ struct MacHands {
     // ErrorKind::conflict before there is one.
     std::function<Result<std::shared_ptr<vmm::QmpClient>>()> qmp;
     std::filesystem::path folder;  // of its disks
+    // It is stopped: what works on disks may, with the storage locked. Their format.
+    std::optional<macos::DiskFormat> stopped;
     std::function<Result<Json>()> status;
     // Ends QEMU, puts the disks back and starts it again.
     std::function<Result<void>(const std::string& snapshot, bool with_memory)> restore;

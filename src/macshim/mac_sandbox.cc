@@ -7,11 +7,11 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "http/endpoint.h"
 #include "macos/recovery.h"
 #include "macos/run.h"
 #include "macos/snapshots.h"
 #include "macshim/mac_commands.h"
+#include "network/links.h"
 #include "runtime/shim_record.h"
 #include "viewer/access.h"
 #include "vmm/machine.h"
@@ -23,7 +23,6 @@ namespace {
 using macos::Stage;
 using std::chrono::milliseconds;
 
-constexpr int kListener = 3;  // in the viewer
 constexpr auto kKill = std::chrono::seconds(5);
 
 std::string variable(const macos::Variables& variables, const std::string& name) {
@@ -73,13 +72,14 @@ Result<ExitStatus> MacSandbox::live() {
     state_.lock()->folder = folder;
     macos::ProgressFile progress(folder / macos::kProgressFile,
                                  fmt::format("macOS {} ({})", version.number, version.name),
-                                 [this](const macos::Progress& now) { log_->tell(now); });
-    std::optional<Process> viewer;
-    if (parsed.settings.display == macos::Display::web) {
-        HAKO_TRY(viewer, start_viewer(folder));
-    }
+                                 [this](const macos::Progress& now) {
+                                     if (viewer_) viewer_->show(now);
+                                     log_->tell(now);
+                                 });
+    if (parsed.settings.display == macos::Display::web) HAKO_CHECK(start_viewer());
     auto ended = live_in(parsed, folder, progress);
     if (!ended) progress.enter(Stage::failed, ended.error().message());
+    viewer_.reset();
     return ended;
 }
 
@@ -104,6 +104,10 @@ Result<ExitStatus> MacSandbox::live_in(const macos::ParsedSettings& parsed,
                                        .share = request_.share,
                                        .qemu = std::move(qemu),
                                        .cpu = macos::parse_cpuinfo(cpu)};
+    if (request_.from) {
+        progress.enter(Stage::preparing, "Copying the snapshot that it begins with");
+        HAKO_CHECK(macos::begin_with(*request_.from, folder));
+    }
     for (;;) {
         auto ended = make_and_run(parsed, wanted, progress);
         HAKO_TRY(const bool again, restore_if_wanted(folder));
@@ -115,15 +119,24 @@ Result<ExitStatus> MacSandbox::make_and_run(const macos::ParsedSettings& parsed,
                                             const macos::PrepareRequest& wanted,
                                             macos::ProgressFile& progress) {
     progress.enter(Stage::preparing, "Making disks and firmware");
-    HAKO_TRY(const auto prepared, macos::prepare_machine(wanted));
+    HAKO_TRY(const auto prepared,
+             with_context(macos::prepare_machine(wanted),
+                          fmt::format("cannot make the machine in {}", request_.storage.native())));
     for (const auto& list : {parsed.warnings, prepared.warnings})
         for (const auto& warning : list) log_->complain("warning: " + warning);
     if (const auto early = ended_early()) return *early;
     if (wanted.settings.display == macos::Display::vnc)
         log_->say(fmt::format("The screen is at {}", screen().native()));
+    // hakod made it, and takes it away.
+    std::optional<Fd> lan;
+    if (wanted.settings.network == macos::Network::lan && !spec_.machine.nics.empty()) {
+        HAKO_TRY(lan, network::open_tap(spec_.machine.nics.front().tap));
+    }
     const macos::JailPlace jail{.program = {installation_.shim().native(), "jail"},
                                 .machine = spec_.id,
-                                .screen = screen()};
+                                .screen = screen(),
+                                .viewer = viewer_ ? viewer_->uid() : 0,
+                                .lan = lan ? lan->get() : -1};
     auto ended =
         macos::run_machine(prepared.machine, stop_.first.get(), progress,
                            {.jail = &jail,
@@ -190,32 +203,24 @@ Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSetting
     return std::move(image.dmg);
 }
 
-// It serves until it is killed with the machine.
-Result<Process> MacSandbox::start_viewer(const std::filesystem::path& folder) {
-    http::Endpoint endpoint{.path = {}, .host = request_.viewer_host, .port = request_.viewer_port};
-    HAKO_TRY(const auto listener,
-             with_context(http::listen(endpoint, 0, http::Reach::anywhere),
-                          "the viewer cannot serve (choose another port, or go without it with "
-                          "DISPLAY=vnc)"));
-    HAKO_TRY(endpoint.port, http::bound_port(listener.get()));
+Result<void> MacSandbox::start_viewer() {
     auto password = variable(request_.variables, "PASSWORD");
     const bool given = !password.empty();
     if (!given) password = viewer::generate_password();
-    HAKO_TRY(auto process,
-             spawn({.argv = {installation_.viewer(), "--parent", std::to_string(::getpid()),
-                             "--container", spec_.id, "--api", request_.api, "--listen-fd",
-                             std::to_string(kListener), "--progress", folder / macos::kProgressFile,
-                             "--vnc", screen()},
-                    .extra_environment = {{"HAKO_VIEWER_PASSWORD", password}},
-                    .new_session = true},
-                   {{.source = listener.get(), .target = kListener},
-                    {.source = log_->errors(), .target = STDERR_FILENO}}));
-    const auto address =
-        fmt::format("http{}/", endpoint.to_string().substr(std::string_view("tcp").size()));
-    state_.lock()->viewer = address;
-    log_->say("The viewer is at " + address);
+    HAKO_TRY(
+        viewer_,
+        MacViewer::start(
+            {.container = spec_.id,
+             .folder = shown(),
+             .endpoint = {.path = {}, .host = request_.viewer_host, .port = request_.viewer_port},
+             .password = password,
+             .api = request_.api,
+             .errors = log_->errors()},
+            installation_));
+    state_.lock()->viewer = viewer_->address();
+    log_->say("The viewer is at " + viewer_->address());
     log_->say(given ? "Its password is the one of PASSWORD" : "Its password is " + password);
-    return process;
+    return {};
 }
 
 void MacSandbox::began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp) {
@@ -315,7 +320,20 @@ Result<Json> MacSandbox::status() const {
     return answer;
 }
 
+Result<CommandAnswer> MacSandbox::work_on_disks(const std::vector<std::string>& words) const {
+    HAKO_TRY(const auto parsed, macos::parse_settings(request_.variables, macos::host_size()));
+    HAKO_TRY([[maybe_unused]] const auto lock,
+             macos::lock_storage(request_.storage, "container " + request_.name));
+    return macshim::run_command({.folder = request_.storage / parsed.settings.version.number,
+                                 .stopped = parsed.settings.disk_format},
+                                words);
+}
+
 CommandAnswer MacSandbox::run_command(const std::vector<std::string>& words) {
+    if (!state_.lock()->started) {
+        auto answer = work_on_disks(words);
+        return answer ? *std::move(answer) : CommandAnswer{1, "", answer.error().message()};
+    }
     const auto folder = state_.lock()->folder;
     return macshim::run_command(
         {.qmp = [this] { return qmp(); },

@@ -19,6 +19,7 @@
 #include "macos/progress.h"
 #include "macshim/mac_execs.h"
 #include "macshim/mac_log.h"
+#include "macshim/mac_viewer.h"
 #include "runtime/exit_record.h"
 #include "runtime/sandbox_spec.h"
 #include "vmm/qemu/qmp.h"
@@ -90,14 +91,20 @@ private:
                                     const macos::PrepareRequest& wanted,
                                     macos::ProgressFile& progress);
     CommandAnswer run_command(const std::vector<std::string>& words);
+    // While it is stopped.
+    Result<CommandAnswer> work_on_disks(const std::vector<std::string>& words) const;
     Result<void> restore(const std::string& snapshot, bool with_memory);
     // Whether somebody wanted a restore: then it is done, and the machine is to run again.
     Result<bool> restore_if_wanted(const std::filesystem::path& folder);
     Result<Json> status() const;
     Result<std::filesystem::path> fetch_recovery(const macos::MacSettings& settings,
                                                  macos::ProgressFile& progress);
-    std::filesystem::path screen() const { return spec_.folder / macos::kVncSocket; }
-    Result<Process> start_viewer(const std::filesystem::path& folder);
+    // What its viewer, if it has one, sees of it.
+    std::filesystem::path shown() const { return spec_.folder / "viewer"; }
+    std::filesystem::path screen() const {
+        return (viewer_ ? shown() : spec_.folder) / macos::kVncSocket;
+    }
+    Result<void> start_viewer();
     void began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp);
     std::optional<ExitStatus> ended_early() const;
     void finish(const Result<ExitStatus>& ended);
@@ -109,6 +116,7 @@ private:
     const std::unique_ptr<MacLog> log_;
     const FdPair stop_;  // a byte asks the machine to end
     std::stop_source giving_up_;
+    std::unique_ptr<MacViewer> viewer_;  // of the thread that run()s
     Guarded<State> state_;
     mutable std::condition_variable changed_;
     MacExecs execs_;  // last: they use the rest

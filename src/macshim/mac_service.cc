@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <condition_variable>
+
 #include "guest/status.h"
+#include "macshim/process_usage.h"
 #include "proto/shim.grpc.pb.h"
 #include "runtime/shim_program.h"
 
@@ -94,6 +97,8 @@ public:
                     }
                     if (record) {
                         runtime::fill(*response, *record);
+                        if (exec.empty()) *end_told_.lock() = true;
+                        told_.notify_all();
                         return {};
                     }
                     if (context->IsCancelled())
@@ -137,6 +142,18 @@ public:
                         shim::v1::Empty*) override {
         return no_agent("run another container in it", "give that one a machine of its own");
     }
+    Status Statistics(ServerContext*, const shim::v1::ContainerRequest*,
+                      shim::v1::StatisticsResponse* response) override {
+        return calls_.guarded([&] {
+            return to_status([&]() -> Result<void> {
+                const auto& machine = sandbox_.spec().machine;
+                HAKO_TRY(const auto usage, process_usage(sandbox_.snapshot().pid, machine.cpus,
+                                                         machine.memory_bytes));
+                response->set_agent(usage.SerializeAsString());
+                return {};
+            }());
+        });
+    }
     Status ListProcesses(ServerContext*, const shim::v1::ContainerRequest*,
                          shim::v1::ListProcessesResponse*) override {
         return no_agent("list its processes", "use ssh");
@@ -162,6 +179,10 @@ public:
         return no_agent("tell what changed in it", "its disk is in its storage folder");
     }
 
+    void wait_end_told(milliseconds timeout) {
+        auto told = end_told_.lock();
+        told_.wait_for(told.lock(), timeout, [&] { return *told; });
+    }
     void end_calls() { calls_.wait_for_end(); }
 
 private:
@@ -169,35 +190,26 @@ private:
 
     MacSandbox& sandbox_;
     runtime::ShimCalls calls_;
+    Guarded<bool> end_told_;
+    std::condition_variable told_;
 };
 
 }  // namespace
 
-class MacServer::Impl {
+class MacServer::Impl : public runtime::ServedShim<Service> {
 public:
-    Impl(MacSandbox& sandbox, std::filesystem::path socket)
-        : service(sandbox), socket_(std::move(socket)) {}
-    Impl(const Impl&) = delete;
-    Impl& operator=(const Impl&) = delete;
-    ~Impl() {
-        service.end_calls();
-        if (server) runtime::end_serving(*server, socket_);
-    }
-
-    Service service;
-    std::unique_ptr<grpc::Server> server;
-
-private:
-    std::filesystem::path socket_;
+    using ServedShim::ServedShim;
 };
 
 MacServer::MacServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 MacServer::~MacServer() = default;
 
+void MacServer::wait_end_told(milliseconds timeout) { impl_->service.wait_end_told(timeout); }
+
 Result<std::unique_ptr<MacServer>> MacServer::start(MacSandbox& sandbox,
                                                     const std::filesystem::path& socket) {
     auto impl = std::make_unique<Impl>(sandbox, socket);
-    HAKO_TRY(impl->server, runtime::serve_on(socket, impl->service));
+    HAKO_CHECK(impl->serve());
     return std::unique_ptr<MacServer>(new MacServer(std::move(impl)));
 }
 

@@ -2,6 +2,7 @@
 // guest is answered with what to do instead.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 
@@ -17,6 +18,8 @@ public:
                                                     const std::filesystem::path& socket);
     MacServer(const MacServer&) = delete;
     MacServer& operator=(const MacServer&) = delete;
+    // Until somebody was told how the machine ended.
+    void wait_end_told(std::chrono::milliseconds timeout);
     // Lets running calls answer, up to some seconds, and removes the socket.
     ~MacServer();
 

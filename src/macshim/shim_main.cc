@@ -1,11 +1,9 @@
 #include "macshim/shim_main.h"
 
-#include <csignal>
 #include <cstdio>
 
 #include "base/log.h"
 #include "base/paths.h"
-#include "base/thread.h"
 #include "macos/machine_request.h"
 #include "macshim/mac_sandbox.h"
 #include "macshim/mac_service.h"
@@ -15,6 +13,7 @@ namespace hako::macshim {
 namespace {
 
 constexpr auto kStopGrace = std::chrono::seconds(10);
+constexpr auto kEndIsTold = std::chrono::seconds(5);
 
 Result<void> serve(runtime::SandboxSpec spec, const std::function<Result<void>()>& say_ready) {
     HAKO_TRY(auto request, macos::machine_request_of(spec.container.oci_spec));
@@ -22,18 +21,12 @@ Result<void> serve(runtime::SandboxSpec spec, const std::function<Result<void>()
     const auto socket = spec.socket();
     HAKO_TRY(const auto sandbox,
              MacSandbox::create(std::move(spec), std::move(request), installation));
+    const runtime::StopSignals stopper([&] { (void)sandbox->shutdown(kStopGrace); });
     HAKO_TRY(auto server, MacServer::start(*sandbox, socket));
     HAKO_CHECK(say_ready());
-    const sigset_t signals = runtime::shim_stop_signals();
-    auto stopper = start_thread("signals", [&](const std::stop_token& stop) {
-        int number = 0;
-        while (::sigwait(&signals, &number) == 0 && !stop.stop_requested())
-            (void)sandbox->shutdown(kStopGrace);
-    });
     sandbox->run();
-    server.reset();
-    stopper.request_stop();
-    ::pthread_kill(stopper.native_handle(), SIGTERM);
+    // One that failed at once: hakod may not have asked yet.
+    if (sandbox->snapshot().exit) server->wait_end_told(kEndIsTold);
     return {};
 }
 

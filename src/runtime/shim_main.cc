@@ -4,12 +4,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/log.h"
-#include "base/thread.h"
 #include "base/units.h"
 #include "runtime/sandbox.h"
 #include "runtime/shim_program.h"
@@ -47,23 +45,15 @@ Result<void> serve(SandboxSpec spec, const std::function<Result<void>()>& say_re
     const auto socket = spec.socket();
     Sandbox sandbox(std::move(spec),
                     {.jail = {self.native(), "jail"}, .share_stage = {self.native(), "shares"}});
+    const StopSignals stopper([&] { (void)sandbox.shutdown(kStopGrace); });
     HAKO_TRY(auto server, ShimServer::start(sandbox, socket));
     sandbox.trace().add("serve", begun, now());
     HAKO_CHECK(say_ready());
-    const sigset_t signals = shim_stop_signals();
-    auto stopper = start_thread("signals", [&](const std::stop_token& stop) {
-        int number = 0;
-        while (::sigwait(&signals, &number) == 0 && !stop.stop_requested())
-            (void)sandbox.shutdown(kStopGrace);
-    });
     sandbox.run();
     // A VM that failed at once: whoever asked for it may not have asked for the reason yet.
     const auto outcome = sandbox.wait_ready(std::chrono::milliseconds(0));
     if (outcome && !*outcome && outcome->error().kind() != ErrorKind::cancelled)
         server->wait_ready_answered(kReasonIsRead);
-    server.reset();
-    stopper.request_stop();
-    ::pthread_kill(stopper.native_handle(), SIGTERM);
     return {};
 }
 

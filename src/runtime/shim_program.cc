@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "base/thread.h"
 #include "runtime/shim_record.h"
 
 namespace hako::runtime {
@@ -31,11 +34,19 @@ Result<SandboxSpec> read_spec(const fs::path& file) {
     return with_context(sandbox_spec_from_json(json), file.native());
 }
 
+sigset_t stop_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
 Result<void> serve_here(const fs::path& file, Fd ready, const ServeSandbox& serve) {
     // Small and quiet: few malloc arenas, no signal handlers, a closed pipe is an error value.
     ::mallopt(M_ARENA_MAX, 2);
     ::signal(SIGPIPE, SIG_IGN);
-    const sigset_t signals = shim_stop_signals();
+    const sigset_t signals = stop_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
     HAKO_TRY(auto spec, read_spec(file));
@@ -72,12 +83,16 @@ Result<void> detach(const fs::path& file, const fs::path& self) {
 
 }  // namespace
 
-sigset_t shim_stop_signals() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    return signals;
+StopSignals::StopSignals(std::function<void()> stop)
+    : thread_(start_thread("signals", [stop = std::move(stop)](const std::stop_token& over) {
+          const sigset_t signals = stop_signals();
+          int number = 0;
+          while (::sigwait(&signals, &number) == 0 && !over.stop_requested()) stop();
+      })) {}
+
+StopSignals::~StopSignals() {
+    thread_.request_stop();
+    ::pthread_kill(thread_.native_handle(), SIGTERM);
 }
 
 Result<void> run_shim(std::span<const std::string_view> arguments, const ServeSandbox& serve) {

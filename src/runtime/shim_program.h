@@ -5,12 +5,12 @@
 #include <grpcpp/server.h>
 
 #include <condition_variable>
-#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <thread>
 
 #include "base/guarded.h"
 #include "base/result.h"
@@ -29,8 +29,17 @@ using ServeSandbox =
 // when that one is ready, or with why it is not. SIGTERM and SIGINT are blocked, SIGPIPE ignored.
 Result<void> run_shim(std::span<const std::string_view> arguments, const ServeSandbox& serve);
 
-// SIGTERM and SIGINT: a shim's wish to end.
-sigset_t shim_stop_signals();
+// Hands SIGTERM and SIGINT, a shim's wish to end, on as often as they come.
+class StopSignals {
+public:
+    explicit StopSignals(std::function<void()> stop);
+    StopSignals(const StopSignals&) = delete;
+    StopSignals& operator=(const StopSignals&) = delete;
+    ~StopSignals();
+
+private:
+    std::jthread thread_;
+};
 
 // The calls of a service that run.
 class ShimCalls {
@@ -63,5 +72,32 @@ Result<std::unique_ptr<grpc::Server>> serve_on(const std::filesystem::path& sock
                                                grpc::Service& service);
 // Lets the last answers leave, and removes the socket.
 void end_serving(grpc::Server& server, const std::filesystem::path& socket);
+
+// A service of the above, served as long as this lives. It has end_calls(), which waits for those
+// that run.
+template <typename Service>
+class ServedShim {
+public:
+    template <typename Sandbox>
+    ServedShim(Sandbox& sandbox, std::filesystem::path socket)
+        : service(sandbox), socket_(std::move(socket)) {}
+    ServedShim(const ServedShim&) = delete;
+    ServedShim& operator=(const ServedShim&) = delete;
+    ~ServedShim() {
+        service.end_calls();
+        if (server_) end_serving(*server_, socket_);
+    }
+
+    Result<void> serve() {
+        HAKO_TRY(server_, serve_on(socket_, service));
+        return {};
+    }
+
+    Service service;
+
+private:
+    const std::filesystem::path socket_;
+    std::unique_ptr<grpc::Server> server_;
+};
 
 }  // namespace hako::runtime

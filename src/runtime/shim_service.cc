@@ -330,27 +330,9 @@ private:
 
 }  // namespace
 
-class ShimServer::Impl {
+class ShimServer::Impl : public ServedShim<Service> {
 public:
-    Impl(Sandbox& sandbox, std::filesystem::path socket)
-        : service(sandbox), socket_(std::move(socket)) {}
-    Impl(const Impl&) = delete;
-    Impl& operator=(const Impl&) = delete;
-    ~Impl() {
-        service.end_calls();
-        if (server) end_serving(*server, socket_);
-    }
-
-    Result<void> serve() {
-        HAKO_TRY(server, serve_on(socket_, service));
-        return {};
-    }
-
-    Service service;
-    std::unique_ptr<grpc::Server> server;
-
-private:
-    std::filesystem::path socket_;
+    using ServedShim::ServedShim;
 };
 
 ShimServer::ShimServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -83,7 +83,27 @@ private:
     const pid_t process_;
 };
 
+class ShimMachine : public PlacedMachine {
+public:
+    ShimMachine(MachinePlaces places, Fd power)
+        : PlacedMachine(std::move(places)), power_(std::move(power)) {}
+
+private:
+    Result<void> do_power(std::string_view action) override {
+        if (action == "start")
+            return fail(ErrorKind::unimplemented, "start this machine's container");
+        return with_context(write_all(power_.get(), fmt::format("{}\n", action)),
+                            "the machine has ended");
+    }
+
+    const Fd power_;
+};
+
 }  // namespace
+
+std::unique_ptr<Machine> machine_of_shim(MachinePlaces places, Fd power) {
+    return std::make_unique<ShimMachine>(std::move(places), std::move(power));
+}
 
 std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoint api,
                                               std::string container) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "http/endpoint.h"
 #include "macos/progress.h"
@@ -37,6 +38,10 @@ std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoi
 // The machine that our parent runs (`hako macos boot`): it is asked to stop by a signal, and cannot
 // be started from here.
 std::unique_ptr<Machine> machine_of_parent(MachinePlaces places, pid_t process);
+
+// The machine of a shim that we run beside: it is told by lines on the pipe what to do, and has no
+// word for why it does not.
+std::unique_ptr<Machine> machine_of_shim(MachinePlaces places, Fd power);
 
 // The kernel sends us SIGTERM when our parent ends. ErrorKind::cancelled when that is not `process`
 // or no longer there.

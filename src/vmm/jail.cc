@@ -169,7 +169,7 @@ Result<void> confine(const JailSpec& spec) {
     if (::geteuid() != 0) {
         note(Error(ErrorKind::forbidden, "hako does not run as root"));
     } else {
-        const uid_t uid = is_mapped(spec.uid) ? spec.uid : is_mapped(kNobody) ? kNobody : 0;
+        const uid_t uid = usable_uid(spec.uid);
         if (uid == 0) note(Error(ErrorKind::forbidden, "this user namespace has only one uid"));
         const int namespaces =
             CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (spec.own_network ? CLONE_NEWNET : 0);
@@ -252,6 +252,10 @@ uid_t jail_uid(std::string_view machine_id) {
     std::uint32_t hash = 2166136261;  // FNV-1a
     for (const char c : machine_id) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
     return kFirstUid + (hash & kUidMask);
+}
+
+uid_t usable_uid(uid_t wanted) {
+    return is_mapped(wanted) ? wanted : is_mapped(kNobody) ? kNobody : 0;
 }
 
 int jail_main() {

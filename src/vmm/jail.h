@@ -42,6 +42,10 @@ Result<JailSpec> jail_spec_from_json(const Json& json);
 // (systemd: UIDs-GIDs.md) and that needs no entry in /etc/passwd.
 uid_t jail_uid(std::string_view machine_id);
 
+// The uid that a jail for this one has: another, or our own, where a user namespace around us does
+// not know it.
+uid_t usable_uid(uid_t wanted);
+
 // Reads a JailSpec from standard input, locks this process in and executes the program. For
 // single-threaded processes. Returns the exit status (125) when that failed; stderr tells why.
 int jail_main();

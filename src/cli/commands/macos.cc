@@ -76,6 +76,7 @@ Command macos_command() {
     group.add(logs_command());
     group.add(macos_console_command());
     group.add(macos_wait_command());
+    group.add(macos_exec_command());
     group.add(macos_screenshot_command());
     group.add(macos_type_command());
     group.add(macos_key_command());

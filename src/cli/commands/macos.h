@@ -1,6 +1,7 @@
 // The parts of `hako macos`.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 
 #include "base/json.h"
@@ -22,6 +23,7 @@ Command macos_boot_command();
 // Machines of the daemon.
 Command macos_run_command();
 Command macos_ls_command();
+Command macos_exec_command();
 Command macos_screenshot_command();
 Command macos_type_command();
 Command macos_key_command();
@@ -37,6 +39,10 @@ Command macos_resize_command();
 // What a command of the machine (docs/macos.md) answers; its error is what it complains of.
 Result<std::string> run_in_mac(const Api& api, const std::string& name,
                                const std::vector<std::string>& words);
+
+// Until the machine's ssh greets: at the address, or where it is published.
+Result<void> wait_for_ssh(const Api& api, const std::string& name, const std::string& address,
+                          std::chrono::seconds limit);
 
 // Where the recovery system is, downloaded when it is not there yet, with progress on the terminal.
 Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,

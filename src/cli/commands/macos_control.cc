@@ -89,17 +89,16 @@ Result<int> list_snapshots(const Session& session, const std::string& text) {
     return 0;
 }
 
-Result<int> wait_for_screen(Session& session, const std::string& name, std::int64_t limit) {
-    HAKO_TRY(const auto* api, session.api());
+Result<void> wait_for_screen(const Api& api, const std::string& name, std::int64_t limit) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(limit);
     for (;;) {
         // One that is still made has no screen.
-        if (const auto answer = run_in_mac(*api, name, {"screen"})) {
+        if (const auto answer = run_in_mac(api, name, {"screen"})) {
             HAKO_TRY(const auto screen, parse_json(*answer));
             HAKO_TRY(const bool blank, json_field_or(screen, "blank", true));
-            if (!blank) return 0;
+            if (!blank) return {};
         }
-        HAKO_TRY(const auto info, api->get(fmt::format("/containers/{}/json", name)));
+        HAKO_TRY(const auto info, api.get(fmt::format("/containers/{}/json", name)));
         HAKO_TRY(const auto state, json_field_or(info, "State", Json::object()));
         HAKO_TRY(const bool running, json_field_or(state, "Running", false));
         if (!running)
@@ -185,15 +184,28 @@ Command macos_console_command() {
 }
 
 Command macos_wait_command() {
-    auto screen = std::make_shared<bool>(false);
-    auto limit = std::make_shared<std::optional<std::int64_t>>();
-    Command command("wait", "Wait until a machine shows something");
-    command.flag("--screen", *screen, "Until its screen has more than one colour")
-        .option("--timeout", *limit, "Seconds to wait at most (default 3600)")
+    struct Flags {
+        bool screen = false, ssh = false;
+        std::string address;
+        std::optional<std::int64_t> limit;
+    };
+    auto flags = std::make_shared<Flags>();
+    Command command("wait", "Wait until a machine shows something, or lets one log in");
+    command.flag("--screen", flags->screen, "Until its screen has more than one colour")
+        .flag("--ssh", flags->ssh, "Until its Remote Login answers")
+        .option("--address", flags->address, "Where its ssh is, as HOST[:PORT] (see exec)")
+        .option("--timeout", flags->limit, "Seconds to wait at most (default 3600)")
         .arguments("[OPTIONS] MACHINE", 1, 1, Completes::running_containers);
-    command.action([screen, limit](Session& session, const auto& arguments) -> Result<int> {
-        if (!*screen) return fail(ErrorKind::invalid, "say what to wait for: --screen");
-        return wait_for_screen(session, arguments.front(), limit->value_or(3600));
+    command.action([flags](Session& session, const auto& arguments) -> Result<int> {
+        if (!flags->screen && !flags->ssh)
+            return fail(ErrorKind::invalid, "say what to wait for: --screen or --ssh");
+        HAKO_TRY(const auto* api, session.api());
+        const auto limit = flags->limit.value_or(3600);
+        if (flags->screen) HAKO_CHECK(wait_for_screen(*api, arguments.front(), limit));
+        if (flags->ssh)
+            HAKO_CHECK(
+                wait_for_ssh(*api, arguments.front(), flags->address, std::chrono::seconds(limit)));
+        return 0;
     });
     return command;
 }

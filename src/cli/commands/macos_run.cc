@@ -21,7 +21,7 @@ constexpr std::string_view kLabel = "io.hako.machine=macos";
 
 struct RunFlags {
     ContainerFlags container;
-    std::string version, disk, recovery;
+    std::string version, disk, recovery, from;
     std::vector<std::string> opencore;
     bool detach = false;
 };
@@ -37,6 +37,7 @@ Result<Json> make_body(const RunFlags& flags) {
         return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
     };
     set("VERSION", flags.version);
+    set("FROM", flags.from);
     set("DISK_SIZE", flags.disk);
     set("RECOVERY", absolute(flags.recovery));
     std::string sources;
@@ -77,6 +78,14 @@ Result<int> run(Session& session, const RunFlags& flags) {
     return up ? 0 : 1;
 }
 
+// Empty where it has none (any more).
+Result<std::string> viewer_of(const Api& api, const std::string& id) {
+    const auto told = run_in_mac(api, id, {"status"});
+    if (!told) return std::string();
+    HAKO_TRY(const auto machine, parse_json(*told));
+    return json_field_or<std::string>(machine, "viewer", {});
+}
+
 Result<int> list(Session& session, bool json) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto containers,
@@ -93,12 +102,8 @@ Result<int> list(Session& session, bool json) {
         HAKO_TRY(const auto version,
                  json_field_or<std::string>(labels, "io.hako.macos.version", {}));
         HAKO_TRY(const auto id, json_field_or<std::string>(container, "Id", {}));
-        // Of one that runs; others have none.
-        std::string viewer;
-        if (const auto told = run_in_mac(*api, id, {"status"})) {
-            HAKO_TRY(const auto machine, parse_json(*told));
-            HAKO_TRY(viewer, json_field_or<std::string>(machine, "viewer", {}));
-        }
+        HAKO_TRY(const auto state, json_field_or<std::string>(container, "State", {}));
+        HAKO_TRY(const auto viewer, state == "running" ? viewer_of(*api, id) : std::string());
         const auto name = names.front().substr(1);
         rows.push_back({name, version, status, viewer});
         answer.push_back({{"id", id},
@@ -124,6 +129,8 @@ Command macos_run_command() {
         .completes(Completes::files)
         .option("--recovery", flags->recovery, "Recovery system (.dmg) to install from")
         .completes(Completes::files)
+        .option("--from", flags->from,
+                "Snapshot to begin with, as MACHINE:SNAPSHOT; settings come from that machine")
         .flag("-d,--detach", flags->detach, "Print its id and do not wait until it is up")
         .arguments("[OPTIONS]", 0, 0);
     command.action([flags](Session& session, const auto&) { return run(session, *flags); });

@@ -1,0 +1,98 @@
+#include "macshim/mac_viewer.h"
+
+#include <unistd.h>
+
+#include <array>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/thread.h"
+#include "http/client.h"
+#include "http/url.h"
+#include "vmm/hotplug.h"
+#include "vmm/jail.h"
+
+namespace hako::macshim {
+namespace {
+
+// In the viewer.
+constexpr int kListenFd = 3;
+constexpr int kPowerFd = 4;
+constexpr int kPasswordFd = 5;
+
+// A line for each button: the container's verb at hakod, so that its policy knows of it.
+std::jthread listen_to_buttons(Fd pipe, http::Client api, std::string container) {
+    const auto lines = std::make_shared<Fd>(std::move(pipe));
+    return start_thread("buttons", [lines, api = std::move(api),
+                                    container = std::move(container)](std::stop_token stop) {
+        std::array<std::byte, 64> buffer{};
+        for (;;) {
+            const auto count = read_some(lines->get(), buffer);
+            if (!count || *count == 0) return;
+            const auto action = trim(as_text(std::span(buffer).first(*count)));
+            if (action != "stop" && action != "restart" && action != "kill") continue;
+            const auto called = api.call(
+                {.method = "POST",
+                 .target = http::make_target(fmt::format("/containers/{}/{}", container, action)),
+                 .stop = stop});
+            if (!called && !stop.stop_requested())
+                log_warn("viewer: {}: {}", action, called.error().message());
+        }
+    });
+}
+
+vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installation, uid_t uid) {
+    return {.argv = {installation.viewer(), "--parent", std::to_string(::getpid()), "--power-fd",
+                     std::to_string(kPowerFd), "--password-fd", std::to_string(kPasswordFd),
+                     "--listen-fd", std::to_string(kListenFd), "--web", installation.web(),
+                     "--progress", spec.folder / macos::kProgressFile, "--vnc",
+                     spec.folder / macos::kVncSocket},
+            .files = {installation.viewer(), installation.web(), spec.folder},
+            .devices = {"/dev/null", "/dev/urandom"},
+            .uid = uid,
+            .parent = ::getpid()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MacViewer>> MacViewer::start(ViewerSpec spec,
+                                                    const Installation& installation) {
+    HAKO_TRY(auto api, http::Endpoint::parse(spec.api));
+    HAKO_TRY(const auto listener,
+             with_context(http::listen(spec.endpoint, 0, http::Reach::anywhere),
+                          "the viewer cannot serve (choose another port, or go without it with "
+                          "DISPLAY=vnc)"));
+    HAKO_TRY(spec.endpoint.port, http::bound_port(listener.get()));
+    HAKO_CHECK(make_folders(spec.folder, 0755));
+    const uid_t uid = vmm::usable_uid(vmm::jail_uid(spec.container + " viewer"));
+    HAKO_TRY(const Fd password, vmm::text_file(spec.password));
+    HAKO_TRY(FdPair power, make_pipe());
+    HAKO_TRY(const Fd jail,
+             vmm::text_file(dump_json(to_json(describe_jail(spec, installation, uid)))));
+    auto address =
+        fmt::format("http{}/", spec.endpoint.to_string().substr(std::string_view("tcp").size()));
+    auto viewer = std::unique_ptr<MacViewer>(new MacViewer(spec.folder, std::move(address), uid));
+    HAKO_TRY(viewer->process_, spawn({.argv = {installation.shim(), "jail"}, .new_session = true},
+                                     {{.source = jail.get(), .target = STDIN_FILENO},
+                                      {.source = spec.errors, .target = STDERR_FILENO},
+                                      {.source = listener.get(), .target = kListenFd},
+                                      {.source = power.second.get(), .target = kPowerFd},
+                                      {.source = password.get(), .target = kPasswordFd}}));
+    viewer->buttons_ =
+        listen_to_buttons(std::move(power.first), http::Client(std::move(api)), spec.container);
+    return viewer;
+}
+
+MacViewer::~MacViewer() {
+    process_.reset();  // the end of its pipe
+    std::error_code error;
+    std::filesystem::remove_all(folder_, error);
+}
+
+void MacViewer::show(const macos::Progress& progress) const {
+    if (auto written = macos::write_progress(folder_ / macos::kProgressFile, progress); !written)
+        log_warn("viewer: {}", written.error().message());
+}
+
+}  // namespace hako::macshim
