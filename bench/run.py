@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import json
 import os
 import re
 import shutil
@@ -20,18 +21,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 IMAGE = "hako/hello"
 
 
-def medians(rounds: int, *actions: Callable[[], object] | None) -> list[float | None]:
-    """Median seconds of each, in turns, so that a busy minute of the machine hits all of them."""
+def medians(rounds: int, *actions: Callable[[], object] | None, pause: float = 0) -> list[float | None]:
+    """Median seconds of each, in turns, so that a busy minute of the machine hits all of them; pauses do not count."""
     times: list[list[float]] = [[] for _ in actions]
     for turn in range(rounds + 1):
         for action, taken in zip(actions, times):
             if not action:
                 continue
+            time.sleep(pause)
             started = time.perf_counter()
             action()
             if turn:  # the first warms caches
@@ -40,12 +43,16 @@ def medians(rounds: int, *actions: Callable[[], object] | None) -> list[float | 
 
 
 class Hako:
-    def __init__(self, build: Path, folder: Path) -> None:
+    def __init__(self, build: Path, folder: Path, **environment: str) -> None:
         self.program = build / "bin" / "hako"
         self.run_dir = folder / "run"
         self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(self.run_dir),
-                                         "HAKO_BRIDGE": "none"}
+                                         "HAKO_BRIDGE": "none"} | environment
         self("system", "start")
+
+    def await_template(self) -> None:
+        while "*" not in self("template", "ls"):
+            time.sleep(0.2)
 
     def __call__(self, *arguments: str) -> str:
         return subprocess.run([self.program, *arguments], env=self.environment, check=True,
@@ -57,6 +64,24 @@ class Hako:
         found = re.search(r"agent answered after (\d+) ms", log)
         assert found, log
         return int(found.group(1)) / 1000
+
+
+    def idle_mebibytes(self, count: int) -> dict[str, float]:
+        """PSS of the shim and of QEMU, a container, when so many are idle."""
+        names = [f"idle{number}" for number in range(count)]
+        for name in names:
+            self("run", "-d", "--name", name, IMAGE, "sleep", "3600")
+        time.sleep(10)
+        records = [json.loads(path.read_text()) for path in (self.run_dir / "vm").glob("*/shim.json")]
+        sums = {part: sum(pss_kibibytes(record[part]["pid"]) for record in records) for part in ("shim", "qemu")}
+        self("rm", "-f", *names)
+        return {part: kibibytes / 1024 / count for part, kibibytes in sums.items()}
+
+
+def pss_kibibytes(pid: int) -> int:
+    found = re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found
+    return int(found.group(1))
 
 
 class MountNamespace:
@@ -130,22 +155,51 @@ def peers(build: Path) -> Iterator[tuple[Hako, Podman | None, Path]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def a_second(count: int, at_once: int, action: Callable[[], object]) -> float:
+    """How many of `count` calls, so many at once, are done in a second."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda _: action(), range(count)))
+    return count / (time.perf_counter() - started)
+
+
+def rate_row(name: str, mine: float, theirs: float | None) -> str:
+    peer = f"{theirs:.2f} | {mine / theirs:.2f}" if theirs else " | "
+    return f"| {name} | {mine:.2f}/s | {peer} | ≥ 1 |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("build"))
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    with peers(options.build) as (hako, podman, _):
-        run, peer = medians(options.rounds, lambda: hako("run", "--rm", IMAGE, "true"),
-                            podman and (lambda: podman("run", "--rm", *podman.flags, IMAGE, "true")))
-        print(row("`run --rm hako/hello true`", run, peer, "≤ 5"), flush=True)
+    with peers(options.build) as (hako, podman, folder):
+        hako.await_template()
+        mine_once = lambda: hako("run", "--rm", IMAGE, "true")
+        peer_once = podman and (lambda: podman("run", "--rm", *podman.flags, IMAGE, "true"))
+        run, peer = medians(options.rounds, mine_once, peer_once)
+        print(row("`run --rm hako/hello true`, from a template", run, peer, "≤ 1 (issue 2: ≤ 5)"), flush=True)
+        for what, count, at_once in (("20 of these, one after another", 20, 1), ("10 of these at once", 10, 10)):
+            print(rate_row(what, a_second(count, at_once, mine_once),
+                           a_second(count, at_once, peer_once) if peer_once else None), flush=True)
+
+        pool = Hako(options.build.resolve(), folder / "pool", HAKO_WARM_POOL="1")
+        pool.await_template()
+        time.sleep(10)
+        run, peer = medians(options.rounds, lambda: pool("run", "--rm", IMAGE, "true"), peer_once, pause=4)
+        pool("system", "stop")
+        print(row("the same, from a VM that waits", run, peer, "≤ 1"), flush=True)
+
+        idle = hako.idle_mebibytes(5)
+        print(f"| idle memory of a container (PSS): shim {idle['shim']:.0f}, QEMU {idle['qemu']:.0f} MiB "
+              f"| {sum(idle.values()):.0f} MiB | | | ≤ 45 MiB |", flush=True)
 
         boots = []
         for _ in range(options.rounds):
             hako("run", "-d", "--name", "bench", IMAGE, "sleep", "600")
             boots.append(hako.boot_seconds())
             hako("rm", "-f", "bench")
-        print(row("QEMU exec to vminitd answering", statistics.median(boots), None, "≤ 1200 ms"), flush=True)
+        print(row("QEMU exec to vminitd answering, from a template", statistics.median(boots), None, "≤ 1200 ms"), flush=True)
 
         hako("run", "-d", "--name", "bench", IMAGE, "sleep", "3600")
         if podman:

@@ -15,7 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kShimDeadline = std::chrono::seconds(20);
-constexpr auto kKillDeadline = std::chrono::seconds(5);
+// On a busy host it takes a process a while even to die.
+constexpr auto kKillDeadline = std::chrono::seconds(30);
 
 }  // namespace
 
