@@ -122,6 +122,7 @@ Command all_commands() {
     root.add(container_group());
     root.add(network_command());
     root.add(image_group());
+    root.add(volume_command());
     root.add(pod_command());
     root.add(kernel_command());
     root.add(template_command());

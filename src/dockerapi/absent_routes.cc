@@ -21,8 +21,6 @@ constexpr std::array kAbsent{
     Absent{"POST", "/session", "building images with BuildKit"},
     Absent{"POST", "/grpc", "building images with BuildKit"},
     Absent{"GET", "/images/search", "searching a registry"},
-    Absent{"POST", "/volumes/create", "volumes"},
-    Absent{"POST", "/volumes/prune", "volumes"},
 };
 
 // An engine outside a swarm says this; clients know the sentence.
@@ -56,12 +54,7 @@ void add_absent_routes(http::Router& router) {
                    refuse(ErrorKind::unimplemented,
                           fmt::format("{} is not offered by this version of hako", absent.what)));
     // There are none, and that is the truth.
-    router.add("GET", "/volumes",
-               answer({{"Volumes", Json::array()}, {"Warnings", Json::array()}}));
     router.add("GET", "/plugins", answer(Json::array()));
-    for (const auto* method : {"GET", "DELETE"}) {
-        router.add(method, "/volumes/{name}", not_found("volume", "name"));
-    }
     router.add("GET", "/plugins/{name:*}/json", not_found("plugin", "name"));
     for (const auto* resource : {"swarm", "nodes", "services", "tasks", "secrets", "configs"}) {
         for (const auto* method : {"GET", "POST", "DELETE"}) {

@@ -34,6 +34,7 @@ http::Handler make_api(const Services& services) {
     add_usage_routes(*router, services);
     add_kernel_routes(*router, services);
     add_template_routes(*router, services);
+    add_volume_routes(*router, services);
     add_machine_routes(*router, services);
     add_rootfs_routes(*router, services);
     add_absent_routes(*router);

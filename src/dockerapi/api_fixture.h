@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "dockerapi/api.h"
 #include "dockerapi/fake_networks.h"
+#include "dockerapi/fake_volumes.h"
 #include "dockerapi/fakes.h"
 #include "http/client.h"
 #include "http/server.h"
@@ -22,8 +23,8 @@ protected:
     ApiTest() {
         std::vector<Fd> listeners;
         listeners.push_back(http::listen(endpoint_).value());
-        const Services services{containers_, files_,  execs_,     images_,
-                                networks_,   system_, registries_};
+        const Services services{containers_, files_,  execs_,   images_,
+                                networks_,   system_, volumes_, registries_};
         server_ = http::Server::start(std::move(listeners), make_api(services)).value();
         images_.images = {fakes::busybox()};
     }
@@ -69,6 +70,7 @@ protected:
     fakes::Images images_;
     fakes::Networks networks_;
     fakes::System system_;
+    fakes::Volumes volumes_;
     oci::RegistryOptions registries_{.attempts = 1};
     std::unique_ptr<http::Server> server_;
 };

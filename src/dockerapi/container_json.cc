@@ -3,6 +3,7 @@
 #include <array>
 
 #include "dockerapi/network_json.h"
+#include "dockerapi/volume_json.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -154,7 +155,7 @@ Json container_details(const engine::Container& container) {
             {"ExecIDs", container.exec_ids.empty() ? Json(nullptr) : Json(container.exec_ids)},
             {"HostConfig", host_config_details(container)},
             {"GraphDriver", {{"Name", "erofs"}, {"Data", Json::object()}}},
-            {"Mounts", Json::array()},
+            {"Mounts", mount_points(container)},
             {"Config", config_details(container)},
             {"NetworkSettings", network_settings(container)}};
 }
@@ -199,7 +200,7 @@ Json container_summary(const engine::Container& container, WallTime moment) {
             {"Status", status_text(container, moment)},
             {"HostConfig", {{"NetworkMode", network_mode(container)}}},
             {"NetworkSettings", {{"Networks", attached_networks(container)}}},
-            {"Mounts", Json::array()}};
+            {"Mounts", mount_points(container)}};
 }
 
 Json exec_details(const engine::Exec& exec) {

@@ -88,6 +88,8 @@ Result<engine::ContainerConfig> parse_config(const Json& body) {
         HAKO_TRY(config.healthcheck,
                  with_context(engine::parse_health_check(*check), "field Healthcheck"));
     }
+    if (const auto volumes = body.find("Volumes"); volumes != body.end() && volumes->is_object())
+        for (const auto& [target, ignored] : volumes->items()) config.volumes.push_back(target);
     if (config.image.empty())
         return fail(ErrorKind::invalid, "field Image is missing: name an image");
     HAKO_CHECK(check_environment(config.env));

@@ -152,7 +152,6 @@ TEST(CreateRequest, AWrongFieldIsNamed) {
 }
 
 constexpr Wrong kNotOffered[] = {
-    {"Binds", R"({"Binds":["/a:/b"]})"},
     {"Mounts", R"({"Mounts":[{"Type":"bind"}]})"},
     {"VolumesFrom", R"({"VolumesFrom":["x"]})"},
     {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},

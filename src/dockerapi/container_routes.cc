@@ -66,6 +66,7 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     filter.names = values_of(parsed, "name");
     filter.labels = values_of(parsed, "label");
     filter.networks = values_of(parsed, "network");
+    filter.volumes = values_of(parsed, "volume");
     filter.ancestors = values_of(parsed, "ancestor");
     filter.statuses = values_of(parsed, "status");
     filter.healths = values_of(parsed, "health");
@@ -96,10 +97,10 @@ Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& 
     return filter;
 }
 
-// Containers have no volumes and swarm here: what asks for one finds nothing.
+// Containers have no swarm here: what asks for one finds nothing.
 bool asks_for_what_none_has(const Filters& parsed) {
     const auto tasks = values_of(parsed, "is-task");
-    return parsed.contains("volume") || std::ranges::find(tasks, "true") != tasks.end();
+    return std::ranges::find(tasks, "true") != tasks.end();
 }
 
 Result<void> list(const Services& services, Request& request, Response& response) {
@@ -186,7 +187,8 @@ void add_container_routes(http::Router& router, const Services& services) {
     routes.add("DELETE", "/containers/{id}",
                [](const Services& s, Request& request, Response& response) -> Result<void> {
                    HAKO_CHECK(s.containers.remove(request.parameter("id"),
-                                                  {.force = flag(request.query, "force")}));
+                                                  {.force = flag(request.query, "force"),
+                                                   .volumes = flag(request.query, "v")}));
                    return response.send_empty(204);
                });
 }

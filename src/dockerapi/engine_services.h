@@ -242,7 +242,29 @@ private:
     engine::Engine& engine_;
 };
 
-// All of them, for a daemon's main.
+class EngineVolumes : public VolumeService {
+public:
+    explicit EngineVolumes(engine::Engine& engine) : engine_(engine) {}
+    Result<engine::VolumeDetails> create(volume::Volume wanted) override {
+        return engine_.create_volume(std::move(wanted));
+    }
+    Result<engine::VolumeDetails> inspect(std::string_view name) override {
+        return engine_.inspect_volume(name);
+    }
+    Result<std::vector<engine::VolumeDetails>> list(bool with_usage) override {
+        return engine_.list_volumes(with_usage);
+    }
+    Result<void> remove(std::string_view name, bool force) override {
+        return engine_.remove_volume(name, force);
+    }
+    Result<engine::Pruned> prune(const engine::VolumePruneFilter& filter) override {
+        return engine_.prune_volumes(filter);
+    }
+
+private:
+    engine::Engine& engine_;
+};
+
 class EngineNetworks : public NetworkService {
 public:
     explicit EngineNetworks(engine::Engine& engine) : engine_(engine) {}
@@ -273,6 +295,7 @@ private:
     engine::Engine& engine_;
 };
 
+// All of them, for a daemon's main.
 class EngineServices {
 public:
     EngineServices(engine::Engine& engine, const oci::RegistryOptions& registries)
@@ -282,9 +305,10 @@ public:
           images_(engine),
           networks_(engine),
           system_(engine),
+          volumes_(engine),
           registries_(registries) {}
     Services services() {
-        return {containers_, files_, execs_, images_, networks_, system_, registries_};
+        return {containers_, files_, execs_, images_, networks_, system_, volumes_, registries_};
     }
 
 private:
@@ -294,6 +318,7 @@ private:
     EngineImages images_;
     EngineNetworks networks_;
     EngineSystem system_;
+    EngineVolumes volumes_;
     oci::RegistryOptions registries_;
 };
 

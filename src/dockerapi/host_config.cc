@@ -3,6 +3,7 @@
 #include <array>
 
 #include "dockerapi/container_request.h"
+#include "dockerapi/mount_request.h"
 #include "dockerapi/network_json.h"
 
 namespace hako::dockerapi {
@@ -26,10 +27,6 @@ struct Field {
 
 // To ignore these would lose data, open nothing or weaken a promise: the client must know.
 constexpr std::array kRefused{
-    Field{"Binds", "mounting host folders and volumes (-v)"},
-    Field{"Mounts", "mounting host folders and volumes (--mount)"},
-    Field{"VolumesFrom", "using the volumes of another container (--volumes-from)"},
-    Field{"VolumeDriver", "a volume driver"},
     Field{"DeviceRequests", "giving GPUs and other devices to a container (--gpus)"},
     Field{"OomKillDisable", "disabling the OOM killer"},
     Field{"CgroupParent", "a parent cgroup: a container is a VM of its own"},
@@ -251,6 +248,7 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(with_context(read_field(log, "Type", config.log_driver), "field LogConfig"));
     HAKO_CHECK(with_context(read_field(log, "Config", config.log_options), "field LogConfig"));
     HAKO_TRY(config.console_size, console_size(host));
+    HAKO_CHECK(read_mounts(host, config, warnings));
     warn_of_what_has_no_effect(host, warnings);
     return config;
 }

@@ -42,6 +42,7 @@ void add_rootfs_routes(http::Router& router, const Services& services);
 void add_machine_routes(http::Router& router, const Services& services);
 void add_kernel_routes(http::Router& router, const Services& services);
 void add_template_routes(http::Router& router, const Services& services);
+void add_volume_routes(http::Router& router, const Services& services);
 // Known parts of the API that are not here: answered so that clients understand.
 void add_absent_routes(http::Router& router);
 

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/stream.h"
+#include "dockerapi/volume_service.h"
 #include "engine/engine.h"
 #include "engine/images.h"
 #include "images/open_rootfs.h"
@@ -143,6 +144,7 @@ struct Services {
     ImageService& images;
     NetworkService& networks;
     SystemService& system;
+    VolumeService& volumes;
     const oci::RegistryOptions& registries;
 };
 

@@ -6,6 +6,7 @@
 #include "dockerapi/image_json.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/usage.h"
+#include "dockerapi/volume_json.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -45,6 +46,10 @@ Result<void> disk_usage(const Services& services, Request& request, Response& re
     }
     if (wanted("container")) {
         HAKO_TRY(answer["Containers"], container_list(services, {.all = true, .with_size = true}));
+    }
+    if (wanted("volume")) {
+        HAKO_TRY(const auto volumes, services.volumes.list(true));
+        for (const auto& details : volumes) answer["Volumes"].push_back(volume_details(details));
     }
     return response.send_json(200, answer);
 }

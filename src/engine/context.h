@@ -27,6 +27,7 @@
 #include "images/image_store.h"
 #include "store/database.h"
 #include "vmm/kernel_store.h"
+#include "volume/volume_store.h"
 
 namespace hako::engine {
 
@@ -43,6 +44,7 @@ struct Context {
     ContainerStore store;
     std::unique_ptr<images::ImageStore> images;  // null in tests
     std::unique_ptr<vmm::KernelStore> kernels;   // null in tests
+    volume::VolumeStore volumes;
     Surroundings world;
     std::unique_ptr<Networks> networks;
     Registry registry;
@@ -52,6 +54,8 @@ struct Context {
     Guarded<std::optional<vmm::ProbeResult>> accelerator;  // once the probe is done
     // Held while an image is removed, and from finding one until its container is recorded.
     std::mutex image_use;
+    // Likewise for volumes. Taken first.
+    std::mutex volume_use;
     // So many VMs boot at once: a boot is work for a CPU, and more of them only starve each other.
     std::counting_semaphore<> boots;
     std::stop_source closing;  // requested when the daemon ends
@@ -65,6 +69,8 @@ void emit(Context& context, const Container& container, std::string action,
           const StringMap& details = {});
 void emit(Context& context, const EntryPtr& entry, std::string action,
           const StringMap& details = {});
+
+void emit_volume(Context& context, const volume::Volume& volume, std::string action);
 
 // --- start.cc: the caller holds entry->operation, and the container does not run.
 Result<void> start_container(Context& context, const EntryPtr& entry);
@@ -119,7 +125,7 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
 Result<void> wait_for_sandbox_end(Context& context, const EntryPtr& entry);
 
 // --- remove.cc: the caller holds entry->operation, and the container does not run.
-Result<void> remove_container(Context& context, const EntryPtr& entry);
+Result<void> remove_container(Context& context, const EntryPtr& entry, bool with_volumes = false);
 
 // --- files.cc: the caller holds entry->operation.
 // Ends a VM that was booted for files only; nothing where there is none.

@@ -9,6 +9,7 @@
 #include "engine/names.h"
 #include "engine/settings.h"
 #include "engine/sharing.h"
+#include "engine/volumes.h"
 #include "fsimage/ext4/format.h"
 #include "images/machine_image.h"
 #include "runtime/log_file.h"
@@ -95,9 +96,15 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
     if (is_macos(container)) {
+        if (!container.host_config.mounts.empty() || !container.host_config.volumes_from.empty())
+            return fail(ErrorKind::unimplemented,
+                        "volumes and folders of the host are not offered for macOS: start the "
+                        "machine without -v and --mount");
         HAKO_TRY(auto more, complete_macos(container));
         std::ranges::move(more, std::back_inserter(warnings));
     }
+    HAKO_TRY(container.mounts,
+             resolve_mounts(context, container.host_config, container.config.volumes));
     container.name = std::move(name);
     container.created = now();
     container.log_path = context.layout.container_log(container.id);
@@ -111,6 +118,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     if (!made) {
         std::error_code ignored;
         std::filesystem::remove_all(context.layout.container(container.id), ignored);
+        remove_anonymous_volumes(context, container.mounts);
         return fail(made.error().context("cannot create the container"));
     }
     return container;
@@ -132,6 +140,7 @@ Result<Created> Engine::create(const CreateRequest& request) {
     const auto trace = context_->traces.of(id);
     const auto timer = trace->time("create");
     HAKO_TRY(NameHold name, NameHold::take(context_->registry, request.name, id));
+    const std::lock_guard volumes_in_use(context_->volume_use);
     Created created{.id = id};
     HAKO_TRY(Container container,
              record_container(*context_, request, id, name.name(), created.warnings));

@@ -73,8 +73,9 @@ TEST_F(CreateTest, RefusesWhatCannotRun) {
     bad.host_config.nano_cpus = 1'000'000'000'000'000;
     EXPECT_THAT(refusal(bad).message(), HasSubstr("range of CPUs is from 0.01"));
     bad = request();
-    bad.host_config.binds = {"/:/host"};
-    EXPECT_EQ(refusal(bad).kind(), ErrorKind::unimplemented);
+    bad.host_config.mounts = {
+        {.type = MountType::bind, .source = "/no/such/folder", .target = "/data"}};
+    EXPECT_THAT(refusal(bad).message(), HasSubstr("bind source path does not exist"));
     bad = request();
     bad.config.stop_signal = "SIGNOTHING";
     EXPECT_EQ(refusal(bad).kind(), ErrorKind::invalid);

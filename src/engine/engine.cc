@@ -29,6 +29,7 @@ Context::Context(Layout layout_of_daemon, std::unique_ptr<store::Database> opene
       host_cpus(std::max(1U, std::thread::hardware_concurrency())),
       database(std::move(opened)),
       store(container_store),
+      volumes(*database, layout.volumes()),
       world(std::move(surroundings)),
       boots(std::max(kLeastBoots, host_cpus)) {}
 
@@ -63,6 +64,7 @@ Result<std::unique_ptr<Engine>> Engine::open(const Layout& layout, const Install
 }
 
 Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Context> context) {
+    HAKO_CHECK(context->volumes.open());
     HAKO_CHECK(with_context(recover(*context), "cannot recover the containers"));
     probe_in_background(*context);
     return std::unique_ptr<Engine>(new Engine(std::move(context)));

@@ -24,6 +24,7 @@
 #include "engine/streams.h"
 #include "engine/template_types.h"
 #include "engine/types.h"
+#include "engine/volume_details.h"
 
 namespace hako {
 class Reader;
@@ -177,6 +178,13 @@ public:
     Result<void> connect_network(std::string_view network, std::string_view container,
                                  const EndpointSettings& settings);
     Result<void> disconnect_network(std::string_view network, std::string_view container);
+
+    // --- volumes.cc: not_found, conflict (in use) and invalid as Docker says them.
+    Result<VolumeDetails> create_volume(volume::Volume wanted);
+    Result<VolumeDetails> inspect_volume(std::string_view name);
+    Result<std::vector<VolumeDetails>> list_volumes(bool with_usage);
+    Result<void> remove_volume(std::string_view name, bool force);
+    Result<Pruned> prune_volumes(const VolumePruneFilter& filter);
 
     Result<SystemInfo> system_info() const;
 

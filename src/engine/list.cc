@@ -64,6 +64,12 @@ bool has_port(const std::string& sent, const char* field, const std::vector<std:
     });
 }
 
+bool mounts(const Container& container, const std::string& text) {
+    return std::ranges::any_of(container.mounts, [&](const MountPoint& mount) {
+        return mount.name == text || mount.target == text || mount.source == text;
+    });
+}
+
 struct Resolved {
     std::vector<std::string> ancestor_ids;
     std::optional<WallTime> before, since;
@@ -88,10 +94,13 @@ bool matches(const Container& container, const ListFilter& filter, const Resolve
                         [&](const auto& text) { return text == health_of(container); }) &&
            any_or_empty(filter.networks,
                         [&](const auto& name) { return is_on(container, name); }) &&
+           any_or_empty(filter.volumes,
+                        [&](const auto& text) { return mounts(container, text); }) &&
            any_or_empty(resolved.ancestor_ids,
                         [&](const auto& id) { return id == container.image_id; }) &&
-           std::ranges::all_of(filter.labels,
-                               [&](const auto& label) { return has_label(container, label); }) &&
+           std::ranges::all_of(
+               filter.labels,
+               [&](const auto& label) { return has_label(container.config.labels, label); }) &&
            has_port(container.config_json, "ExposedPorts", filter.exposed) &&
            has_port(container.host_config_json, "PortBindings", filter.published);
 }
@@ -113,10 +122,10 @@ Result<std::optional<WallTime>> creation_of(const Registry& registry, const std:
 
 }  // namespace
 
-bool has_label(const Container& container, std::string_view label) {
+bool has_label(const StringMap& labels, std::string_view label) {
     const std::size_t equals = label.find('=');
-    const auto found = container.config.labels.find(std::string(label.substr(0, equals)));
-    if (found == container.config.labels.end()) return false;
+    const auto found = labels.find(std::string(label.substr(0, equals)));
+    if (found == labels.end()) return false;
     return equals == std::string_view::npos || found->second == label.substr(equals + 1);
 }
 

@@ -10,7 +10,7 @@
 namespace hako::engine {
 
 // label: "key" or "key=value".
-bool has_label(const Container& container, std::string_view label);
+bool has_label(const StringMap& labels, std::string_view label);
 // What a sparse file takes on the disk; 0 where it is not.
 std::uint64_t allocated_bytes(const std::filesystem::path& file);
 

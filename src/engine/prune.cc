@@ -10,7 +10,9 @@ namespace {
 bool is_pruned(const Container& container, const PruneFilter& filter) {
     if (container.state.running() || container.state.status == Status::restarting) return false;
     if (filter.until != WallTime{} && container.created >= filter.until) return false;
-    const auto has = [&](const std::string& label) { return has_label(container, label); };
+    const auto has = [&](const std::string& label) {
+        return has_label(container.config.labels, label);
+    };
     return std::ranges::all_of(filter.labels, has) && std::ranges::none_of(filter.without, has);
 }
 

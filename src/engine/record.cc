@@ -6,6 +6,21 @@ namespace hako::engine {
 namespace {
 
 // Visits every field of a struct with its key, so that writing and reading cannot drift apart.
+template <typename Mount, typename Visit>
+void each_field_of_mount(Mount& mount, const Visit& visit) {
+    visit("name", mount.name);
+    visit("source", mount.source);
+    visit("target", mount.target);
+    visit("driver", mount.driver);
+    visit("mode", mount.mode);
+    visit("propagation", mount.propagation);
+    visit("subpath", mount.subpath);
+    visit("tmpfs_options", mount.tmpfs_options);
+    visit("read_only", mount.read_only);
+    visit("copy_up", mount.copy_up);
+    visit("anonymous", mount.anonymous);
+}
+
 template <typename Config, typename Visit>
 void each_field_of_config(Config& config, const Visit& visit) {
     visit("hostname", config.hostname);
@@ -20,6 +35,7 @@ void each_field_of_config(Config& config, const Visit& visit) {
     visit("cmd", config.cmd);
     visit("labels", config.labels);
     visit("exposed_ports", config.exposed_ports);
+    visit("volumes", config.volumes);
     visit("healthcheck", config.healthcheck);
     visit("tty", config.tty);
     visit("open_stdin", config.open_stdin);
@@ -45,6 +61,7 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("group_add", config.group_add);
     visit("security_opt", config.security_opt);
     visit("extra_hosts", config.extra_hosts);
+    visit("volumes_from", config.volumes_from);
     visit("tmpfs", config.tmpfs);
     visit("sysctls", config.sysctls);
     visit("annotations", config.annotations);
@@ -99,6 +116,14 @@ struct FieldWriter {
         Json& list = json[key] = Json::array();
         for (const auto& port : ports)
             list.push_back({port.container_port, port.host_ip, port.host_port});
+    }
+    void operator()(const char* key, const std::vector<MountPoint>& mounts) const {
+        Json& list = json[key] = Json::array();
+        for (const MountPoint& mount : mounts) {
+            Json item = {{"type", to_string(mount.type)}};
+            each_field_of_mount(mount, FieldWriter{item});
+            list.push_back(std::move(item));
+        }
     }
     void operator()(const char* key, const HealthCheck& check) const {
         json[key] = {{"test", check.test},
@@ -155,6 +180,20 @@ struct FieldReader {
             target.push_back({item[0], item[1], item[2]});
         }
     }
+    void operator()(const char* key, std::vector<MountPoint>& target) const {
+        const auto list = read<std::vector<Json>>(key);
+        if (!list || !*list) return;
+        for (const Json& item : **list) {
+            MountPoint mount;
+            const FieldReader fields{item, result};
+            std::string type;
+            fields("type", type);
+            for (const auto known : {MountType::bind, MountType::volume, MountType::tmpfs})
+                if (type == to_string(known)) mount.type = known;
+            each_field_of_mount(mount, fields);
+            target.push_back(std::move(mount));
+        }
+    }
     void operator()(const char* key, std::optional<HealthCheck>& target) const {
         const auto object = read<Json>(key);
         if (!object || !*object) return;
@@ -197,6 +236,7 @@ void each_field_of_settings(Container& container, const Visit& visit) {
     visit("config_json", container.config_json);
     visit("host_config_json", container.host_config_json);
     visit("networking_json", container.networking_json);
+    visit("mounts", container.mounts);
     visit("command", container.command);
     visit("log_path", container.log_path);
     visit("kernel", container.kernel);

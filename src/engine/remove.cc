@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 #include "engine/names.h"
 #include "engine/trash.h"
+#include "engine/volumes.h"
 
 namespace hako::engine {
 namespace {
@@ -17,7 +18,7 @@ Result<void> remove_files(Context& context, const EntryPtr& entry) {
 
 }  // namespace
 
-Result<void> remove_container(Context& context, const EntryPtr& entry) {
+Result<void> remove_container(Context& context, const EntryPtr& entry, bool with_volumes) {
     HAKO_CHECK(wait_for_sandbox_end(context, entry));
     entry->live.lock()->container.state.status = Status::removing;
     const auto trace = context.traces.of(entry->id);
@@ -25,6 +26,11 @@ Result<void> remove_container(Context& context, const EntryPtr& entry) {
     const auto removed = remove_files(context, entry);
     timer.reset();
     if (removed) context.registry.erase(entry->id);
+    if (removed && with_volumes) {
+        const auto mounts = entry->live.lock()->container.mounts;
+        const std::lock_guard in_use(context.volume_use);
+        remove_anonymous_volumes(context, mounts);
+    }
     auto live = entry->live.lock();
     if (removed) {
         live->removed = true;
@@ -61,7 +67,7 @@ Result<void> Engine::remove(std::string_view container, const RemoveOptions& opt
     cancel_restart(*context_, entry);
     // Started between the kill and the lock.
     if (options.force) HAKO_CHECK(stop_container(*context_, entry, {.timeout_seconds = 0}));
-    return remove_container(*context_, entry);
+    return remove_container(*context_, entry, options.volumes);
 }
 
 Result<void> Engine::rename(std::string_view container, std::string_view name) {

@@ -13,6 +13,7 @@
 #include "engine/names.h"
 #include "engine/network_record.h"
 #include "engine/restart.h"
+#include "engine/shares.h"
 #include "engine/sharing.h"
 #include "oci/capabilities.h"
 #include "oci/runtime_spec.h"
@@ -182,6 +183,7 @@ Result<ContainerConfig> merge_config(ContainerConfig config, const oci::ImageCon
     for (const std::string& port : image.exposed_ports)
         if (std::ranges::find(config.exposed_ports, port) == config.exposed_ports.end())
             config.exposed_ports.push_back(port);
+    config.volumes.insert(config.volumes.end(), image.volumes.begin(), image.volumes.end());
     if (config.user.empty()) config.user = image.user;
     if (config.working_dir.empty()) config.working_dir = image.working_dir;
     if (config.stop_signal.empty()) config.stop_signal = image.stop_signal;
@@ -234,6 +236,7 @@ Result<Json> make_spec(const Container& container, bool alone) {
     settings.tmpfs = host.tmpfs;
     for (const Device& device : host.devices)
         settings.devices[device.path] = {device.node, device.permissions};
+    settings.mounts = guest_mounts(container);
     settings.sysctls = host.sysctls;
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;
@@ -263,10 +266,6 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     HAKO_TRY(const SecurityOptions security, parse_security(config));
     if (security.seccomp != runtime::kBuiltinSeccomp)  // which takes as long as all the rest
         HAKO_CHECK(runtime::SeccompFilters().find(security.seccomp, "{}"));
-    if (!config.binds.empty())
-        return fail(ErrorKind::unimplemented,
-                    "bind mounts and volumes are not offered by this version of hako: start "
-                    "the container without -v and --mount");
     HAKO_CHECK(log_limits(config));
     HAKO_CHECK(check_extra_hosts(config.extra_hosts));
     HAKO_CHECK(check_sysctls(config.sysctls));
@@ -377,11 +376,13 @@ Result<runtime::ContainerSpec> make_sandbox_container(const Container& container
     spec.rootfs = {serial(runtime::kRootfsSerial), parts.rootfs.extents, true};
     spec.scratch = {
         serial(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
+    spec.volumes = volume_disks(container);
     if (!container.emulated.empty())
         spec.emulator = runtime::EmulatorSpec{container.emulated, parts.emulator};
     spec.oci_spec = dump_json(oci_spec);
     spec.files = {{"/etc/hostname", hostname_of(container) + "\n"},
                   {"/etc/hosts", hosts_file(container)}};
+    for (const auto& mount : container.mounts) spec.files.erase(mount.target);
     spec.tty = container.config.tty;
     spec.open_stdin = container.config.open_stdin;
     spec.seccomp = security.seccomp;
@@ -408,6 +409,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.accelerator = parts.accelerator;
     sandbox.machine.tsc_khz = parts.tsc_khz;
     sandbox.machine.disks = {rootfs, scratch};
+    sandbox.machine.shares = shares(container);
     vmm::choose_agent_channel(sandbox.machine);
     HAKO_CHECK(vmm::validate(sandbox.machine));
     return sandbox;

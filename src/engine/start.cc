@@ -6,6 +6,7 @@
 #include "engine/macos.h"
 #include "engine/restart.h"
 #include "engine/settings.h"
+#include "engine/volumes.h"
 
 namespace hako::engine {
 namespace {
@@ -138,7 +139,10 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
     if (!container.emulated.empty()) {
         HAKO_TRY(emulator, context.world.machines->emulator(container.emulated));
     }
-    return make_sandbox(container,
+    HAKO_CHECK(check_block_volumes(context, container));
+    Container located = container;
+    HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+    return make_sandbox(located,
                         {.kernel = kernel.vmlinux,
                          .initramfs = context.world.machines->initramfs(),
                          .rootfs = std::move(rootfs),
@@ -177,7 +181,7 @@ Result<void> start_container(Context& context, const EntryPtr& entry) {
     remove_from_vm(context, entry);
     record_failed_start(context, entry, error);
     if (container.host_config.auto_remove)
-        if (auto removed = remove_container(context, entry); !removed)
+        if (auto removed = remove_container(context, entry, true); !removed)
             log_warn("container {}: {}", entry->id, removed.error().message());
     return fail(error);
 }

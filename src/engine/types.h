@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "engine/mounts.h"
 #include "engine/network_types.h"
 #include "oci/platform.h"
 
@@ -42,6 +43,7 @@ struct ContainerConfig {
     std::optional<std::vector<std::string>> cmd;
     StringMap labels;
     std::vector<std::string> exposed_ports;  // "80/tcp"
+    std::vector<std::string> volumes;  // targets of anonymous volumes; merged: the image's, too
     std::optional<HealthCheck> healthcheck;  // merged: none if there is nothing to run
     bool tty = false;
     bool open_stdin = false;
@@ -82,7 +84,8 @@ struct HostConfig {
     std::vector<std::string> group_add;          // names or numbers
     std::vector<std::string> security_opt;       // no-new-privileges, seccomp=unconfined ...
     std::vector<std::string> extra_hosts;        // "name:address" for /etc/hosts
-    std::vector<std::string> binds;              // not offered yet: create refuses them
+    std::vector<MountRequest> mounts;            // -v and --mount, as they came
+    std::vector<std::string> volumes_from;       // "container[:ro|rw]"
     StringMap tmpfs;                             // path -> mount options
     StringMap sysctls;
     StringMap annotations;  // "io.hako.kernel" names the guest kernel
@@ -157,6 +160,7 @@ struct Container {
     std::string config_json, host_config_json, networking_json;
     ContainerState state;
     std::optional<HealthState> health;
+    std::vector<MountPoint> mounts;
     std::vector<std::string> command;   // entrypoint and cmd: Docker's Path and Args
     std::vector<std::string> exec_ids;  // of execs that run
     std::vector<Attachment> networks;   // filled by inspect and list
@@ -194,6 +198,7 @@ struct ListFilter {
     std::vector<std::string> ancestors;           // image names or ids
     std::string before, since;                    // containers
     std::vector<std::string> exposed, published;  // the container's ports: "80/tcp"
+    std::vector<std::string> volumes;             // names or targets of what is mounted
     bool with_size = false;                       // fills Container::size_rw
 };
 
@@ -209,7 +214,8 @@ struct StopOptions {
 };
 
 struct RemoveOptions {
-    bool force = false;  // kills a running one first
+    bool force = false;    // kills a running one first
+    bool volumes = false;  // its anonymous volumes go as well
 };
 
 struct PruneFilter {

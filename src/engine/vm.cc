@@ -1,6 +1,7 @@
 // Containers into virtual machines and out of them.
 #include "base/log.h"
 #include "engine/context.h"
+#include "engine/shares.h"
 #include "engine/sharing.h"
 #include "runtime/log_file.h"
 
@@ -52,6 +53,7 @@ Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::s
                                                   const Container& container) {
     HAKO_TRY(const auto sandbox, runtime::read_sandbox_spec(context.layout.sandbox(vm)));
     if (spec.shares) HAKO_CHECK(check_room(sandbox.machine, container));
+    HAKO_CHECK(check_shares(sandbox.machine, spec.machine.shares));
     // The next daemon is to find it there.
     ContainerState state = container.state;
     state.vm = vm;

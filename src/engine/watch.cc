@@ -28,7 +28,7 @@ void remove_after_exit(Context& context, const EntryPtr& entry) {
         auto live = entry->live.lock();
         if (live->removed || live->running() || live->shim) return;
     }
-    if (auto removed = remove_container(context, entry); !removed)
+    if (auto removed = remove_container(context, entry, true); !removed)
         log_warn("container {}: {}", entry->id, removed.error().message());
 }
 

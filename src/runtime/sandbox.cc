@@ -314,14 +314,27 @@ bool Sandbox::is_over() {
     return true;
 }
 
+// Its end may only be that of QEMU, which is just going. Else the guest would wait for its files
+// for ever.
+void Sandbox::end_without_shares(vmm::Machine& machine) {
+    const auto ended = machine.wait(kVmEnd);
+    if (ended && *ended) return;
+    log_error("virtiofsd, which served the VM's folders, ended: so does the VM");
+    if (const auto stopped = machine.stop(milliseconds(0)); !stopped)
+        log_error("QEMU does not stop: {}", stopped.error().message());
+}
+
 // Until the last container has ended, QEMU is gone or somebody asked for the end.
 void Sandbox::wait_for_end() {
     const auto machine = state_.lock()->machine;
-    std::array<pollfd, 2> entries{{{.fd = machine->end_fd(), .events = POLLIN, .revents = 0},
-                                   {.fd = bell_.get(), .events = POLLIN, .revents = 0}}};
+    std::array<pollfd, 3> entries{
+        {{.fd = machine->end_fd(), .events = POLLIN, .revents = 0},
+         {.fd = bell_.get(), .events = POLLIN, .revents = 0},
+         {.fd = machine->share_end_fd(), .events = POLLIN, .revents = 0}}};
     while (!is_over()) {
         if (::poll(entries.data(), entries.size(), -1) < 0) continue;
         if (entries[0].revents != 0) return;
+        if (entries[2].revents != 0) return end_without_shares(*machine);
         eventfd_t rings = 0;
         ::eventfd_read(bell_.get(), &rings);
     }

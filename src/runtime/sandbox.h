@@ -97,6 +97,7 @@ private:
     void settle();
     void ring();
     void wait_for_end();
+    void end_without_shares(vmm::Machine& machine);
     bool is_over();
     void tear_down();
     void enter(Phase phase, std::optional<Error> failure = {});

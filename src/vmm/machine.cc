@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <thread>
 
@@ -124,6 +125,8 @@ Result<Fd> connect_vsock(std::uint32_t cid, milliseconds deadline) {
     }
 }
 
+bool has_ended(int pidfd) { return wait_readable(pidfd, milliseconds(0)).value_or(false); }
+
 Result<void> check_files(const MachineSpec& spec) {
     if (!spec.state.empty()) return {};
     for (const auto& path : {spec.kernel, spec.initramfs})
@@ -197,6 +200,8 @@ public:
     }
 
     Result<void> stop(milliseconds grace) {
+        // The other way round, it ends with QEMU.
+        if (shares_ && !has_ended(pidfd_.get())) lost_shares_ = has_ended(shares_->end_fd());
         // QEMU may be hanging: then it is asked in vain, and killed.
         if (qmp_) (void)qmp_->execute("quit", {}, std::min(grace, kQuitAnswer));
         HAKO_TRY(const bool ended, wait_readable(pidfd_.get(), grace));
@@ -227,6 +232,7 @@ public:
     std::optional<Hotplug> hotplug_;
     Guarded<std::optional<Process>> process_;
     std::optional<ShareServer> shares_;
+    std::atomic<bool> lost_shares_ = false;  // it ended before the VM was stopped
 
 private:
     Error explain_start(const Error& error) {
@@ -241,6 +247,7 @@ private:
     std::string describe_end(const ExitStatus& status) const {
         if (const auto panic = find_panic(console_->tail()))
             return fmt::format("the guest kernel panicked: {}", *panic);
+        if (lost_shares_) return "virtiofsd, which served the VM's folders, ended";
         const auto errors = last_lines(console_->errors(), 3, "; ");
         if (!errors.empty()) return fmt::format("QEMU ended ({}): {}", to_string(status), errors);
         if (!status.success()) return fmt::format("QEMU ended ({})", to_string(status));
@@ -269,6 +276,7 @@ Result<Fd> Machine::take_agent_channel(milliseconds deadline) {
 
 pid_t Machine::pid() const { return impl_->pid_; }
 int Machine::end_fd() const { return impl_->pidfd_.get(); }
+int Machine::share_end_fd() const { return impl_->shares_ ? impl_->shares_->end_fd() : -1; }
 
 Result<std::optional<MachineEnd>> Machine::wait(std::optional<milliseconds> timeout) {
     return impl_->wait(timeout);

@@ -63,6 +63,8 @@ public:
     pid_t pid() const;
     // Readable once QEMU has ended, for poll(2).
     int end_fd() const;
+    // Likewise of the process that serves its shares; -1: it has none.
+    int share_end_fd() const;
     // Nullopt when it still runs after the time-out; no time-out waits for ever.
     Result<std::optional<MachineEnd>> wait(std::optional<std::chrono::milliseconds> timeout = {});
     // Asks QEMU to quit, waits for the grace time, then kills. The guest is not asked: that is the

@@ -78,6 +78,8 @@ Result<void> validate(const MachineSpec& spec) {
         return fail(ErrorKind::invalid, "vsock CID {} is reserved", spec.vsock_cid);
     for (const auto& disk : spec.disks) HAKO_CHECK(validate(disk));
     for (const auto& nic : spec.nics) HAKO_CHECK(validate(nic));
+    if (!spec.shares.empty() && !spec.state.empty())
+        return fail(ErrorKind::invalid, "a VM with shares is booted: QEMU loads no state into one");
     return validate(spec.shares);
 }
 

@@ -32,6 +32,8 @@ public:
     // Waits a moment for the end that QEMU's brings, then kills.
     ~ShareServer();
 
+    // Readable once it has ended, for poll(2). A guest that uses its shares hangs then.
+    int end_fd() const { return process_.pidfd(); }
     // For QEMU: the connected vhost-user socket.
     Fd take_connection() { return std::move(connection_); }
 

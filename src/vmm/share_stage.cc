@@ -99,7 +99,8 @@ Result<void> stage(const StageSpec& spec) {
 
 Error execute(const StageSpec& spec) {
     // cache=auto: close-to-open, so that containers see each other's files, and mmap works. Device
-    // nodes that a guest made would be the host's devices.
+    // nodes that a guest made would be the host's devices. flock stays the guest's own: virtiofsd
+    // refuses all who would wait for it.
     const std::string listener = fmt::format("--fd={}", kStageListenerFd);
     const std::string source = fmt::format("source={}", kStage);
     const char* argv[] = {spec.program.c_str(),
@@ -107,7 +108,7 @@ Error execute(const StageSpec& spec) {
                           "-o",
                           source.c_str(),
                           "-o",
-                          "cache=auto,xattr,flock,posix_lock",
+                          "cache=auto,xattr,posix_lock",
                           "-o",
                           "announce_submounts,modcaps=-mknod,log_level=err",
                           "--thread-pool-size=8",

@@ -1,5 +1,9 @@
 #include "init/vmexec/copy_up.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <thread>
 
@@ -19,6 +23,15 @@ Result<bool> is_empty(const std::string& folder) {
     return true;
 }
 
+Result<void> copy_owner_and_mode(const std::string& from, const std::string& to) {
+    struct stat status {};
+    if (::stat(from.c_str(), &status) != 0 ||
+        ::chown(to.c_str(), status.st_uid, status.st_gid) != 0 ||
+        ::chmod(to.c_str(), status.st_mode & 07777) != 0)
+        return fail_errno(errno, "cannot give the volume the owner and mode of the image's folder");
+    return {};
+}
+
 }  // namespace
 
 Result<void> copy_up(const std::string& from, const std::string& to) {
@@ -34,7 +47,8 @@ Result<void> copy_up(const std::string& from, const std::string& to) {
     pipe.first.reset();
     reader.join();
     HAKO_CHECK(with_context(std::move(written), "cannot copy the image's files into the volume"));
-    return with_context(std::move(read), "cannot copy the image's files into the volume");
+    HAKO_CHECK(with_context(std::move(read), "cannot copy the image's files into the volume"));
+    return copy_owner_and_mode(from, to);
 }
 
 }  // namespace hako::init

@@ -15,7 +15,7 @@ Command commit_command();
 Command cp_command();
 Command diff_command();
 Command export_command();
-Command inspect_command(std::string_view type);  // "container", "image", or "" for either
+Command inspect_command(std::string_view type);  // "container", "image", "volume" ...; "": any
 Command kill_command();
 Command logs_command();
 Command network_command();  // a group
@@ -56,6 +56,7 @@ Command version_command();
 Command kernel_command();    // a group
 Command template_command();  // a group
 Command pod_command();       // a group
+Command volume_command();    // a group
 Command macos_command();     // a group
 Command rootfs_command();    // a group
 Command system_command();    // a group

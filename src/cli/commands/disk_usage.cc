@@ -77,9 +77,22 @@ Usage containers_usage(const Json& usage) {
     return result;
 }
 
+Usage volumes_usage(const Json& usage) {
+    Usage result{.type = "Local Volumes"};
+    for (const auto& volume : list_of(usage, "Volumes")) {
+        const Json data = volume.value("UsageData", Json::object());
+        const bool active = number(data, "RefCount") != 0;
+        ++result.total;
+        result.active += active ? 1 : 0;
+        result.size += number(data, "Size");
+        result.reclaimable += active ? 0 : number(data, "Size");
+    }
+    return result;
+}
+
 Result<std::string> summary(const Json& usage, const Options& options) {
     const std::vector<ListedItem> rows{images_usage(usage).row(), containers_usage(usage).row(),
-                                       Usage{.type = "Local Volumes"}.row(),
+                                       volumes_usage(usage).row(),
                                        Usage{.type = "Build Cache"}.row()};
     const ListingStyle style{.columns = {{"Type", "TYPE"},
                                          {"TotalCount", "TOTAL"},
@@ -121,9 +134,20 @@ std::string container_table(const Json& usage) {
         rows.push_back(
             {short_id(container.value("Id", std::string())),
              container.value("Image", std::string()),
-             go_quote(ellipsis(container.value("Command", std::string()), kShownCommand)), "0",
-             format_size(number(container, "SizeRw")), age(container),
-             container.value("Status", std::string()), name});
+             go_quote(ellipsis(container.value("Command", std::string()), kShownCommand)),
+             std::to_string(local_volumes(container)), format_size(number(container, "SizeRw")),
+             age(container), container.value("Status", std::string()), name});
+    }
+    return format_table(rows);
+}
+
+std::string volume_table(const Json& usage) {
+    std::vector<Row> rows{{"VOLUME NAME", "LINKS", "SIZE"}};
+    for (const auto& volume : list_of(usage, "Volumes")) {
+        const Json data = volume.value("UsageData", Json::object());
+        rows.push_back({volume.value("Name", std::string()),
+                        std::to_string(number(data, "RefCount")),
+                        format_size(number(data, "Size"))});
     }
     return format_table(rows);
 }
@@ -139,8 +163,7 @@ Result<int> disk_usage(Session& session, const Options& options) {
     session.io.print(
         fmt::format("Images space usage:\n\n{}\nContainers space usage:\n\n{}\n"
                     "Local Volumes space usage:\n\n{}\nBuild cache usage: 0B\n",
-                    image_table(usage), container_table(usage),
-                    format_table({{"VOLUME NAME", "LINKS", "SIZE"}})));
+                    image_table(usage), container_table(usage), volume_table(usage)));
     return 0;
 }
 

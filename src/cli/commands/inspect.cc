@@ -26,9 +26,13 @@ Result<Json> look_up(const Api& api, const Options& options, const std::string& 
             return found;
     }
     if (options.type == "network") return api.get(fmt::format("/networks/{}", name));
+    if (options.type == "volume") return api.get(fmt::format("/volumes/{}", name));
     auto found = api.get(fmt::format("/images/{}/json", name));
-    if (!found && found.error().kind() == ErrorKind::not_found && options.type.empty())
+    if (!found && found.error().kind() == ErrorKind::not_found && options.type.empty()) {
+        auto volume = api.get(fmt::format("/volumes/{}", name));
+        if (volume) return volume;
         return fail(ErrorKind::not_found, "Error: No such object: {}", name);
+    }
     return found;
 }
 
@@ -88,25 +92,29 @@ Command inspect_command(std::string_view type) {
     Command command(
         "inspect", type == "image"       ? "Display detailed information on one or more images"
                    : type == "network"   ? "Display detailed information on one or more networks"
+                   : type == "volume"    ? "Display detailed information on one or more volumes"
                    : type == "container" ? "Display detailed information on one or more containers"
                                          : "Return low-level information on containers and images");
     command.option("-f,--format", options->format, "Format output: json, or a Go template");
     if (type.empty()) {
-        command.option("--type", "string", "Only inspect objects of the type: container, image",
-                       [options](const std::string& value) -> Result<void> {
-                           if (value != "container" && value != "image")
-                               return fail(ErrorKind::invalid, "it is not container or image");
-                           options->type = value;
-                           return {};
-                       });
+        command.option(
+            "--type", "string", "Only inspect objects of the type: container, image, volume",
+            [options](const std::string& value) -> Result<void> {
+                if (value != "container" && value != "image" && value != "volume")
+                    return fail(ErrorKind::invalid, "it is not container, image or volume");
+                options->type = value;
+                return {};
+            });
     }
-    if (type != "image") {
+    if (type.empty() || type == "container") {
         command.flag("-s,--size", options->size, "Display total file sizes of a container");
         command.flag("--vm", options->machine,
                      "Display a running container's virtual machine: QEMU's command line, disks");
     }
     command.arguments(type == "image" ? "IMAGE [IMAGE...]" : "NAME|ID [NAME|ID...]", 1, kUnlimited,
-                      type == "image" ? Completes::images : Completes::containers);
+                      type == "image"    ? Completes::images
+                      : type == "volume" ? Completes::nothing
+                                         : Completes::containers);
     command.action([options](Session& session, const auto& names) {
         return inspect(session, *options, names);
     });

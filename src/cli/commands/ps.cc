@@ -98,7 +98,7 @@ ListedItem describe(const Json& summary, const Options& options) {
         {"Labels", joined(label_texts)},
         {"Mounts", mounts_text(object_field(summary, "Mounts"), options.full)},
         {"Networks", joined(networks)},
-        {"LocalVolumes", "0"},
+        {"LocalVolumes", std::to_string(local_volumes(summary))},
         {"Size", size},
     };
     item.methods = {{"Label", labels}};

@@ -1,5 +1,7 @@
 #include "cli/output/listing.h"
 
+#include <algorithm>
+
 #include "cli/output/text.h"
 #include "cli/template/template.h"
 
@@ -48,6 +50,14 @@ std::string unescape(std::string_view text) {
 }
 
 }  // namespace
+
+std::size_t local_volumes(const Json& container) {
+    const auto mounts = container.find("Mounts");
+    if (mounts == container.end() || !mounts->is_array()) return 0;
+    return static_cast<std::size_t>(std::ranges::count_if(*mounts, [](const Json& mount) {
+        return mount.is_object() && mount.value("Type", std::string()) == "volume";
+    }));
+}
 
 Result<std::string> format_listing(const std::vector<ListedItem>& items, const ListingStyle& style,
                                    std::string_view format, bool quiet) {

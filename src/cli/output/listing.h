@@ -28,6 +28,9 @@ struct ListingStyle {
     std::string quiet_field;      // printed alone with -q
 };
 
+// How many of a container's mounts are volumes.
+std::size_t local_volumes(const Json& container);
+
 // format: "" and "table" are the plain table, "table TEMPLATE", "json" one object a line, else a
 // template rendered for each item.
 Result<std::string> format_listing(const std::vector<ListedItem>& items, const ListingStyle& style,

@@ -87,7 +87,6 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     EXPECT_NE(refused.error().message().find("fewer networks"), std::string::npos);
 }
 
-// The name of the memory is that of a machine without shares: their saved states are the same.
 TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     auto spec = small_machine();
     spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};

@@ -1,0 +1,283 @@
+"""Volumes, folders and files of the host in containers: what they keep, what they refuse, what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hako import HELLO, SOAK, Daemon, wait_until
+
+PROBE_SOURCE = Path(__file__).with_name("volume_probe.c")
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A static program: /probe in the containers that mount it, which is a bind mount of a single file."""
+    program = tmp_path_factory.mktemp("probe") / "probe"
+    subprocess.run(["cc", "-static", "-O1", "-o", program, PROBE_SOURCE], check=True)
+    return program
+
+
+@pytest.fixture(autouse=True)
+def volumes_go(clean: Daemon):
+    """After each test no volume is left, and none in use."""
+    yield
+    ids = clean.hako("ps", "-aq").stdout.split()
+    if ids:
+        clean.hako("rm", "-f", *ids)
+    clean.hako("volume", "prune", "-af")
+    assert clean.hako("volume", "ls", "-q").stdout == ""
+    assert os.listdir(clean.root / "volumes") == []
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "file").write_text("of the host\n")
+    return shared
+
+
+def servers(daemon: Daemon) -> list[int]:
+    """The virtiofsd processes of this daemon's VMs, found by their shims."""
+    found = []
+    shims = set(daemon.machines())
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            name = (entry / "comm").read_text().strip()
+            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if name == "virtiofsd" and (parent in shims or parent in found):
+            found.append(int(entry.name))
+    return found
+
+
+def run(daemon: Daemon, *words: str, **options) -> subprocess.CompletedProcess:
+    return daemon.hako("run", "--rm", *words, **options)
+
+
+def test_a_folder_of_the_host(clean: Daemon, folder: Path) -> None:
+    script = "cat /data/file; echo of the guest > /data/new; mkdir -p /data/a/b; chown 12:34 /data/new; chmod 640 /data/new"
+    assert run(clean, "-v", f"{folder}:/data", HELLO, "sh", "-c", script).stdout == "of the host\n"
+    made = (folder / "new").stat()
+    assert (folder / "new").read_text() == "of the guest\n"
+    assert (made.st_uid, made.st_gid, made.st_mode & 0o777) == (12, 34, 0o640)
+    assert (folder / "a" / "b").is_dir()
+
+
+def test_read_only(clean: Daemon, folder: Path) -> None:
+    for words in (["-v", f"{folder}:/data:ro,z"], ["--mount", f"type=bind,src={folder},dst=/data,readonly"]):
+        done = run(clean, *words, HELLO, "sh", "-c", "cat /data/file; touch /data/x", check=False)
+        assert done.stdout == "of the host\n"
+        assert done.returncode != 0 and "Read-only file system" in done.stderr
+    assert os.listdir(folder) == ["file"]
+
+
+def test_users_and_rights_hold_inside(clean: Daemon, folder: Path) -> None:
+    (folder / "secret").write_text("x")
+    (folder / "secret").chmod(0o600)
+    folder.chmod(0o755)
+    refused = run(clean, "-u", "1000", "-v", f"{folder}:/data", HELLO, "sh", "-c",
+                  "cat /data/secret; touch /data/mine", check=False)
+    assert refused.stderr.count("Permission denied") == 2 and refused.stdout == ""
+
+
+def test_links_do_not_leave_the_share(clean: Daemon, folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("secret of the host")
+    (folder / "absolute").symlink_to(outside)
+    (folder / "upwards").symlink_to("../outside")
+    (folder / "root").symlink_to("/etc")
+    script = ("cat /data/absolute /data/upwards; cat /data/root/hostname; ls /data/..; ln -s ../../../../etc/shadow /data/made; "
+              "cat /data/made; mknod /data/disk b 8 0; ls /run/hako; true")
+    done = run(clean, "--hostname", "guest", "-v", f"{folder}:/data", HELLO, "sh", "-c", script)
+    assert "secret" not in done.stdout and "root:" not in done.stdout
+    assert "guest" in done.stdout  # /data/root is the container's own /etc
+    assert not (folder / "disk").exists()
+
+
+def test_what_happens_to_files(clean: Daemon, folder: Path, probe: Path) -> None:
+    clean.hako("run", "-d", "--name", "box", "-v", f"{folder}:/data", "-v", f"{probe}:/probe:ro", HELLO, "sleep", "1000")
+
+    def inside(*words: str) -> str:
+        return clean.hako("exec", "box", *words).stdout.strip()
+
+    assert inside("/probe", "xattr", "/data/file") == "ok"
+    assert os.getxattr(folder / "file", "user.hako") == b"kept"
+    assert inside("/probe", "unlinked", "/data/gone") == "ok"
+    assert not (folder / "gone").exists()
+    assert inside("/probe", "mmap", "/data/mapped") == "ok"
+    assert (folder / "mapped").read_bytes()[4090:4102] == b"across pages"
+    inside("sh", "-c", "mkdir /data/d; mv /data/file /data/d/renamed; ln -s renamed /data/d/link; ln /data/d/renamed /data/hard")
+    assert (folder / "d" / "renamed").read_text() == "of the host\n"
+    assert os.readlink(folder / "d" / "link") == "renamed"
+    assert (folder / "hard").stat().st_nlink == 2
+    # What the host does is seen as well.
+    (folder / "late").write_text("later\n")
+    (folder / "hard").unlink()
+    assert inside("cat", "/data/late") == "later"
+    wait_until(lambda: inside("sh", "-c", "test -e /data/hard || echo gone") == "gone", 10)
+    count = 100_000 if SOAK else 300
+    inside("mkdir", "/data/many")
+    assert clean.hako("exec", "box", "/probe", "many", "/data/many", str(count), timeout=3000).stdout.strip() == "ok"
+    assert len(os.listdir(folder / "many")) == count
+    shutil.rmtree(folder / "many")
+
+
+def test_two_containers_share_a_volume_with_its_locks(clean: Daemon, probe: Path) -> None:
+    mounts = ["-v", "data:/data", "-v", f"{probe}:/probe"]
+    clean.hako("run", "-d", "--name", "one", *mounts, HELLO, "sleep", "1000")
+    clean.hako("run", "-d", "--name", "two", *mounts, HELLO, "sleep", "1000")
+    clean.hako("exec", "one", "sh", "-c", "echo from one > /data/file")
+    assert clean.hako("exec", "two", "cat", "/data/file").stdout == "from one\n"
+    # fcntl excludes the other VM as well, flock the other processes of its own.
+    for kind, others in (("fcntl", ["one", "two"]), ("flock", ["one"])):
+        clean.hako("exec", "-d", "one", "sh", "-c", f"/probe hold-{kind} /data/{kind} > /data/{kind}.said")
+        wait_until(lambda: clean.hako("exec", "two", "cat", f"/data/{kind}.said", check=False).stdout == "ok\n", 20)
+        for other in others:
+            assert clean.hako("exec", other, "/probe", kind, f"/data/{kind}", check=False).stdout == "busy\n", (kind, other)
+        clean.hako("exec", "one", "killall", "probe")
+        wait_until(lambda: clean.hako("exec", "two", "/probe", kind, f"/data/{kind}", check=False).stdout == "ok\n", 20)
+
+
+@pytest.mark.parametrize("client", ["hako", "docker"])
+def test_named_volumes_outlive_containers(clean: Daemon, client: str, docker_cli: str) -> None:
+    tool = clean.hako if client == "hako" else clean.docker
+    assert tool("volume", "create", "--label", "a=b", "data").stdout == "data\n"
+    tool("run", "--rm", "-v", "data:/data", HELLO, "sh", "-c", "echo kept > /data/file")
+    assert tool("run", "--rm", "-v", "data:/data", HELLO, "cat", "/data/file").stdout == "kept\n"
+    shown = json.loads(tool("volume", "inspect", "data").stdout)[0]
+    assert (shown["Name"], shown["Driver"], shown["Scope"], shown["Labels"]) == ("data", "local", "local", {"a": "b"})
+    assert (Path(shown["Mountpoint"]) / "file").read_text() == "kept\n"
+    assert tool("volume", "ls", "-q", "-f", "label=a=b").stdout == "data\n"
+    tool("create", "--name", "user", "-v", "data:/data", HELLO)
+    refused = tool("volume", "rm", "data", check=False)
+    assert refused.returncode != 0 and "volume is in use" in refused.stderr
+    mount, = json.loads(tool("inspect", "user").stdout)[0]["Mounts"]
+    assert (mount["Type"], mount["Name"], mount["Destination"], mount["RW"]) == ("volume", "data", "/data", True)
+    assert mount["Source"] == shown["Mountpoint"]
+    assert tool("ps", "-aq", "--filter", "volume=data").stdout
+    tool("volume", "prune", "-f")
+    assert tool("volume", "ls", "-q").stdout == "data\n"
+    tool("rm", "user")
+    assert tool("volume", "rm", "data").stdout == "data\n"
+    assert tool("volume", "rm", "data", check=False).returncode != 0
+
+
+def test_anonymous_volumes_go_where_asked(clean: Daemon) -> None:
+    def volumes() -> list[str]:
+        return clean.hako("volume", "ls", "-q").stdout.split()
+
+    run(clean, "-v", "/data", HELLO, "touch", "/data/x")
+    wait_until(lambda: volumes() == [], 20, "--rm removes what has no name")
+    clean.hako("run", "--name", "box", "-v", "/data", "-v", "named:/more", HELLO)
+    clean.hako("rm", "box")
+    assert len(volumes()) == 2
+    clean.hako("run", "--name", "box", "-v", "/data", HELLO)
+    clean.hako("rm", "-v", "box")
+    assert len(volumes()) == 2
+    assert "1" in clean.hako("system", "df", "--format", "{{.Type}} {{.TotalCount}}").stdout.split("Local Volumes")[1]
+    clean.hako("volume", "prune", "-f")
+    assert volumes() == ["named"]
+
+
+def test_a_fresh_volume_gets_the_images_files(clean: Daemon) -> None:
+    clean.hako("run", "--name", "base", HELLO, "sh", "-c", "mkdir /seed; echo seed > /seed/file; chown -R 7:8 /seed; chmod 750 /seed")
+    clean.hako("commit", "-c", "VOLUME /seed", "base", "local/seeded")
+    look = ["stat", "-c", "%u:%g %a %n", "/seed", "/seed/file"]
+    expected = "7:8 750 /seed\n7:8 644 /seed/file\n"
+    assert run(clean, "local/seeded", *look).stdout == expected          # the image's own volume
+    assert run(clean, "-v", "fresh:/seed", "local/seeded", *look).stdout == expected
+    run(clean, "-v", "fresh:/seed", "local/seeded", "sh", "-c", "echo changed > /seed/file")
+    assert run(clean, "-v", "fresh:/seed", "local/seeded", "cat", "/seed/file").stdout == "changed\n"
+    assert run(clean, "-v", "bare:/seed:nocopy", "local/seeded", "ls", "/seed").stdout == ""
+    clean.hako("rm", "base")
+    clean.hako("rmi", "local/seeded")
+
+
+def test_volumes_from(clean: Daemon, folder: Path) -> None:
+    clean.hako("run", "--name", "first", "-v", "data:/data", "-v", f"{folder}:/host", HELLO, "sh", "-c", "echo one > /data/file")
+    done = run(clean, "--volumes-from", "first:ro", HELLO, "sh", "-c", "cat /data/file /host/file; touch /data/x", check=False)
+    assert done.stdout == "one\nof the host\n" and "Read-only file system" in done.stderr
+
+
+def test_tmpfs_and_mount_keys(clean: Daemon) -> None:
+    done = run(clean, "--tmpfs", "/a:size=1m,mode=700", "--mount", "type=tmpfs,dst=/b,tmpfs-size=2m,tmpfs-mode=1750",
+               "--mount", "type=volume,src=data,dst=/c,volume-nocopy", HELLO, "sh", "-c",
+               "stat -c '%a %n' /a /b; df -k /a /b | awk 'NR>1{print $2}'; touch /c/x")
+    assert done.stdout == "700 /a\n1750 /b\n1024\n2048\n"
+
+
+def test_a_block_volume_has_one_writer(clean: Daemon) -> None:
+    clean.hako("volume", "create", "-d", "block", "-o", "size=64m", "disk")
+    clean.hako("run", "-d", "--name", "writer", "-v", "disk:/disk", HELLO, "sh", "-c", "echo block > /disk/file; sleep 1000")
+    refused = run(clean, "-v", "disk:/disk", HELLO, "true", check=False)
+    assert refused.returncode != 0 and "in use by container writer" in refused.stderr
+    wait_until(lambda: clean.hako("exec", "writer", "cat", "/disk/file", check=False).stdout == "block\n", 10)
+    clean.hako("rm", "-f", "-t", "5", "writer", check=False)
+    clean.hako("stop", "writer", check=False)
+    clean.hako("rm", "-f", "writer", check=False)
+    assert run(clean, "-v", "disk:/disk:ro", HELLO, "cat", "/disk/file").stdout == "block\n"
+
+
+def test_bad_input_is_refused_in_a_sentence(clean: Daemon, folder: Path, tmp_path: Path) -> None:
+    for words, sentence in (
+        (["-v", "data:relative"], "mount path must be absolute"),
+        (["-v", "data:/"], "destination can't be '/'"),
+        (["-v", "a/b:/data"], "includes invalid characters"),
+        (["-v", f"{folder}:/data:fast"], "invalid mode"),
+        (["-v", "data:/x", "-v", "more:/x"], "Duplicate mount point"),
+        (["--mount", f"type=bind,src={tmp_path}/none,dst=/x"], "bind source path does not exist"),
+        (["--mount", "type=volume,src=data,dst=/x,volume-driver=nfs"], "the drivers are local and block"),
+        (["--mount", "type=volume,src=data,dst=/x,volume-subpath=../up"], "subpath"),
+        (["--volumes-from", "nobody"], "nobody"),
+        (["-v", "/dev/null:/x"], "neither a folder nor an ordinary file"),
+    ):
+        done = run(clean, *words, HELLO, "true", check=False)
+        assert done.returncode != 0 and sentence in done.stderr, (words, done.stderr)
+    assert clean.hako("volume", "create", "..", check=False).returncode != 0
+    # A folder that -v names is made, as docker does.
+    run(clean, "-v", f"{tmp_path}/made/deep:/x", HELLO, "touch", "/x/y")
+    assert (tmp_path / "made" / "deep" / "y").exists()
+
+
+@pytest.mark.parametrize("victim", ["virtiofsd", "qemu", "shim"])
+def test_kills_leave_nothing(clean: Daemon, folder: Path, victim: str) -> None:
+    clean.hako("run", "-d", "--name", "box", "-v", f"{folder}:/data", HELLO, "sh", "-c", "echo up > /data/up; sleep 1000")
+    wait_until(lambda: (folder / "up").exists(), 20)
+    (folder / "up").unlink()
+    serving = servers(clean)
+    assert serving
+    if victim == "virtiofsd":
+        os.kill(serving[-1], signal.SIGKILL)
+        clean.hako("kill", "box", check=False)
+    elif victim == "qemu":
+        os.kill(clean.inspect("box")["State"]["Pid"], signal.SIGKILL)
+    else:
+        shim, = [pid for pid, line in clean.machines().items() if "hako-shim" in line and "--spec" in line]
+        os.kill(shim, signal.SIGKILL)
+    wait_until(lambda: clean.state("box") == "exited", 60, "the container ends")
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in serving), 20, "virtiofsd goes")
+    clean.hako("start", "box")
+    wait_until(lambda: (folder / "up").exists(), 20, "it starts again with its folder")
+
+
+def test_a_vm_with_folders_boots_and_leaves_the_template_alone(own: Daemon, folder: Path) -> None:
+    own.configuration["templates"] = True
+    own.start()
+    wait_until(lambda: own.hako("template", "ls", "--format", "{{.Ready}}").stdout.strip() == "*", 240, "a template")
+    own.hako("run", "-d", "--name", "box", "-v", f"{folder}:/data", HELLO, "sleep", "1000")
+    assert own.hako("exec", "box", "cat", "/data/file").stdout == "of the host\n"
+    log, = (own.run_dir / "vm").glob("*/shim.log")
+    assert "agent answered" in log.read_text() and "template" not in log.read_text()
+    own.hako("rm", "-f", "box")
+    assert own.hako("template", "ls", "--format", "{{.Ready}}").stdout.strip() == "*"
