@@ -185,7 +185,7 @@ def test_anonymous_volumes_go_where_asked(clean: Daemon) -> None:
     clean.hako("run", "--name", "box", "-v", "/data", HELLO)
     clean.hako("rm", "-v", "box")
     assert len(volumes()) == 2
-    assert "1" in clean.hako("system", "df", "--format", "{{.Type}} {{.TotalCount}}").stdout.split("Local Volumes")[1]
+    assert "2" in clean.hako("system", "df", "--format", "{{.Type}} {{.TotalCount}}").stdout.split("Local Volumes")[1]
     clean.hako("volume", "prune", "-f")
     assert volumes() == ["named"]
 

@@ -152,8 +152,6 @@ TEST(CreateRequest, AWrongFieldIsNamed) {
 }
 
 constexpr Wrong kNotOffered[] = {
-    {"Mounts", R"({"Mounts":[{"Type":"bind"}]})"},
-    {"VolumesFrom", R"({"VolumesFrom":["x"]})"},
     {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},
 };
 

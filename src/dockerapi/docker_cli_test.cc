@@ -74,7 +74,7 @@ TEST_F(DockerCliTest, RunWaitsForTheExitCode) {
     EXPECT_EQ(output.err, "to err\n");
     EXPECT_EQ(containers_.last_create.host_config.memory, 64 * kMiB);
     EXPECT_EQ(containers_.last_create.config.env, std::vector<std::string>{"A=1"});
-    const auto refused = docker({"run", "-v", "/a:/b", "busybox"});
+    const auto refused = docker({"run", "--gpus", "all", "busybox"});
     EXPECT_EQ(refused.status.code, 125);
     EXPECT_THAT(refused.err, HasSubstr("not offered by this version of hako"));
 }

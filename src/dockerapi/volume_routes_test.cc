@@ -29,7 +29,8 @@ TEST_F(VolumeRoutesTest, Filters) {
     volumes_.use("used");
     const auto names = [&](const std::string& filters) {
         std::string all;
-        for (const auto& volume : get("/volumes?filters=" + filters)["Volumes"])
+        const Json list = get("/volumes?filters=" + filters);
+        for (const auto& volume : list["Volumes"])
             all += volume["Name"].get<std::string>() + " ";
         return all;
     };
