@@ -197,9 +197,8 @@ Result<void> recover(Context& context) {
     recover_networks(context);
     for (const EntryPtr& entry : to_remove) {
         const std::lock_guard operation(entry->operation);
-        if (auto removed = remove_container(context, entry,
-                                            entry->live.lock()->container.host_config.auto_remove);
-            !removed)
+        const bool volumes = entry->live.lock()->container.host_config.auto_remove;
+        if (auto removed = remove_container(context, entry, volumes); !removed)
             log_warn("container {}: {}", entry->id, removed.error().message());
     }
     clean_unknown(context, set_aside);
