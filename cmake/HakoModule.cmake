@@ -40,7 +40,12 @@ function(hako_module folder)
             GTest::gmock GTest::gtest_main)
         # A third less to compile; what they test stays optimized.
         target_compile_options(${name}_test PRIVATE -O0 -U_FORTIFY_SOURCE)
-        add_test(NAME unit.${folder} COMMAND ${name}_test)
-        set_tests_properties(unit.${folder} PROPERTIES TIMEOUT 300)
+        hako_add_unit_test(${folder} ${name}_test 300)
     endif()
+endfunction()
+
+# hako_add_unit_test(NAME TARGET SECONDS): only what fails is printed, so that nothing hides it.
+function(hako_add_unit_test name target seconds)
+    add_test(NAME unit.${name} COMMAND ${target})
+    set_tests_properties(unit.${name} PROPERTIES ENVIRONMENT GTEST_BRIEF=1 TIMEOUT ${seconds})
 endfunction()

@@ -20,9 +20,9 @@ protected:
         if (::geteuid() != 0) GTEST_SKIP() << "mounts are root's";
         const auto program = folder_.path() / "virtiofsd";
         ASSERT_TRUE(write_file(
-            program, fmt::format("#!/bin/sh\nexec > {}/seen 2>&1\n{}\necho $$ > {}/pid\n"
-                                 "exec sleep 1000\n",
-                                 folder_.path().native(), kLook, folder_.path().native())));
+            program, fmt::format("#!/bin/sh\nexec > {0}/seen 2>&1\n{1}\necho $$ > {0}/made && "
+                                 "mv {0}/made {0}/pid\nexec sleep 1000\n",
+                                 folder_.path().native(), kLook)));
         ::chmod(program.c_str(), 0755);
         ::setenv("HAKO_VIRTIOFSD", program.c_str(), 1);
         fs::create_directories(folder_.path() / "data" / "below");
