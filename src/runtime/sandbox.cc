@@ -14,6 +14,7 @@
 #include "runtime/shim_record.h"
 #include "runtime/template_builder.h"
 #include "vmm/emulator.h"
+#include "vmm/qemu/arguments.h"
 
 namespace hako::runtime {
 namespace {
@@ -42,6 +43,8 @@ milliseconds time_until(std::chrono::steady_clock::time_point end) {
 Sandbox::Sandbox(SandboxSpec spec, vmm::MachineOptions programs)
     : spec_(std::move(spec)), programs_(std::move(programs)), bell_(::eventfd(0, EFD_CLOEXEC)) {
     state_.lock()->waits = spec_.waits;
+    // The others are plugged in when the container is prepared.
+    spec_.machine.disks.resize(vmm::disks_with_a_slot(spec_.machine));
 }
 
 Sandbox::~Sandbox() = default;

@@ -41,9 +41,10 @@ private:
     unsigned next_ = 0;
 };
 
-// The agent channel, the balloon and the SCSI controller; then disks, network cards and shares.
-std::size_t device_count(const MachineSpec& spec) {
-    return 3 + spec.disks.size() + spec.nics.size() + (spec.shares.empty() ? 0 : 1);
+// Slots that are free for disks and network cards: not those of the agent channel, the balloon, the
+// SCSI controller and the shares.
+std::size_t free_slots(const MachineSpec& spec) {
+    return kUsableSlots - 3 - (spec.shares.empty() ? 0 : 1);
 }
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
@@ -168,14 +169,18 @@ std::string kernel_command_line(const MachineSpec& spec) {
     return fmt::format("{}{}", fmt::join(words, " "), slot_announcements());
 }
 
+std::size_t disks_with_a_slot(const MachineSpec& spec) {
+    const std::size_t free = free_slots(spec);
+    return std::min(spec.disks.size(), free - std::min(free, spec.nics.size()));
+}
+
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,
                                bool saves) {
-    if (device_count(spec) > kUsableSlots)
+    if (spec.disks.size() + spec.nics.size() > free_slots(spec))
         return fail(ErrorKind::invalid,
                     "a VM has room for {} disks and network cards, not for {} and {}: connect the "
                     "container to fewer networks",
-                    kUsableSlots - device_count({.shares = spec.shares}), spec.disks.size(),
-                    spec.nics.size());
+                    free_slots(spec), spec.disks.size(), spec.nics.size());
     QemuLaunch launch;
     auto& list = launch.command.argv;
     list = {qemu.native(),

@@ -45,6 +45,10 @@ std::uint64_t memory_bytes_of(const MachineSpec& spec);
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,
                                bool saves = false);
 
+// How many of the spec's disks find a slot beside its network cards and shares. The others can be
+// added once the guest runs (vmm/hotplug.h).
+std::size_t disks_with_a_slot(const MachineSpec& spec);
+
 // What the kernel is told: the machine's own arguments, then the spec's.
 std::string kernel_command_line(const MachineSpec& spec);
 

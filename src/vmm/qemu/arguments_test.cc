@@ -195,6 +195,18 @@ TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {
               "container to fewer networks");
 }
 
+TEST(ArgumentsTest, NetworkCardsAndSharesComeBeforeDisks) {
+    auto spec = small_machine();
+    spec.disks = {{.serial = "a", .extents = {"/x"}}, {.serial = "b", .extents = {"/x"}}};
+    EXPECT_EQ(disks_with_a_slot(spec), 2U);
+    spec.nics.resize(2);
+    EXPECT_EQ(disks_with_a_slot(spec), 2U);
+    spec.shares = {{.name = "a", .source = "/srv"}};
+    EXPECT_EQ(disks_with_a_slot(spec), 1U);
+    spec.nics.resize(9);
+    EXPECT_EQ(disks_with_a_slot(spec), 0U);
+}
+
 TEST(ArgumentsTest, RefusesExtentsThatCannotBeJoined) {
     const auto folder = TempDir::create();
     ASSERT_TRUE(folder);
