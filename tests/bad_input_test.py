@@ -26,7 +26,7 @@ from hako import HELLO, Daemon, UnixConnection
     ("POST", "/containers/create", {"Image": HELLO, "HostConfig": {"Memory": 1}}, 400, "memory"),
     ("POST", "/containers/create", {"Image": HELLO, "HostConfig": {"NanoCpus": -1}}, 400, "NanoCpus"),
     ("POST", "/containers/create", {"Image": HELLO, "HostConfig": {"CapAdd": ["NOPE"]}}, 400, "NOPE"),
-    ("POST", "/containers/create", {"Image": HELLO, "HostConfig": {"Binds": ["/a:/b"]}}, 501, "Binds"),
+    ("POST", "/containers/create", {"Image": HELLO, "HostConfig": {"Binds": ["/a:b"]}}, 400, "mount path"),
     ("POST", "/containers/create?name=..%2Fup", {"Image": HELLO}, 400, "../up"),
     ("POST", "/containers/create?name=-x", {"Image": HELLO}, 400, "-x"),
     ("POST", "/images/create?fromImage=a//b", None, 400, "invalid reference format"),

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from hako import HELLO, Daemon, wait_until
+from namespaces import daemon_in, fetch, inside, namespaces, needs_namespaces, sh
 
 HOST, OUTSIDE = f"hkh{os.getpid()}", f"hko{os.getpid()}"
 HOST_IP, OUTSIDE_IP = "198.51.100.2", "198.51.100.1"
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("nft"), reason="needs root and nft")
-
-
-def sh(command: str, check: bool = True) -> str:
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return done.stdout
+pytestmark = needs_namespaces
 
 
 def in_host(command: str, check: bool = True) -> str:
-    return sh(f"nsenter --net=/run/netns/{HOST} {command}", check)
+    return inside(HOST, command, check)
 
 
 # The busybox of hako/hello listens to no UDP.
@@ -45,44 +39,29 @@ int main(void) {
 """
 
 
-def fetch(namespace: str, url: str) -> str:
-    return sh(f"nsenter --net=/run/netns/{namespace} curl -gsS --max-time 10 {url}", check=False)
-
-
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon in a namespace with a way out, and four containers on three networks."""
     echo = tmp_path_factory.mktemp("echo") / "echo"
     subprocess.run(["cc", "-static", "-x", "c", "-", "-o", echo], input=ECHO, text=True, check=True)
-    for name in (HOST, OUTSIDE):
-        sh(f"ip netns add {name} && ip -n {name} link set lo up")
-    sh(f"ip -n {HOST} link add out type veth peer name in netns {OUTSIDE}")
-    for name, link, address in ((HOST, "out", HOST_IP), (OUTSIDE, "in", OUTSIDE_IP)):
-        sh(f"ip -n {name} addr add {address}/24 dev {link} && ip -n {name} link set {link} up")
-    sh(f"ip -n {HOST} route add default via {OUTSIDE_IP}")
-    daemon = Daemon()
-    daemon.environment["HAKO_BRIDGE"] = "bridge"
-    daemon.prefix = ["nsenter", f"--net=/run/netns/{HOST}"]
-    try:
-        daemon.start()
-        daemon.hako("network", "create", "app")
-        daemon.hako("network", "create", "--internal", "--subnet", "10.99.0.0/24", "inner")
-        serve = "echo served > /tmp/index.html; httpd -p 80 -h /tmp; exec /echo"
-        daemon.hako("create", "--name", "web", "--network", "name=app,alias=www", "-p", "8080:80", "-p", "5353:53/udp",
-                    HELLO, "sh", "-c", serve)
-        daemon.hako("cp", str(echo), "web:/echo")
-        daemon.hako("start", "web")
-        daemon.hako("run", "-d", "--name", "client", "--network", "app", "--cap-add", "NET_ADMIN", "--add-host",
-                    "gate:host-gateway", HELLO, "sleep", "3600")
-        daemon.hako("run", "-d", "--name", "other", HELLO, "sleep", "3600")
-        daemon.hako("run", "-d", "--name", "shut", "--network", "inner", "--ip", "10.99.0.50", HELLO, "sleep", "3600")
-        yield daemon
-        daemon.destroy()
-    finally:
-        daemon.stop()
-        daemon.kill_strays()
-        for name in (HOST, OUTSIDE):
-            sh(f"ip netns del {name}", check=False)
+    with namespaces(HOST, OUTSIDE):
+        sh(f"ip -n {HOST} link add out type veth peer name in netns {OUTSIDE}")
+        for name, link, address in ((HOST, "out", HOST_IP), (OUTSIDE, "in", OUTSIDE_IP)):
+            sh(f"ip -n {name} addr add {address}/24 dev {link} && ip -n {name} link set {link} up")
+        sh(f"ip -n {HOST} route add default via {OUTSIDE_IP}")
+        with daemon_in(HOST) as daemon:
+            daemon.hako("network", "create", "app")
+            daemon.hako("network", "create", "--internal", "--subnet", "10.99.0.0/24", "inner")
+            serve = "echo served > /tmp/index.html; httpd -p 80 -h /tmp; exec /echo"
+            daemon.hako("create", "--name", "web", "--network", "name=app,alias=www", "-p", "8080:80", "-p", "5353:53/udp",
+                        HELLO, "sh", "-c", serve)
+            daemon.hako("cp", str(echo), "web:/echo")
+            daemon.hako("start", "web")
+            daemon.hako("run", "-d", "--name", "client", "--network", "app", "--cap-add", "NET_ADMIN", "--add-host",
+                        "gate:host-gateway", HELLO, "sleep", "3600")
+            daemon.hako("run", "-d", "--name", "other", HELLO, "sleep", "3600")
+            daemon.hako("run", "-d", "--name", "shut", "--network", "inner", "--ip", "10.99.0.50", HELLO, "sleep", "3600")
+            yield daemon
 
 
 def address(daemon: Daemon, name: str) -> str:

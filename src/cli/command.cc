@@ -144,6 +144,11 @@ Command& Command::stop_at_first_argument() {
     return *this;
 }
 
+Command& Command::passes_arguments_on() {
+    passes_arguments_on_ = true;
+    return stop_at_first_argument();
+}
+
 Command& Command::action(Action action) {
     action_ = std::move(action);
     return *this;
@@ -213,6 +218,7 @@ Result<std::vector<std::string>> Command::parse(std::vector<std::string> argumen
 }
 
 int Command::run(Session& session, const std::vector<std::string>& arguments) {
+    if (passes_arguments_on_) return run_action(session, arguments);
     // -h is a flag of its own in some commands.
     if (app_->get_option_no_throw("--help") == nullptr)
         app_->add_flag(app_->get_option_no_throw("-h") == nullptr ? "-h,--help" : "--help");

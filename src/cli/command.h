@@ -70,6 +70,8 @@ public:
                        Completes completes = Completes::nothing);
     // What follows the first argument is never a flag of ours (run, exec).
     Command& stop_at_first_argument();
+    // All that follows the name is another program's, flags and --help as well (compose).
+    Command& passes_arguments_on();
     Command& action(Action action);
     // The exit status of this command's errors, which it prefixes with "hako: " (run: 125).
     Command& failing_with(int status);
@@ -109,6 +111,7 @@ private:
     std::size_t most_ = 0;
     Completes argument_completion_ = Completes::nothing;
     bool stop_at_first_argument_ = false;
+    bool passes_arguments_on_ = false;
     bool hidden_ = false;
     std::optional<int> failure_status_;
     Action action_;

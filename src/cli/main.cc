@@ -123,6 +123,7 @@ Command all_commands() {
     root.add(network_command());
     root.add(image_group());
     root.add(volume_command());
+    root.add(compose_command());
     root.add(pod_command());
     root.add(kernel_command());
     root.add(template_command());

@@ -162,6 +162,8 @@ TEST_F(ApiTest, Images) {
         "400 ");
 
     EXPECT_EQ(get("/images/busybox/json")["RootFS"]["Type"], "layers");
+    EXPECT_EQ(get("/images/busybox/json")["ContainerConfig"],
+              get("/images/busybox/json")["Config"]);
     EXPECT_EQ(outcome("GET", "/images/127.0.0.1:5000/a/b:1/json"),
               "404 No such image: 127.0.0.1:5000/a/b:1");
     EXPECT_EQ(outcome("POST", "/images/busybox/tag?repo=127.0.0.1:5000/box&tag=2"), "201");

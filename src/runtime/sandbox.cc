@@ -38,13 +38,19 @@ milliseconds time_until(std::chrono::steady_clock::time_point end) {
     return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(left));
 }
 
+// The others are plugged in when the container is prepared.
+SandboxSpec with_a_slot_for_each_disk(SandboxSpec spec) {
+    spec.machine.disks.resize(vmm::disks_with_a_slot(spec.machine));
+    return spec;
+}
+
 }  // namespace
 
 Sandbox::Sandbox(SandboxSpec spec, vmm::MachineOptions programs)
-    : spec_(std::move(spec)), programs_(std::move(programs)), bell_(::eventfd(0, EFD_CLOEXEC)) {
+    : spec_(with_a_slot_for_each_disk(std::move(spec))),
+      programs_(std::move(programs)),
+      bell_(::eventfd(0, EFD_CLOEXEC)) {
     state_.lock()->waits = spec_.waits;
-    // The others are plugged in when the container is prepared.
-    spec_.machine.disks.resize(vmm::disks_with_a_slot(spec_.machine));
 }
 
 Sandbox::~Sandbox() = default;

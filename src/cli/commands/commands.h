@@ -8,6 +8,7 @@ namespace hako::cli {
 Command attach_command();
 Command container_prune_command();
 Command console_command();
+Command compose_command();
 Command create_command();
 Command events_command();
 Command exec_command();
