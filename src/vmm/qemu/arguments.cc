@@ -24,6 +24,7 @@ constexpr unsigned kFirstInterrupt = 5;
 constexpr std::uint64_t kSlotAddress = 0xfeb00000;
 constexpr std::uint64_t kSlotBytes = 512;
 constexpr unsigned kUsableSlots = kSlots - 1;
+constexpr std::string_view kMemoryName = "microvm.ram";  // as the machine itself would name it
 
 // Hands the slots out in order.
 class Slots {
