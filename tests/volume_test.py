@@ -133,6 +133,14 @@ def test_what_happens_to_files(clean: Daemon, folder: Path, probe: Path) -> None
     shutil.rmtree(folder / "many")
 
 
+def test_many_that_write_at_once(clean: Daemon) -> None:
+    """More requests than virtiofsd has threads."""
+    work = "j=0; while [ $j -lt 20 ]; do dd if=/dev/zero of=/data/$i.$j bs=4k count=4 conv=fsync; ls /data; rm /data/$i.$j; j=$((j+1)); done"
+    done = clean.hako("run", "--rm", "-v", "many:/data", HELLO, "sh", "-c",
+                      f"for i in $(seq 24); do ({work}) > /dev/null 2>&1 & done; wait; ls /data; echo fine")
+    assert done.stdout == "fine\n"
+
+
 def test_two_containers_share_a_volume_with_its_locks(clean: Daemon, probe: Path) -> None:
     mounts = ["-v", "data:/data", "-v", f"{probe}:/probe"]
     clean.hako("run", "-d", "--name", "one", *mounts, HELLO, "sleep", "1000")

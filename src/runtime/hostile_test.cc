@@ -173,7 +173,10 @@ TEST_P(HostileEndlessTest, StreamsEndWhenTheirReaderHasEnough) {
     // While it is being rotated there is none for a moment.
     std::error_code rotating;
     std::uintmax_t size = fs::file_size(spec_.container.log, rotating);
-    for (int i = 0; i < 100 && rotating; ++i) size = fs::file_size(spec_.container.log, rotating);
+    for (int i = 0; i < 1000 && rotating; ++i) {
+        std::this_thread::sleep_for(milliseconds(i % 10));
+        size = fs::file_size(spec_.container.log, rotating);
+    }
     EXPECT_LE(size, kEnough);
     expect_alive();
 }
