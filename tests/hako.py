@@ -157,7 +157,9 @@ class Daemon:
         for folder in (self.root / "containers", self.run_dir / "vm"):
             if folder.exists():
                 left += [str(path) for path in folder.iterdir()]
-        left += [str(path) for path in self.root.rglob("*.tmp")]
+        # Not by rglob, which ends where a folder of the trash goes meanwhile.
+        left += [f"{at}/{name}" for at, folders, files in os.walk(self.root)
+                 for name in (*folders, *files) if name.endswith(".tmp")]
         return left
 
     # ---- clients
