@@ -20,7 +20,7 @@ build=(
     busybox-static
 )
 run=(qemu-system-x86 nftables passt)
-test=(python3-pytest python3-docker docker-compose python3-paramiko openssh-client libfaketime zsh fish docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
+test=(python3-pytest python3-docker python3-yaml docker-compose python3-paramiko openssh-client libfaketime zsh fish docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
       strace procps iproute2 iptables qemu-user-static chromium qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin)
 command -v npm >/dev/null || test+=(npm) # in some packages of nodejs, and at odds with these
 soak=(debootstrap)

@@ -4,49 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hako import Daemon, wait_until
-from macos_container_test import GRUB, OVMF, Machines
+from hako import wait_until
+from macos_container_test import Machines
+from macos_container_test import pytestmark as needs_machine
+from namespaces import daemon_in, namespaces, needs_namespaces, sh
 
 HOST, LAN = f"hkm{os.getpid()}", f"hkl{os.getpid()}"
 
-pytestmark = pytest.mark.skipif(
-    not (OVMF / "OVMF_VARS_4M.fd").exists() or not GRUB.exists() or not shutil.which("qemu-system-x86_64") or not shutil.which("ip"),
-    reason="ovmf, grub-efi-amd64-bin, iproute2 or QEMU is missing; run scripts/setup.sh test")
-
-
-def ip(*words: str) -> str:
-    return subprocess.run(["ip", *words], capture_output=True, text=True, check=True, timeout=60).stdout
+pytestmark = [needs_namespaces, needs_machine]
 
 
 @pytest.fixture
 def host(programs: Path, tmp_path: Path) -> Iterator[Machines]:
-    for name in (HOST, LAN):
-        ip("netns", "add", name)
-    ip("-n", HOST, "link", "add", "out", "type", "veth", "peer", "name", "in", "netns", LAN)
-    for name, link in ((HOST, "out"), (LAN, "in"), (HOST, "lo")):
-        ip("-n", name, "link", "set", link, "up")
-    daemon = Daemon()
-    daemon.prefix = ["nsenter", f"--net=/run/netns/{HOST}"]
-    try:
-        yield Machines(daemon.start(), tmp_path)
-        daemon.destroy()
-    finally:
-        daemon.stop()
-        daemon.kill_strays()
-        for name in (HOST, LAN):
-            ip("netns", "del", name)
+    with namespaces(HOST, LAN), daemon_in(HOST) as daemon:
+        sh(f"ip -n {HOST} link add out type veth peer name in netns {LAN}")
+        sh(f"ip -n {HOST} link set out up && ip -n {LAN} link set in up")
+        yield Machines(daemon, tmp_path)
 
 
 def macvtaps() -> list[dict[str, str]]:
-    return json.loads(ip("-n", HOST, "-d", "-j", "link", "show", "type", "macvtap") or "[]")
+    return json.loads(sh(f"ip -n {HOST} -d -j link show type macvtap") or "[]")
 
 
 def has_macvtap(pid: int) -> bool:

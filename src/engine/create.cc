@@ -96,10 +96,6 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
     if (is_macos(container)) {
-        if (!container.host_config.mounts.empty() || !container.host_config.volumes_from.empty())
-            return fail(ErrorKind::unimplemented,
-                        "volumes and folders of the host are not offered for macOS: start the "
-                        "machine without -v and --mount");
         HAKO_TRY(auto more, complete_macos(container));
         std::ranges::move(more, std::back_inserter(warnings));
     }
@@ -110,6 +106,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     container.log_path = context.layout.container_log(container.id);
     const auto trace = context.traces.of(container.id);
     const auto made = [&]() -> Result<void> {
+        if (is_macos(container)) HAKO_CHECK(check_macos_mounts(container.mounts, warnings));
         auto timer = std::make_optional<Trace::Timer>(*trace, "make its disk and log");
         HAKO_CHECK(make_files(context.layout, container));
         timer.emplace(*trace, "record it");

@@ -1,11 +1,14 @@
 #include "engine/macos.h"
 
+#include <algorithm>
+
 #include "engine/log_options.h"
 #include "engine/network_record.h"
 #include "engine/sharing.h"
 #include "images/machine_image.h"
 #include "macos/disk_verbs.h"
 #include "macos/machine_request.h"
+#include "volume/volume.h"
 
 namespace hako::engine {
 namespace {
@@ -62,6 +65,39 @@ Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
     return {};
 }
 
+// What a machine has mounted is for hako, not for the guest.
+struct Place {
+    std::string_view target;
+    void (*take)(macos::MachineRequest&, std::filesystem::path);
+    bool is_folder = true;
+    bool is_written = false;
+};
+using Request = macos::MachineRequest;
+using Path = std::filesystem::path;
+constexpr Place kPlaces[] = {
+    {"/storage", [](Request& to, Path path) { to.storage = std::move(path); }, true, true},
+    {"/shared", [](Request& to, Path path) { to.share = std::move(path); }},
+    {"/opencore", [](Request& to, Path path) { to.opencore = std::move(path); }},
+    {"/boot.dmg", [](Request& to, Path path) { to.recovery = std::move(path); }, false},
+    {"/custom.plist", [](Request& to, Path path) { to.custom_config = std::move(path); }, false},
+};
+
+const Place* place_of(std::string_view target) {
+    const auto* found = std::ranges::find(kPlaces, target, &Place::target);
+    return found == std::end(kPlaces) ? nullptr : found;
+}
+
+// Of /disk1 to /disk6, counted from 0: images and disks of the host.
+std::optional<std::size_t> disk_at(std::string_view target) {
+    for (std::size_t i = 0; i < macos::kMostDisks; ++i)
+        if (target == fmt::format("/disk{}", i + 1)) return i;
+    return std::nullopt;
+}
+
+Path source_of(const MountPoint& mount) {
+    return mount.subpath.empty() ? Path(mount.source) : Path(mount.source) / mount.subpath;
+}
+
 macos::MachineRequest make_request(const Container& container, const Layout& layout) {
     macos::MachineRequest request{.name = container.name,
                                   .variables = variables_of(container),
@@ -74,6 +110,11 @@ macos::MachineRequest make_request(const Container& container, const Layout& lay
     if (const auto from = request.variables.find("FROM");
         from != request.variables.end() && !from->second.empty())
         request.from = from->second;
+    for (const MountPoint& mount : container.mounts) {
+        if (const Place* place = place_of(mount.target)) place->take(request, source_of(mount));
+        if (const auto disk = disk_at(mount.target))
+            request.variables[macos::device_variable(*disk)] = source_of(mount);
+    }
     return request;
 }
 
@@ -118,6 +159,36 @@ Result<std::vector<std::string>> complete_macos(Container& container) {
         container.config.stop_timeout =
             static_cast<int>((parsed.settings.stop_budget + kAfterBudget).count());
     return parsed.warnings;
+}
+
+Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
+                                std::vector<std::string>& warnings) {
+    std::string known;
+    for (const Place& place : kPlaces) known += fmt::format(" {}", place.target);
+    for (const MountPoint& mount : mounts) {
+        const Place* place = place_of(mount.target);
+        const auto disk = disk_at(mount.target);
+        if (place == nullptr && !disk) {
+            warnings.push_back(fmt::format(
+                "{}: macOS sees nothing of it; a machine uses what is mounted at{} /disk1",
+                mount.target, known));
+            continue;
+        }
+        const bool is_folder = !disk && place->is_folder;
+        std::error_code error;
+        if (mount.type == MountType::tmpfs || mount.driver == volume::kBlock)
+            return fail(ErrorKind::invalid,
+                        "{} of a macOS machine is a folder of the host or a local volume, no {}",
+                        mount.target, mount.type == MountType::tmpfs ? "tmpfs" : "block volume");
+        if (std::filesystem::is_directory(source_of(mount), error) != is_folder)
+            return fail(ErrorKind::invalid, "{}: {} is {} folder", mount.target,
+                        source_of(mount).native(), is_folder ? "no" : "a");
+        if ((disk || place->is_written) && mount.read_only)
+            return fail(ErrorKind::invalid,
+                        "what is mounted at {} is written by the machine: mount it without ro",
+                        mount.target);
+    }
+    return {};
 }
 
 std::vector<PublishedPort> macos_ports(const Container& container) {

@@ -35,11 +35,14 @@ Result<std::shared_ptr<runtime::ShimClient>> reach_stopped_macos(
 // Of a new one: its devices, and the snapshot of another machine that it begins with (FROM=
 // MACHINE:SNAPSHOT), become variables. ErrorKind::invalid where there is no such snapshot.
 Result<void> take_macos_request(Context& context, ContainerConfig& config, HostConfig& host);
-// Where the disks of a machine are.
+// Where the disks of a machine are whose mounts are located.
 Result<std::filesystem::path> macos_folder(const Container& container, const Layout& layout);
 // Checks its variables (ErrorKind::invalid names the wrong one) and completes its settings.
 // Returns warnings.
 Result<std::vector<std::string>> complete_macos(Container& container);
+// What it is to have mounted, once that is known: its disks, and what else dockur/macos names.
+Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
+                                std::vector<std::string>& warnings);
 // The ports of the host that lead to it; none of a container that is no machine.
 std::vector<PublishedPort> macos_ports(const Container& container);
 // What it asks of its networks, where it wants an address of the LAN: its own MAC address.
@@ -48,7 +51,7 @@ std::map<std::string, EndpointSettings> macos_endpoints(
 // Of those who want it: a link on the macvlan network that they are on. ErrorKind::invalid where
 // they are on none.
 Result<void> join_lan(Context& context, const Container& container, runtime::SandboxSpec& spec);
-// ErrorKind::unavailable when it asks for KVM and the host has none.
+// Its mounts are located. ErrorKind::unavailable when it asks for KVM and the host has none.
 Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
                                                 const vmm::ProbeResult& probe,
                                                 const Layout& layout);

@@ -3,6 +3,7 @@
 
 #include "engine/context.h"
 #include "engine/macos.h"
+#include "engine/volumes.h"
 #include "macos/identity.h"
 #include "macos/random.h"
 #include "macos/settings.h"
@@ -21,6 +22,11 @@ bool holds(const std::vector<std::string>& environment, const std::string& name)
 // FROM=MACHINE:SNAPSHOT becomes FROM=<the snapshot's folder>, and what is not said is as that
 // machine has it.
 constexpr std::string_view kFromSnapshot = "FROM=";
+
+bool mounts_at(const HostConfig& host, const std::string& target) {
+    return std::ranges::any_of(host.mounts,
+                               [&](const auto& mount) { return mount.target == target; });
+}
 
 std::string value_of(const std::vector<std::string>& environment, const std::string& name) {
     for (const auto& entry : environment)
@@ -60,9 +66,10 @@ Result<void> begin_with_snapshot(Context& context, ContainerConfig& config, Host
         return fail(ErrorKind::invalid, "FROM={}: write MACHINE:SNAPSHOT", asked);
     const auto entry = context.registry.find(asked.substr(0, colon));
     if (!entry) return fail(ErrorKind::invalid, "FROM={}: {}", asked, entry.error().message());
-    const Container source = (*entry)->live.lock()->container;
+    Container source = (*entry)->live.lock()->container;
     if (!is_macos(source))
         return fail(ErrorKind::invalid, "FROM={}: {} is no macOS machine", asked, source.name);
+    HAKO_TRY(source.mounts, locate_mounts(context, source.mounts));
     HAKO_TRY(const auto folder, macos_folder(source, context.layout));
     HAKO_TRY(const auto snapshot,
              with_context(macos::find_snapshot(folder, asked.substr(colon + 1)),
@@ -76,6 +83,9 @@ Result<void> begin_with_snapshot(Context& context, ContainerConfig& config, Host
             config.env.push_back(setting);
     if (host.memory == 0) host.memory = source.host_config.memory;
     if (host.nano_cpus == 0) host.nano_cpus = source.host_config.nano_cpus;
+    for (const auto& mount : source.host_config.mounts)
+        if (mount.target != "/storage" && !mounts_at(host, mount.target))
+            host.mounts.push_back(mount);
     return {};
 }
 

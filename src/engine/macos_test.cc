@@ -73,6 +73,45 @@ TEST(MacosTest, TheShimIsToldWhereThingsAre) {
     EXPECT_TRUE(copy.machine.kernel.empty()) << "so it is no Linux guest";
 }
 
+TEST(MacosTest, WhatIsMountedIsForItsShim) {
+    auto container = machine({});
+    container.mounts = {{.source = "/srv/disks", .target = "/storage"},
+                        {.source = "/srv", .target = "/shared", .subpath = "files"},
+                        {.source = "/srv/oc", .target = "/opencore"},
+                        {.source = "/srv/a.dmg", .target = "/boot.dmg"},
+                        {.source = "/srv/c.plist", .target = "/custom.plist"},
+                        {.source = "/srv/x.img", .target = "/disk3"},
+                        {.source = "/srv", .target = "/else"}};
+    const auto request = request_of(make_macos_sandbox(container, kKvm, kLayout).value());
+    EXPECT_EQ(request.storage, "/srv/disks");
+    EXPECT_EQ(request.share, "/srv/files");
+    EXPECT_EQ(request.opencore, "/srv/oc");
+    EXPECT_EQ(request.recovery, "/srv/a.dmg");
+    EXPECT_EQ(request.custom_config, "/srv/c.plist");
+    EXPECT_EQ(request.variables.at("DEVICE3"), "/srv/x.img");
+}
+
+TEST(MacosTest, AMountThatCannotBeIsRefused) {
+    const auto refusal = [](const MountPoint& mount) {
+        std::vector<std::string> warnings;
+        const auto checked = check_macos_mounts({mount}, warnings);
+        return checked ? std::string() : checked.error().message();
+    };
+    EXPECT_EQ(refusal({.source = "/tmp", .target = "/storage"}), "");
+    EXPECT_THAT(refusal({.source = "/tmp", .target = "/storage", .read_only = true}),
+                HasSubstr("without ro"));
+    EXPECT_THAT(refusal({.source = "/etc/passwd", .target = "/storage"}),
+                HasSubstr("is no folder"));
+    EXPECT_THAT(refusal({.source = "/tmp", .target = "/boot.dmg"}), HasSubstr("is a folder"));
+    EXPECT_THAT(refusal({.source = "/tmp", .target = "/disk1"}), HasSubstr("is a folder"));
+    EXPECT_THAT(refusal({.type = MountType::tmpfs, .target = "/storage"}), HasSubstr("no tmpfs"));
+    EXPECT_THAT(refusal({.source = "/tmp", .target = "/storage", .driver = "block"}),
+                HasSubstr("no block volume"));
+    std::vector<std::string> warnings;
+    ASSERT_TRUE(check_macos_mounts({{.source = "/tmp", .target = "/data"}}, warnings));
+    EXPECT_THAT(warnings, testing::ElementsAre(HasSubstr("/data: macOS sees nothing of it")));
+}
+
 TEST(MacosTest, PortsAreThereWhileItRuns) {
     auto container = machine({});
     container.host_config.port_bindings = {

@@ -130,7 +130,9 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
                         "{} is a macOS machine: its files are on a disk that hako does not read",
                         container.name);
         HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
-        return make_macos_sandbox(container, probe, context.layout);
+        Container located = container;
+        HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+        return make_macos_sandbox(located, probe, context.layout);
     }
     HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
     HAKO_TRY(images::Rootfs rootfs, context.world.images->rootfs(container.image_id));

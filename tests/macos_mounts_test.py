@@ -1,0 +1,184 @@
+"""What a macOS machine has mounted, in dockur/macos's words; its disks outlive all that can happen. Stand-ins as in
+macos_container_test.py."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hako import Daemon, wait_until
+from macos_container_test import Machines, free_port, machines, pytestmark, uid_of  # noqa: F401 (a fixture)
+from macos_test import PIECE, RecoveryHandler, RecoveryServer, server  # noqa: F401 (a fixture)
+
+
+def error_of(daemon: Daemon, name: str) -> str:
+    wait_until(lambda: daemon.state(name) == "exited", 60, f"{name} ends")
+    return str(daemon.inspect(name)["State"]["Error"])
+
+
+def test_storage_ports_and_shares_are_dockurs(machines: Machines, tmp_path: Path) -> None:  # noqa: F811
+    daemon = machines.daemon
+    storage, shared = tmp_path / "s", tmp_path / "shared"
+    releases = tmp_path / "releases"
+    for folder in (shared, releases):
+        folder.mkdir()
+    os.chown(shared, 1234, 1234)
+    (releases / "OpenCore").symlink_to(machines.opencore)
+    web, ssh = free_port(), free_port()
+    flags = ["-v", f"{storage}:/storage", "-v", f"{shared}:/shared", "-v", f"{machines.recovery}:/boot.dmg",
+             "-v", f"{releases}:/opencore", "-p", f"127.0.0.1:{web}:8006", "-p", f"127.0.0.1:{ssh}:22"]
+    machines.run("mac", *flags, RECOVERY="", OPENCORE="", PASSWORD="a word", TIMEOUT="3600")
+    machines.says("mac", "macOS is running")
+    log = machines.logs("mac")
+    assert f"The viewer is at http://127.0.0.1:{web}/" in log
+    assert "a word" not in log
+    with socket.create_connection(("127.0.0.1", ssh), timeout=10):
+        pass
+    pid, command = machines.qemu("mac")
+    assert f"path={shared}" in " ".join(command)
+    assert uid_of(pid) == 1234, "QEMU is the owner of what it shares"
+    ports = daemon.hako("ps", "--format", "{{.Ports}}").stdout
+    assert f"127.0.0.1:{web}->8006/tcp" in ports
+    assert f"127.0.0.1:{ssh}->22/tcp" in ports
+    stats = daemon.hako("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", "mac").stdout
+    assert stats.startswith("mac ")
+    assert "/ 4GiB" in stats
+
+    # Another one does not get at the same disks, and is told whose they are.
+    machines.run("other", "-v", f"{storage}:/storage")
+    said = error_of(daemon, "other")
+    assert f"container mac uses {storage}" in said
+    assert str(next(p for p, line in daemon.machines().items() if "hako-macos" in line)) in said
+
+    daemon.hako("rm", "-f", "mac")
+    assert (storage / "14/data.img").exists(), "the user's folder stays"
+    daemon.hako("start", "other")
+    machines.says("other", "macOS is running")
+
+
+def test_a_volume_keeps_the_disks(machines: Machines) -> None:  # noqa: F811
+    daemon = machines.daemon
+    machines.run("mac", "-v", "disks:/storage", DISPLAY="none")
+    machines.says("mac", "macOS is running")
+    daemon.hako("rm", "-f", "-v", "mac")
+    data = Path(daemon.hako("volume", "inspect", "--format", "{{.Mountpoint}}", "disks").stdout.strip())
+    assert (data / "14/data.img").stat().st_size == 64 << 30
+    daemon.hako("volume", "rm", "disks")
+
+
+@pytest.mark.parametrize(("flags", "says"), [
+    (["-v", "{file}:/storage"], "is no folder"),
+    (["-v", "{folder}:/boot.dmg"], "is a folder"),
+    (["-v", "{folder}:/storage:ro"], "mount it without ro"),
+    (["--mount", "type=tmpfs,target=/storage"], "no tmpfs"),
+])
+def test_a_mount_that_cannot_be_is_refused(machines: Machines, tmp_path: Path, flags: list[str], says: str) -> None:  # noqa: F811
+    (tmp_path / "file").write_text("")
+    words = [flag.format(file=tmp_path / "file", folder=tmp_path) for flag in flags]
+    refused = machines.daemon.hako("create", *machines.words(*words), check=False)
+    assert refused.returncode == 1
+    assert says in refused.stderr
+    assert machines.daemon.hako("ps", "-aq").stdout == ""
+
+
+def test_what_means_nothing_to_macos_is_said(machines: Machines, tmp_path: Path) -> None:  # noqa: F811
+    made = machines.daemon.hako("create", *machines.words("-v", f"{tmp_path}:/data"))
+    assert "/data: macOS sees nothing of it" in made.stderr
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "hako-test", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_storage_in_memory_full_or_read_only_is_named(machines: Machines, tmp_path: Path) -> None:  # noqa: F811
+    daemon = machines.daemon
+    with mounted(tmp_path / "memory", "size=400m") as memory:
+        machines.run("mac", "-v", f"{memory}:/storage", DISPLAY="none")
+        machines.says("mac", "macOS is running")
+        assert f"{memory} lies in memory" in machines.logs("mac")
+        assert "its disk will be full" in machines.logs("mac")
+        daemon.hako("rm", "-f", "mac")
+    with mounted(tmp_path / "full", "size=1m") as full:
+        machines.run("mac", "-v", f"{full}:/storage")
+        said = error_of(daemon, "mac")
+        assert str(full) in said
+        assert "the disk is full" in said
+        assert not (full / "14/boot.img").exists(), "nothing is left half made"
+        daemon.hako("rm", "mac")
+    with mounted(tmp_path / "fixed", "ro") as fixed:
+        machines.run("mac", "-v", f"{fixed}:/storage")
+        assert f"{fixed}, which cannot be written" in error_of(daemon, "mac")
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """The recovery server sends an image's first piece at once, and the others when they are let go."""
+    let_go = threading.Event()
+    reply = RecoveryHandler.reply
+
+    def reply_slowly(self: RecoveryHandler, status: int, body: bytes, **headers: str) -> None:
+        if status != 206 or let_go.is_set():
+            return reply(self, status, body, **headers)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:PIECE + 500])
+        self.wfile.flush()
+        let_go.wait(120)
+        return None
+
+    monkeypatch.setattr(RecoveryHandler, "reply", reply_slowly)
+    yield let_go
+    let_go.set()
+
+
+def kill_all(daemon: Daemon, name: str) -> None:
+    for pid in daemon.machines():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: daemon.state(name) == "exited", 60, f"{name} is gone")
+
+
+def test_kill_9_at_any_time_loses_no_disk(machines: Machines, server: RecoveryServer, held: threading.Event,  # noqa: F811
+                                          tmp_path: Path) -> None:
+    """In the download, while disks are made, and while the machine runs: the next start goes on."""
+    daemon = machines.daemon
+    folder = tmp_path / "s/15"
+    machines.run("mac", "-v", f"{folder.parent}:/storage", VERSION="15", RECOVERY="", RECOVERY_SERVER=server.url,
+                 ALLOW_UNVERIFIED="Y", DISPLAY="none", TIMEOUT="3600")
+    machines.says("mac", "Downloading")
+    kill_all(daemon, "mac")
+    assert not (daemon.root / "macos/15/BaseSystem.dmg").exists()
+    held.set()
+    seen = len(server.seen)
+
+    # What a cut left of disks that were being made.
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data.img.partial").write_bytes(b"half")
+    (folder / "boot.img").write_bytes(b"half")
+    daemon.hako("start", "mac")
+    machines.says("mac", "macOS is running")
+    assert len(server.seen) > seen
+    assert (folder / "data.img").stat().st_size == 64 << 30
+    assert (folder / "boot.img").stat().st_size > 1 << 20
+
+    with (folder / "data.img").open("r+b") as disk:
+        disk.write(b"guest")
+    kill_all(daemon, "mac")
+    daemon.hako("start", "mac")
+    wait_until(lambda: machines.logs("mac").count("macOS is running") == 2, 120, "it runs again")
+    with (folder / "data.img").open("rb") as disk:
+        assert disk.read(5) == b"guest"
