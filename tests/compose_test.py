@@ -58,7 +58,19 @@ secrets: {{page: {{file: ./page}}}}
 @pytest.fixture(scope="module")
 def host() -> Iterator[Daemon]:
     with namespaces(HOST), daemon_in(HOST) as daemon:
+        daemon.environment["COMPOSE_HTTP_TIMEOUT"] = "300"
         yield daemon
+
+
+@pytest.fixture(autouse=True)
+def clear(host: Daemon) -> Iterator[None]:
+    """A test that fails takes its stack with it."""
+    yield
+    if ids := host.hako("ps", "-aq").stdout.split():
+        host.hako("rm", "-f", "-v", *ids)
+    host.hako("network", "prune", "-f")
+    host.hako("volume", "prune", "-af")
+    shutil.rmtree(Path(host.environment["DOCKER_CONFIG"]) / "cli-plugins", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +89,7 @@ class Compose:
         self.daemon, self.file, self.project = daemon, file, project
 
     def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        done = self.daemon.hako("compose", "-f", str(self.file), "-p", self.project, *arguments, check=False, timeout=120)
+        done = self.daemon.hako("compose", "-f", str(self.file), "-p", self.project, *arguments, check=False, timeout=280)
         if check and done.returncode != 0:
             states = {name: self.daemon.inspect(one)["State"] for name, one in self.containers().items()}
             pytest.fail(f"compose {' '.join(arguments)}: {done.stdout}{done.stderr}\n{states}")
@@ -92,7 +104,7 @@ class Compose:
 
 
 @pytest.fixture(params=["1.29", "2"])
-def compose(request: pytest.FixtureRequest, host: Daemon) -> Iterator[str]:
+def compose(request: pytest.FixtureRequest, host: Daemon) -> str:
     """Which one `hako compose` finds."""
     plugin = Path(host.environment["DOCKER_CONFIG"]) / "cli-plugins/docker-compose"
     if request.param == "2":
@@ -101,8 +113,7 @@ def compose(request: pytest.FixtureRequest, host: Daemon) -> Iterator[str]:
     found = host.hako("compose", "version").stdout
     if f"ersion {request.param}" not in found.replace(" v", " "):
         pytest.skip(f"Docker Compose {request.param} is not installed, but {found}")
-    yield request.param
-    shutil.rmtree(plugin.parent, ignore_errors=True)
+    return request.param
 
 
 def test_a_stack_with_all_that_compose_files_have(host: Daemon, compose: str, tmp_path: Path) -> None:
@@ -193,7 +204,6 @@ def test_the_example_stack_keeps_its_visits(host: Daemon, version_2: Path) -> No
     assert fetch(HOST, page) == "visit 2 to this cache, 4 to this page\n"
     run("down", "-v")
     assert host.hako("volume", "ls", "-q").stdout == ""
-    shutil.rmtree(plugins)
 
 
 def test_without_compose_it_says_what_to_install(own: Daemon, tmp_path: Path) -> None:

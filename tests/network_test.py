@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from hako import HELLO, Daemon, wait_until
+from hako import BIN, HELLO, Daemon, wait_until
 from namespaces import daemon_in, fetch, inside, namespaces, needs_namespaces, sh
 
 HOST, OUTSIDE = f"hkh{os.getpid()}", f"hko{os.getpid()}"
@@ -169,3 +170,34 @@ def test_nothing_is_left(host: Daemon) -> None:
     left = in_host("ip -o link")
     assert "hkt" not in left
     assert host.hako("network", "ls", "--format", "{{.Name}}").stdout.split() == ["bridge"]
+
+
+def test_a_reset_leaves_the_host_as_it_was(programs: object) -> None:
+    with namespaces(name := f"hkr{os.getpid()}"):
+        def state() -> list[str]:
+            return [inside(name, command) for command in ("ip -o -br link", "ip rule", "ip route", "nft list ruleset")]
+
+        before = state()
+        with daemon_in(name) as daemon:
+            daemon.hako("network", "create", "--subnet", "10.98.0.0/24", "app")
+            daemon.hako("run", "-d", "--network", "app", "-p", "8080:80", "-v", "kept:/kept", HELLO, "sleep", "3600")
+            daemon.hako("run", "-d", HELLO, "sleep", "3600")
+            assert state() != before
+            command = [*daemon.prefix, daemon.bin / "hako", "system", "reset"]
+            own = {key: value for key, value in daemon.environment.items() if key != "HAKO_HOST"}
+            asked = subprocess.run(command, env=own, input="n\n", capture_output=True, text=True, timeout=60)
+            assert asked.returncode == 1 and "WARNING" in asked.stdout and daemon.answers()
+            done = subprocess.run([*command, "-f"], env=own, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+            assert state() == before
+            assert not daemon.machines() and list(daemon.root.iterdir()) == []
+            daemon.start()
+            assert daemon.hako("run", "--rm", HELLO, "echo", "again").stdout == "again\n"
+
+
+def test_only_a_daemons_own_folder_is_reset(programs: object, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    done = subprocess.run([BIN / "hakod", "--root", tmp_path, "--run", tmp_path / "run", "--reset"], capture_output=True, text=True,
+                          timeout=30)
+    assert done.returncode == 1 and "hako.db" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"

@@ -39,17 +39,23 @@ std::string log_tail(const std::filesystem::path& log, std::uintmax_t offset) {
 
 // How long the daemon of another client may take to answer when ours gave way to it.
 constexpr std::chrono::seconds kOthersGrace(5);
+constexpr std::chrono::minutes kResetDeadline(10);  // of images there may be many
 
-Result<Process> spawn_daemon(const DaemonPaths& paths) {
+// hakod with its folders.
+Result<Command> daemon_command(const DaemonPaths& paths) {
     auto program = paths.program;
     if (program.empty()) {
         HAKO_TRY(const auto installation, Installation::find());
         program = installation.daemon();
     }
+    return Command{.argv = {program, "--root", paths.root, "--run", paths.run},
+                   .new_session = true};
+}
+
+Result<Process> spawn_daemon(const DaemonPaths& paths) {
+    HAKO_TRY(const Command command, daemon_command(paths));
     HAKO_CHECK(make_folders(paths.run, 0755));
     HAKO_TRY(const auto log, open_file(paths.log(), O_WRONLY | O_CREAT | O_APPEND, 0640));
-    const Command command{.argv = {program, "--root", paths.root, "--run", paths.run},
-                          .new_session = true};
     return spawn(command, {{log.get(), STDOUT_FILENO}, {log.get(), STDERR_FILENO}});
 }
 
@@ -112,6 +118,19 @@ Result<void> stop_daemon(const DaemonPaths& paths, std::chrono::milliseconds dea
     if (!ended)
         return fail(ErrorKind::deadline, "the daemon (process {}) did not end within {} s", pid,
                     deadline.count() / 1000);
+    return {};
+}
+
+Result<void> reset_daemon(const DaemonPaths& paths) {
+    const auto stopped = stop_daemon(paths);
+    if (!stopped && stopped.error().kind() != ErrorKind::unavailable) return stopped;
+    HAKO_TRY(Command command, daemon_command(paths));
+    command.argv.emplace_back("--reset");
+    HAKO_TRY(const CommandOutput output, run(command, kResetDeadline));
+    if (!output.status.success())
+        return fail(ErrorKind::internal, "the daemon's things are not all removed: {}", output.err);
+    std::error_code ignored;
+    std::filesystem::remove(paths.log(), ignored);
     return {};
 }
 

@@ -25,4 +25,7 @@ Result<pid_t> daemon_pid(const DaemonPaths& paths);
 Result<void> stop_daemon(const DaemonPaths& paths,
                          std::chrono::milliseconds deadline = std::chrono::seconds(30));
 
+// Stops it, if it runs, and has hakod undo all that it did: VMs, networks, rules, files.
+Result<void> reset_daemon(const DaemonPaths& paths);
+
 }  // namespace hako::cli

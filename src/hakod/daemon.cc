@@ -13,6 +13,7 @@
 #include "dockerapi/engine_services.h"
 #include "engine/engine.h"
 #include "engine/images.h"
+#include "engine/reset.h"
 #include "http/endpoint.h"
 #include "http/server.h"
 #include "store/file.h"
@@ -97,9 +98,10 @@ void provide_hello(engine::Engine& engine, const Installation& installation) {
 Result<void> run_daemon(const Options& options) {
     prepare_signals();
     raise_descriptor_limit();
-    HAKO_TRY(const Installation installation, Installation::find());
     const Layout layout(std::filesystem::absolute(options.root),
                         std::filesystem::absolute(options.run));
+    if (options.reset) return engine::reset(layout);
+    HAKO_TRY(const Installation installation, Installation::find());
     HAKO_CHECK(make_folders(layout.root(), 0711));
     HAKO_CHECK(make_folders(layout.run(), 0755));
     HAKO_TRY(const store::FileLock lock, store::FileLock::acquire(layout.lock()));

@@ -38,6 +38,8 @@ Options parse_options(int argc, char** argv) {
     app.add_flag("--rootless", options.rootless,
                  "As an ordinary user, in a user and network namespace with pasta as the way out "
                  "(see docs/rootless.md)");
+    app.add_flag("--reset", options.reset,
+                 "Serve nothing: end all VMs, remove networks, rules and all files of the root");
     std::string bridge = "bridge";
     app.add_option("--bridge", bridge,
                    "The network of containers that name none: bridge, or none for no network")

@@ -18,6 +18,7 @@ struct Options {
     std::vector<std::string> hosts;                // empty: unix://<run>/docker.sock
     bool rootless = false;                         // in a namespace of an ordinary user's own
     bool default_bridge = true;                    // --bridge none: containers have no network
+    bool reset = false;                            // undo all that was done, instead of serving
     LogLevel log_level = LogLevel::info;
     Configuration configuration = {};
     // Set when there is nothing to serve: after --help, --version, or a wrong option.

@@ -111,6 +111,35 @@ Result<int> show_log(Session& session, bool follow) {
     }
 }
 
+Command reset_command() {
+    auto force = std::make_shared<bool>(false);
+    auto command = daemon_command(
+        "reset", "Stop the daemon and remove all that it made on this host",
+        [force](Session& session) -> Result<int> {
+            HAKO_TRY(const auto choice, session.host());
+            const auto own = http::Endpoint::unix_socket(session.paths.socket());
+            if (choice.endpoint.to_string() != own.to_string())
+                return fail(ErrorKind::invalid,
+                            "{} is somebody else's daemon: only the own one (--root, --run) can be "
+                            "reset",
+                            choice.endpoint.to_string());
+            if (!*force) {
+                HAKO_TRY(const bool confirmed,
+                         session.io.confirm(fmt::format(
+                             "WARNING! This will remove all containers, images, volumes, networks, "
+                             "templates and macOS machines in {}.",
+                             session.paths.root.native())));
+                if (!confirmed) return fail(ErrorKind::cancelled, "reset has been cancelled");
+            }
+            HAKO_CHECK(reset_daemon(session.paths));
+            session.io.print_line(
+                fmt::format("nothing of hako is left in {}", session.paths.root.native()));
+            return 0;
+        });
+    command.flag("-f,--force", *force, "Do not prompt for confirmation");
+    return command;
+}
+
 }  // namespace
 
 Command system_command() {
@@ -127,6 +156,7 @@ Command system_command() {
                                [follow](Session& session) { return show_log(session, *follow); });
     logs.flag("-f,--follow", *follow, "Follow log output");
     group.add(std::move(logs));
+    group.add(reset_command());
     return group;
 }
 
