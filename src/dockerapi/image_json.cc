@@ -88,9 +88,6 @@ Json image_details(const images::Image& image, ApiVersion version) {
                  {"RootFS", {{"Type", "layers"}, {"Layers", image.diff_ids}}},
                  {"Metadata", {{"LastTagTime", format_time(image.tagged)}}}};
     if (!image.variant.empty()) json["Variant"] = image.variant;
-    // Docker has left it out since API 1.45. docker-compose 1.29, which asks for the newest
-    // version, looks for an image's volumes there, and ends when there is nothing.
-    json["ContainerConfig"] = json["Config"];
     if (version >= ApiVersion{1, 48}) json["Descriptor"] = descriptor(image.manifest);
     add_virtual_size(json, image, version);
     return json;

@@ -33,7 +33,12 @@ Result<void> list(const Services& services, Request& request, Response& response
 Result<void> inspect(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto wanted, platform(request.query));
     HAKO_TRY(const auto image, services.images.find(request.parameter("name"), wanted));
-    return response.send_json(200, image_details(image, version_of(request)));
+    Json details = image_details(image, version_of(request));
+    // Docker has left it out since API 1.45. docker-compose 1.29, which asks for the newest
+    // version, looks for an image's volumes there, and ends when there is nothing.
+    if (request.headers.find("User-Agent").value_or("").starts_with("docker-compose/1."))
+        details["ContainerConfig"] = details["Config"];
+    return response.send_json(200, details);
 }
 
 Result<void> history(const Services& services, Request& request, Response& response) {
