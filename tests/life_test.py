@@ -98,6 +98,13 @@ def test_logs_rotate_and_tell_details(clean: Daemon) -> None:
     assert "json-file, local or none" in refused.stderr
 
 
+def test_the_init_process_is_as_open_as_any(clean: Daemon) -> None:
+    for user in ("0", "1000"):
+        done = clean.docker("run", "--rm", "--init", "--user", user, HELLO, "sh", "-c", "echo said > /proc/1/fd/1; readlink /proc/1/exe")
+        said, program = done.stdout.splitlines()
+        assert said == "said" and program.startswith("/memfd:"), "not the VM's own program"
+
+
 def test_a_look_below(clean: Daemon) -> None:
     out = clean.docker("run", "-d", "--name", "app", "--init", "--add-host", "db:10.1.2.3", HELLO, "sh", "-c",
                        "echo I am $$; grep db /etc/hosts; exec sleep 1000").stdout

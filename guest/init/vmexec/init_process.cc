@@ -3,17 +3,25 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <map>
+#include <string_view>
+
+#include "base/fd.h"
 
 namespace hako::init {
 namespace {
 
 constexpr int kSignalBase = 128;
+constexpr std::string_view kInitName = "hako-init";
 
 // In a process group of its own, in front: what is typed reaches it alone.
 void lead_the_terminal() {
@@ -35,10 +43,9 @@ bool reap(pid_t child, int& code) {
     return ended;
 }
 
-[[noreturn]] void serve(pid_t child, const sigset_t& all) {
-    // The end of the output is the child's, not ours.
-    const int nowhere = ::open("/dev/null", O_RDWR);
-    for (const int fd : {0, 1, 2}) ::dup2(nowhere, fd);
+[[noreturn]] void serve(pid_t child) {
+    sigset_t all;
+    ::sigfillset(&all);
     ::syscall(SYS_close_range, 3U, ~0U, 0U);
     for (int code = 0;;) {
         const int number = ::sigwaitinfo(&all, nullptr);
@@ -47,7 +54,28 @@ bool reap(pid_t child, int& code) {
     }
 }
 
+// A copy of ourselves in memory, which the container may look at as at any of its processes:
+// programs write to /proc/1/fd/1. Our own file is not the container's to open. Returns when that
+// fails.
+void become_a_copy(pid_t child) {
+    const Fd self(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+    const Fd copy(::memfd_create(kInitName.data(), MFD_CLOEXEC));
+    struct stat status {};
+    if (!self || !copy || ::fstat(self.get(), &status) != 0) return;
+    for (off_t at = 0; at < status.st_size;)
+        if (::sendfile(copy.get(), self.get(), &at, static_cast<size_t>(status.st_size - at)) <= 0)
+            return;
+    std::string name(kInitName), number = std::to_string(child);
+    char* args[] = {name.data(), number.data(), nullptr};
+    char* env[] = {nullptr};
+    ::fexecve(copy.get(), args, env);
+}
+
 }  // namespace
+
+bool is_init(int count, char* const* args) { return count == 2 && args[0] == kInitName; }
+
+void init_main(char* const* args) { serve(std::atoi(args[1])); }
 
 Result<bool> wants_init(const Json& container) {
     using Annotations = std::map<std::string, std::string>;
@@ -76,7 +104,8 @@ int execute_below_init(const std::string& file, char* const* args, char* const* 
     ::close(failed[1]);
     int error = 0;
     if (::read(failed[0], &error, sizeof error) == sizeof error) return error;
-    serve(child, all);
+    become_a_copy(child);
+    serve(child);
 }
 
 }  // namespace hako::init

@@ -18,4 +18,8 @@ Result<bool> wants_init(const Json& container);
 // Returns only the errno of an execve(2) or fork(2) that failed.
 int execute_below_init(const std::string& file, char* const* args, char* const* env);
 
+// vmexec was executed to be the init process of the child that args name.
+bool is_init(int count, char* const* args);
+[[noreturn]] void init_main(char* const* args);
+
 }  // namespace hako::init

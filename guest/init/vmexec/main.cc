@@ -222,4 +222,7 @@ int guarded() {
 }  // namespace
 }  // namespace hako::init
 
-int main() { ::_exit(hako::init::guarded()); }
+int main(int argc, char** argv) {
+    if (hako::init::is_init(argc, argv)) hako::init::init_main(argv);
+    ::_exit(hako::init::guarded());
+}
