@@ -26,7 +26,9 @@ std::string text_of(const Json& value) {
         return text;
     }
     if (!value.is_object() || value.size() != 1) return value.dump();
-    const auto& [kind, fields] = *value.items().begin();
+    const auto first = value.begin();
+    const std::string& kind = first.key();
+    const Json& fields = first.value();
     if (kind == "match")
         return fmt::format("[{} {} {}]", text_of(fields.at("left")), text_of(fields.at("op")),
                            text_of(fields.at("right")));
@@ -45,8 +47,9 @@ std::string lines_of(const Json& ruleset) {
     std::string lines = "\n";
     const auto text = [](const Json& object, const char* name) { return text_of(object.at(name)); };
     for (const Json& command : ruleset.at("nftables")) {
-        const auto& [verb, object] = *command.items().begin();
-        const auto& [kind, fields] = *object.items().begin();
+        const auto first = command.begin(), second = first.value().begin();
+        const std::string &verb = first.key(), &kind = second.key();
+        const Json& fields = second.value();
         if (kind == "table")
             lines +=
                 fmt::format("{} table {} {}\n", verb, text(fields, "family"), text(fields, "name"));

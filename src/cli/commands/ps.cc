@@ -75,9 +75,8 @@ ListedItem describe(const Json& summary, const Options& options) {
     for (const auto& [key, value] : labels.items())
         label_texts.push_back(key + "=" + value.get<std::string>());
     std::vector<std::string> networks;
-    const auto settings = object_field(summary, "NetworkSettings");
-    for (const auto& [name, network] : object_field(settings, "Networks").items())
-        networks.push_back(name);
+    const auto endpoints = object_field(object_field(summary, "NetworkSettings"), "Networks");
+    for (const auto& [name, network] : endpoints.items()) networks.push_back(name);
     auto size = format_size(summary.value("SizeRw", std::uint64_t{0}));
     if (const auto whole = summary.value("SizeRootFs", std::uint64_t{0}); whole > 0)
         size += fmt::format(" (virtual {})", format_size(whole));

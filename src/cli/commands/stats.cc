@@ -47,7 +47,7 @@ Sample read_sample(const Json& answer) {
     sample.memory = usage - std::min(usage, figure(answer, "/memory_stats/stats/inactive_file"));
     sample.limit = figure(answer, "/memory_stats/limit");
     sample.pids = figure(answer, "/pids_stats/current");
-    for (const auto& [name, network] : answer.value("networks", Json::object()).items()) {
+    for (const auto& network : answer.value("networks", Json::object())) {
         sample.received += figure(network, "/rx_bytes");
         sample.sent += figure(network, "/tx_bytes");
     }
