@@ -1,7 +1,7 @@
 // Documents of images, as registries send them: manifests, indexes, configurations.
-#include "oci/config.h"
 #include "oci/manifest.h"
 #include "fuzz/target.h"
+#include "oci/config.h"
 
 namespace hako::fuzz {
 namespace {

@@ -30,8 +30,7 @@ TEST_F(VolumeRoutesTest, Filters) {
     const auto names = [&](const std::string& filters) {
         std::string all;
         const Json list = get("/volumes?filters=" + filters);
-        for (const auto& volume : list["Volumes"])
-            all += volume["Name"].get<std::string>() + " ";
+        for (const auto& volume : list["Volumes"]) all += volume["Name"].get<std::string>() + " ";
         return all;
     };
     EXPECT_EQ(names(R"(%7B%22dangling%22:%5B%22true%22%5D%7D)"), "disk ");
