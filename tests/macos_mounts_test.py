@@ -116,7 +116,7 @@ def test_a_storage_in_memory_full_or_read_only_is_named(machines: Machines, tmp_
         machines.run("mac", "-v", f"{full}:/storage")
         said = error_of(daemon, "mac")
         assert str(full) in said
-        assert "the disk is full" in said
+        assert "no space left on the disk: free some space" in said
         assert not (full / "14/boot.img").exists(), "nothing is left half made"
         daemon.hako("rm", "mac")
     with mounted(tmp_path / "fixed", "ro") as fixed:

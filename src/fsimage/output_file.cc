@@ -44,7 +44,7 @@ Result<void> write_at(int fd, std::uint64_t offset, std::span<const std::byte> d
             if (errno == ENOSPC || errno == EDQUOT)
                 return fail(
                     ErrorKind::exhausted,
-                    "no space left on the disk: free some (hako image prune) and try again");
+                    "no space left on the disk: free some space (hako image prune) and try again");
             return fail_errno(errno, "cannot write image data");
         }
         offset += static_cast<std::uint64_t>(count);
