@@ -5,6 +5,7 @@
 #include "engine/log_options.h"
 #include "engine/network_record.h"
 #include "engine/sharing.h"
+#include "engine/sockets.h"
 #include "images/machine_image.h"
 #include "macos/disk_verbs.h"
 #include "macos/machine_request.h"
@@ -150,6 +151,10 @@ Result<std::vector<std::string>> complete_macos(Container& container) {
     if (!shared_with(container.host_config).empty())
         return fail(ErrorKind::invalid,
                     "a macOS machine is no Linux VM that containers share: leave out container:");
+    if (container.host_config.annotations.contains(std::string(kPublishSocketAnnotation)))
+        return fail(ErrorKind::unimplemented,
+                    "a macOS machine has no agent that its sockets could be published by: leave "
+                    "out --publish-socket");
     container.config.labels.try_emplace("io.hako.machine", images::kMacosMachine);
     container.config.labels.try_emplace("io.hako.macos.version", parsed.settings.version.number);
     macos::MachineRequest ports;

@@ -15,6 +15,7 @@
 #include "engine/restart.h"
 #include "engine/shares.h"
 #include "engine/sharing.h"
+#include "engine/sockets.h"
 #include "oci/capabilities.h"
 #include "oci/runtime_spec.h"
 
@@ -270,6 +271,7 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     HAKO_CHECK(check_extra_hosts(config.extra_hosts));
     HAKO_CHECK(check_sysctls(config.sysctls));
     for (const PublishedPort& port : config.port_bindings) HAKO_CHECK(to_binding(port));
+    HAKO_CHECK(published_sockets(config));
     return check_restart_policy(config);
 }
 
@@ -383,6 +385,7 @@ Result<runtime::ContainerSpec> make_sandbox_container(const Container& container
     spec.files = {{"/etc/hostname", hostname_of(container) + "\n"},
                   {"/etc/hosts", hosts_file(container)}};
     for (const auto& mount : container.mounts) spec.files.erase(mount.target);
+    if (!parts.alone) HAKO_CHECK(add_sockets(container, spec));
     spec.tty = container.config.tty;
     spec.open_stdin = container.config.open_stdin;
     spec.seccomp = security.seccomp;

@@ -4,6 +4,7 @@
 
 #include "base/sha256.h"
 #include "base/text.h"
+#include "engine/sockets.h"
 #include "runtime/sandbox_spec.h"
 #include "volume/volume.h"
 
@@ -41,6 +42,7 @@ std::vector<oci::Mount> guest_mounts(const Container& container) {
     std::vector<oci::Mount> list;
     for (std::size_t i = 0; i < container.mounts.size(); ++i) {
         const MountPoint& mount = container.mounts[i];
+        if (is_socket(mount)) continue;  // the guest makes one (sockets.h)
         if (mount.type == MountType::tmpfs) {
             list.push_back({mount.target, "tmpfs", "tmpfs", tmpfs_words(mount.tmpfs_options)});
             continue;
@@ -61,7 +63,7 @@ std::vector<oci::Mount> guest_mounts(const Container& container) {
 std::vector<vmm::Share> shares(const Container& container) {
     std::vector<vmm::Share> list;
     for (const MountPoint& mount : container.mounts) {
-        if (mount.type == MountType::tmpfs || is_disk(mount)) continue;
+        if (mount.type == MountType::tmpfs || is_disk(mount) || is_socket(mount)) continue;
         // A read-only volume may still be a fresh one to fill: then the guest keeps it read-only.
         const bool read_only = mount.read_only && !mount.copy_up;
         const auto name = share_name(mount);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/engine.h"
 #include "engine/list.h"
+#include "engine/sockets.h"
 
 namespace hako::engine {
 namespace {
@@ -102,6 +103,9 @@ Result<void> check_block_volumes(Context& context, const Container& container) {
 
 Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<MountPoint> mounts) {
     for (auto& mount : mounts) {
+        std::error_code error;
+        if (mount.type == MountType::bind && std::filesystem::is_socket(mount.source, error))
+            mount.driver = kSocketMount;
         if (mount.type != MountType::volume) continue;
         HAKO_TRY(const auto volume, context.volumes.find(mount.name));
         mount.source = context.volumes.data(volume).string();

@@ -6,6 +6,7 @@
 
 #include "guest/chunks.h"
 #include "guest/messages.h"
+#include "guest/socket_call_impl.h"
 #include "guest/status.h"
 #include "guest/stdio_impl.h"
 #include "proto/agent.grpc.pb.h"
@@ -166,6 +167,7 @@ Result<void> AgentClient::create_container(const Container& container) {
     request.set_container(container.id);
     request.set_spec(container.config);
     for (const auto& [path, content] : container.files) (*request.mutable_files())[path] = content;
+    for (const auto& socket : container.sockets) *request.add_sockets() = to_message(socket);
     return impl_->call(&Stub::CreateContainer, request);
 }
 
@@ -243,6 +245,20 @@ Result<Stdio> AgentClient::stdio(const ProcessId& id) {
     const auto status = patience.wait([&] { return impl->finish(); });
     HAKO_CHECK(to_result(status, patience));
     return fail(ErrorKind::corrupt, "the guest refused the streams without a reason");
+}
+
+SocketCall AgentClient::accept_socket(const std::string& container, const std::string& path) {
+    auto impl = std::make_unique<SocketCall::Impl>(*impl_->stub, impl_->cut);
+    impl->first.set_container(container);
+    impl->first.set_path(path);
+    return SocketCall(std::move(impl));
+}
+
+SocketCall AgentClient::connect_socket(const std::string& container, const std::string& path) {
+    auto call = accept_socket(container, path);
+    call.impl_->first.set_connect(true);
+    call.impl_->patience = impl_->deadlines.quick;
+    return call;
 }
 
 Result<std::string> AgentClient::statistics(const std::string& container) {

@@ -73,10 +73,18 @@ struct Network {
     std::string hostname;  // of the VM; empty leaves it
 };
 
+// In a container: it listens, and who connects to it is relayed.
+struct Socket {
+    std::string path;
+    unsigned uid = 0, gid = 0;
+    unsigned mode = 0666;
+};
+
 struct Container {
     std::string id;
     std::string config;                        // config.json of the OCI runtime spec 1.1
     std::map<std::string, std::string> files;  // absolute path inside -> content
+    std::vector<Socket> sockets;
 };
 
 // The first process of a container has the container's id as its own.
@@ -193,6 +201,29 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+// One connection of a socket in a container, relayed to one of ours. cancel() may come from any
+// thread; the rest belongs to one.
+class SocketCall {
+public:
+    SocketCall(SocketCall&&) noexcept;
+    SocketCall& operator=(SocketCall&&) noexcept;
+    ~SocketCall();  // cancels what still runs
+
+    // Blocks until there is a connection: of a socket that listens for us, for as long as it takes.
+    Result<void> open();
+    // Once it is open: blocks until both sides have ended.
+    void relay(Fd socket);
+    // Whether the guest's side has ended: nothing more comes from there.
+    bool guest_ended() const;
+    void cancel();
+
+private:
+    friend class AgentClient;
+    struct Impl;
+    explicit SocketCall(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
 class AgentClient {
 public:
     // A guest under emulation on a busy host is slow, not dead.
@@ -238,6 +269,11 @@ public:
     Result<void> delete_process(const ProcessId& id);
     // Between create_process and start_process, once per process.
     Result<Stdio> stdio(const ProcessId& id);
+
+    // path is one of Container::sockets, or one that the guest is to connect to. Blocks for
+    // nothing.
+    SocketCall accept_socket(const std::string& container, const std::string& path);
+    SocketCall connect_socket(const std::string& container, const std::string& path);
 
     Result<std::string> statistics(const std::string& container);      // -> parse_statistics
     Result<std::string> list_processes(const std::string& container);  // -> parse_processes

@@ -20,6 +20,15 @@ agent::v1::Mount to_message(const Mount& mount) {
     return message;
 }
 
+agent::v1::Socket to_message(const Socket& socket) {
+    agent::v1::Socket message;
+    message.set_path(socket.path);
+    message.set_uid(socket.uid);
+    message.set_gid(socket.gid);
+    message.set_mode(socket.mode);
+    return message;
+}
+
 agent::v1::ConfigureNetworkRequest to_message(const Network& network) {
     agent::v1::ConfigureNetworkRequest message;
     for (const auto& interface : network.interfaces) {

@@ -8,6 +8,7 @@ namespace hako::guest {
 
 agent::v1::Mount to_message(const Mount& mount);
 agent::v1::ConfigureNetworkRequest to_message(const Network& network);
+agent::v1::Socket to_message(const Socket& socket);
 ProcessExit from_message(const agent::v1::ExitStatus& message);
 PathStat from_message(const agent::v1::PathStat& message);
 

@@ -11,6 +11,7 @@ namespace hako::runtime {
 namespace {
 
 constexpr auto kKilled = std::chrono::seconds(5);  // for the end of processes that are killed
+constexpr auto kSocketsEnd = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -30,10 +31,19 @@ Result<void> Container::prepare() {
     auto timer = std::make_optional<Trace::Timer>(host_.trace, "mount its disks");
     HAKO_CHECK(host_.agent->mount(container_mounts(spec_)));
     timer.emplace(host_.trace, "create its namespaces");
-    HAKO_CHECK(host_.agent->create_container(
-        {.id = spec_.id, .config = spec_.oci_spec, .files = spec_.files}));
+    if (!spec_.sockets.empty() || !spec_.published_sockets.empty())
+        relays_ = std::make_unique<SocketRelays>(host_.agent, host_.slots, spec_.id,
+                                                 host_.published_sockets);
+    if (relays_) HAKO_CHECK(relays_->publish(spec_.published_sockets));
+    HAKO_TRY(auto sockets, guest_sockets(spec_.sockets));
+    HAKO_CHECK(host_.agent->create_container({.id = spec_.id,
+                                              .config = spec_.oci_spec,
+                                              .files = spec_.files,
+                                              .sockets = std::move(sockets)}));
     timer.emplace(host_.trace, "prepare its process");
-    return create_process(spec_.id, std::move(process), spec_.open_stdin, spec_.seccomp);
+    HAKO_CHECK(create_process(spec_.id, std::move(process), spec_.open_stdin, spec_.seccomp));
+    if (relays_) relays_->start(spec_.sockets);
+    return {};
 }
 
 Result<void> Container::create_process(const std::string& id, std::string process, bool open_stdin,
@@ -149,6 +159,10 @@ Result<void> Container::changes(bool list, Writer& out) {
         {.container = spec_.id, .upper = paths.upper, .lower = paths.image, .list = list}, out);
 }
 
+void Container::finish_sockets(std::chrono::milliseconds timeout) {
+    if (relays_) relays_->finish(timeout);
+}
+
 Result<void> Container::remove() {
     Result<void> result;
     const auto note = [&](const Result<void>& done) {
@@ -158,6 +172,7 @@ Result<void> Container::remove() {
     (void)signal("", SIGKILL, true);
     for (const auto& [id, process] : processes())
         if (process->started()) (void)process->wait(kKilled);
+    finish_sockets(kSocketsEnd);
     note(host_.agent->delete_container(spec_.id));
     note(host_.agent->sync());
     const GuestPaths paths(spec_.id);

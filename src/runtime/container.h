@@ -13,6 +13,7 @@
 #include "runtime/container_process.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/seccomp.h"
+#include "runtime/socket_relays.h"
 
 namespace hako::runtime {
 
@@ -28,6 +29,8 @@ public:
         SeccompFilters& filters;
         std::filesystem::path folder;  // for the logs of execs
         Trace& trace;
+        ConnectionSlots& slots;
+        std::filesystem::path published_sockets;  // where they are noted
         ContainerProcess::ExplainLoss explain_loss;
         std::function<void()> on_end;  // of the first process, once its exit is recorded
     };
@@ -57,6 +60,8 @@ public:
     Result<void> copy_out(const std::string& path, Writer& tar);
     Result<guest::PathStat> stat_path(const std::string& path);
     Result<void> changes(bool list, Writer& out);
+    // Of its sockets, when its processes have ended: SocketRelays::finish().
+    void finish_sockets(std::chrono::milliseconds timeout);
     // Kills what is left of it in the guest and unmounts its disks.
     Result<void> remove();
 
@@ -73,6 +78,7 @@ private:
     const Host host_;
     std::atomic<bool> ended_ = false;
     std::atomic<bool> frozen_ = false;
+    std::unique_ptr<SocketRelays> relays_;  // of a container with sockets
     // The first one's id is the container's. Last, for they use the rest.
     Guarded<Processes> processes_;
 };

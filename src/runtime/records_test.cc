@@ -25,6 +25,8 @@ protected:
                               .scratch = {std::string(kScratchSerial), {"/scratch"}, false},
                               .oci_spec = R"({"process":{}})",
                               .files = {{"/etc/hostname", "box\n"}},
+                              .sockets = {{"/run/host.sock", "/run/guest.sock"}},
+                              .published_sockets = {{"/srv/app.sock", "/app.sock"}},
                               .tty = true,
                               .seccomp = std::string(kNoSeccomp),
                               .log = folder_.path() / "log",
@@ -103,6 +105,21 @@ TEST_F(RecordsTest, CleanupKillsWhoIsRecordedAndEndsTheLog) {
     EXPECT_EQ((**reader.next()).data, "text");
     EXPECT_TRUE((**reader.next()).end);
     EXPECT_FALSE(*reader.next());
+}
+
+TEST_F(RecordsTest, CleanupRemovesThePublishedSocketsOfADeadShim) {
+    const auto links = layout_.sandbox(id_) / "published";
+    ASSERT_TRUE(make_folders(links));
+    const auto dead = folder_.path() / "dead", alive = folder_.path() / "alive";
+    const auto file = folder_.path() / "file";
+    ASSERT_TRUE(listen_unix(dead, 0600));  // and closed
+    const auto listener = listen_unix(alive, 0600);
+    ASSERT_TRUE(listener && write_file(file, "text"));
+    for (const auto& path : {dead, alive, file}) fs::create_symlink(path, links / path.filename());
+    ASSERT_TRUE(cleanup_sandbox(layout_, id_));
+    EXPECT_FALSE(fs::exists(dead));
+    EXPECT_TRUE(fs::exists(alive));
+    EXPECT_TRUE(fs::exists(file));
 }
 
 TEST_F(RecordsTest, CleanupSparesAProcessThatOnlyHasThePid) {

@@ -29,6 +29,7 @@ constexpr milliseconds kPowerOffGrace(30'000);
 constexpr auto kQuitGrace = std::chrono::seconds(1);
 constexpr milliseconds kTearDown(3'000);             // what ends a VM, beyond the power-off
 constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first process
+constexpr milliseconds kSocketsEnd(5'000);           // for what they wrote to sockets of the host
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr milliseconds kRehearsal(30'000);
 constexpr std::string_view kEmulatorSerial = "emulator";
@@ -199,6 +200,8 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
                                   .filters = filters_,
                                   .folder = spec_.folder,
                                   .trace = trace_,
+                                  .slots = slots_,
+                                  .published_sockets = spec_.published_sockets(),
                                   .explain_loss = [this] { return explain_loss(); },
                                   .on_end = [this] { ring(); }});
     };
@@ -369,6 +372,8 @@ void Sandbox::tear_down() {
     if (state_.lock()->paused) (void)machine->resume();
     if (agent && grace.count() > 0) {
         if (!stop_asked()) wait_for_processes();
+        for (const auto& [id, container] : containers)
+            container->finish_sockets(stop_asked() ? milliseconds(0) : kSocketsEnd);
         const auto deadline = std::chrono::steady_clock::now() + grace;
         (void)agent->power_off(grace);
         (void)machine->wait(time_until(deadline));

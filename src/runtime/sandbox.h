@@ -107,7 +107,8 @@ private:
     SeccompFilters filters_;
     Trace trace_{"hako-shim"};
     bool reached_ = false;  // the agent answered; of run()'s thread
-    Fd bell_;               // eventfd: run() shall look whether it is over
+    ConnectionSlots slots_;
+    Fd bell_;  // eventfd: run() shall look whether it is over
     Guarded<State> state_;
     mutable std::condition_variable changed_;
 };

@@ -52,6 +52,25 @@ Result<NetworkSpec> network_from_json(const Json& json) {
     return spec;
 }
 
+Json to_json(const std::vector<RelayedSocket>& sockets) {
+    Json list = Json::array();
+    for (const auto& socket : sockets)
+        list.push_back({{"host", socket.host.native()}, {"guest", socket.guest}});
+    return list;
+}
+
+Result<void> read_sockets(const Json& json, std::string_view name,
+                          std::vector<RelayedSocket>& into) {
+    HAKO_TRY(const auto list, json_field_or(json, name, Json::array()));
+    for (const Json& item : list) {
+        RelayedSocket socket;
+        HAKO_CHECK(read_path(item, "host", socket.host));
+        HAKO_TRY(socket.guest, json_field_or<std::string>(item, "guest", {}));
+        into.push_back(std::move(socket));
+    }
+    return {};
+}
+
 }  // namespace
 
 std::string guest_rootfs(std::string_view container) {
@@ -72,6 +91,8 @@ Json to_json(const ContainerSpec& spec) {
               {"volumes", Json::array()},
               {"oci_spec", spec.oci_spec},
               {"files", spec.files},
+              {"sockets", to_json(spec.sockets)},
+              {"published_sockets", to_json(spec.published_sockets)},
               {"tty", spec.tty},
               {"open_stdin", spec.open_stdin},
               {"seccomp", spec.seccomp},
@@ -98,6 +119,8 @@ Result<ContainerSpec> container_spec_from_json(const Json& json) {
     }
     HAKO_TRY(spec.oci_spec, json_field_or<std::string>(json, "oci_spec", {}));
     HAKO_TRY(spec.files, (json_field_or<std::map<std::string, std::string>>(json, "files", {})));
+    HAKO_CHECK(read_sockets(json, "sockets", spec.sockets));
+    HAKO_CHECK(read_sockets(json, "published_sockets", spec.published_sockets));
     HAKO_TRY(spec.tty, json_field_or(json, "tty", false));
     HAKO_TRY(spec.open_stdin, json_field_or(json, "open_stdin", false));
     HAKO_TRY(spec.seccomp, json_field_or<std::string>(json, "seccomp", std::move(spec.seccomp)));

@@ -37,6 +37,12 @@ struct EmulatorSpec {
     std::filesystem::path program;
 };
 
+// A unix socket that is there on the host and in the container.
+struct RelayedSocket {
+    std::filesystem::path host;
+    std::string guest;
+};
+
 // One container, as its sandbox runs it.
 struct ContainerSpec {
     std::string id;  // 64 hexadecimal digits
@@ -48,6 +54,8 @@ struct ContainerSpec {
     std::string oci_spec;  // the OCI runtime specification's config.json, all of it
     // Files put into the container at create time: path inside -> content.
     std::map<std::string, std::string> files;
+    // Sockets of the host that processes in the container connect to, and the other way round.
+    std::vector<RelayedSocket> sockets, published_sockets;
     bool tty = false;
     bool open_stdin = false;
     std::string seccomp = std::string(kBuiltinSeccomp);  // runtime/seccomp.h
@@ -81,6 +89,8 @@ struct SandboxSpec {
     std::filesystem::path console_log() const { return folder / "console.log"; }
     std::filesystem::path shim_record() const { return folder / "shim.json"; }
     std::filesystem::path shim_log() const { return folder / "shim.log"; }
+    // A link for each socket that is published on the host: what a shim that was killed leaves.
+    std::filesystem::path published_sockets() const { return folder / "published"; }
     std::filesystem::path exec_log(std::string_view exec) const {
         return folder / fmt::format("exec-{}.log", exec);
     }

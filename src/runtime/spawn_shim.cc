@@ -7,6 +7,7 @@
 #include "runtime/log_file.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/shim_record.h"
+#include "runtime/socket_relays.h"
 #include "vmm/machine.h"
 
 namespace hako::runtime {
@@ -54,6 +55,7 @@ Result<void> cleanup_sandbox(const Layout& layout, std::string_view id, const fs
     }
     HAKO_CHECK(vmm::cleanup_machine(id));
     HAKO_CHECK(end_log(log));
+    remove_published_sockets(folder / "published");
     std::error_code error;
     fs::remove_all(folder, error);
     if (error) return fail_errno(error.value(), "cannot remove {}", folder.native());

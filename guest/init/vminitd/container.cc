@@ -1,5 +1,6 @@
 #include "init/vminitd/container.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 
@@ -42,7 +43,8 @@ agent::v1::Event exit_event(const std::string& container, const std::string& pro
 
 Result<std::shared_ptr<Container>> Container::create(
     const Surroundings& surroundings, std::string id, Json spec,
-    const std::map<std::string, std::string>& files) {
+    const std::map<std::string, std::string>& files,
+    const std::vector<agent::v1::Socket>& sockets) {
     HAKO_CHECK(check_id(id));
     HAKO_TRY(auto namespaces, namespaces_of(spec));
     HAKO_TRY(const auto root, json_field_or<Json>(spec, "root", Json::object()));
@@ -67,6 +69,7 @@ Result<std::shared_ptr<Container>> Container::create(
         else HAKO_CHECK(applied);
     }
     HAKO_CHECK(container->write_files(files));
+    HAKO_CHECK(container->make_sockets(sockets));
     return container;
 }
 
@@ -84,6 +87,38 @@ Result<void> Container::write_files(const std::map<std::string, std::string>& fi
         files_.emplace(target, file.string());
     }
     return {};
+}
+
+Result<void> Container::make_sockets(const std::vector<agent::v1::Socket>& sockets) {
+    if (sockets.empty()) return {};
+    HAKO_CHECK(make_folders(files_folder(), 0755));
+    for (const auto& socket : sockets) {
+        const auto file = files_folder() / fmt::format("{}", files_.size());
+        HAKO_TRY(listeners_[socket.path()], listen_socket(file, socket));
+        files_.insert_or_assign(socket.path(), file.string());
+    }
+    return {};
+}
+
+Result<Fd> Container::accept_socket(const std::string& path,
+                                    const guest::Cancelled& cancelled) const {
+    const auto found = listeners_.find(path);
+    if (found == listeners_.end())
+        return fail(ErrorKind::not_found, "container {} has no socket of the host at {}", id_,
+                    path);
+    const auto first = process(id_);
+    if (!first) return fail(first.error());
+    return guest::accept_relayed(found->second.get(), (*first)->pidfd(), cancelled);
+}
+
+Result<Fd> Container::connect_socket(const std::string& path,
+                                     const guest::Cancelled& cancelled) const {
+    const auto first = first_process();
+    if (!first) return fail(ErrorKind::conflict, "container {} is not running", id_);
+    // Through its mounts.
+    HAKO_TRY(const Fd root,
+             open_file(fmt::format("/proc/{}/root", first->pid()), O_PATH | O_DIRECTORY));
+    return init::connect_socket(root, path, cancelled);
 }
 
 Launch Container::describe(const ProcessRequest& request, bool first,

@@ -14,6 +14,7 @@
 #include "init/vminitd/events.h"
 #include "init/vminitd/launcher.h"
 #include "init/vminitd/process.h"
+#include "init/vminitd/sockets.h"
 
 namespace hako::init {
 
@@ -39,7 +40,8 @@ class Container : public std::enable_shared_from_this<Container> {
 public:
     static Result<std::shared_ptr<Container>> create(
         const Surroundings& surroundings, std::string id, Json spec,
-        const std::map<std::string, std::string>& files);
+        const std::map<std::string, std::string>& files,
+        const std::vector<agent::v1::Socket>& sockets);
     ~Container();  // as remove()
     Container(const Container&) = delete;
     Container& operator=(const Container&) = delete;
@@ -59,6 +61,11 @@ public:
     // The first process while it runs (or waits for its start), else null.
     std::shared_ptr<ContainerProcess> first_process() const;
 
+    // The next connection of a socket that it was made with: waits for it while the container runs.
+    Result<Fd> accept_socket(const std::string& path, const guest::Cancelled& cancelled) const;
+    // A connection to a socket that a process of it listens on.
+    Result<Fd> connect_socket(const std::string& path, const guest::Cancelled& cancelled) const;
+
     // Kills what is left and takes away all that the container had here. Idempotent.
     Result<void> remove();
 
@@ -73,6 +80,7 @@ private:
           cgroup_(std::move(cgroup)) {}
     std::filesystem::path files_folder() const { return surroundings_.state / "files" / id_; }
     Result<void> write_files(const std::map<std::string, std::string>& files);
+    Result<void> make_sockets(const std::vector<agent::v1::Socket>& sockets);
     // joined: the process whose namespaces it joins: the container's first one's, for an exec; for
     // the first itself that of another container, or null.
     Launch describe(const ProcessRequest& request, bool first,
@@ -85,7 +93,8 @@ private:
     Json spec_;
     std::string root_;
     Namespaces namespaces_;
-    std::map<std::string, std::string> files_;  // path inside -> our file
+    std::map<std::string, std::string> files_;  // path inside -> our file, or socket
+    std::map<std::string, Fd> listeners_;       // path inside -> that socket
     Cgroup cgroup_;
     // A null process is one that is just being created.
     Guarded<std::map<std::string, std::shared_ptr<ContainerProcess>>> processes_;

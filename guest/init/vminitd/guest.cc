@@ -3,10 +3,11 @@
 namespace hako::init {
 
 Result<void> Guest::create_container(const std::string& id, Json spec,
-                                     const std::map<std::string, std::string>& files) {
+                                     const std::map<std::string, std::string>& files,
+                                     const std::vector<agent::v1::Socket>& sockets) {
     if (!containers_.lock()->emplace(id, nullptr).second)
         return fail(ErrorKind::conflict, "there is a container {} already", id);
-    auto container = Container::create(surroundings_, id, std::move(spec), files);
+    auto container = Container::create(surroundings_, id, std::move(spec), files, sockets);
     auto containers = containers_.lock();
     if (!container) {
         containers->erase(id);

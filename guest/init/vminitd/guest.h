@@ -33,7 +33,8 @@ public:
     Launcher& launcher() { return launcher_; }
 
     Result<void> create_container(const std::string& id, Json spec,
-                                  const std::map<std::string, std::string>& files);
+                                  const std::map<std::string, std::string>& files,
+                                  const std::vector<agent::v1::Socket>& sockets);
     Result<std::shared_ptr<Container>> container(const std::string& id) const;
     Result<std::shared_ptr<ContainerProcess>> process(const std::string& container,
                                                       const std::string& process) const;

@@ -56,6 +56,9 @@ public:
     Status Stdio(Context*,
                  grpc::ServerReaderWriter<agent::v1::StdioOutput, agent::v1::StdioInput>*) override;
 
+    Status RelaySocket(
+        Context*, grpc::ServerReaderWriter<agent::v1::SocketData, agent::v1::SocketData>*) override;
+
 private:
     Guest& guest_;
 };

@@ -14,7 +14,9 @@ grpc::Status Service::CreateContainer(Context*, const agent::v1::CreateContainer
         HAKO_TRY(auto spec, parse_json(request->spec()));
         const std::map<std::string, std::string> files(request->files().begin(),
                                                        request->files().end());
-        return guest_.create_container(request->container(), std::move(spec), files);
+        const std::vector<agent::v1::Socket> sockets(request->sockets().begin(),
+                                                     request->sockets().end());
+        return guest_.create_container(request->container(), std::move(spec), files, sockets);
     }();
     return to_status(created);
 }

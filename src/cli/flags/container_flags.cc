@@ -1,6 +1,8 @@
 #include "cli/flags/container_flags.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -8,6 +10,12 @@
 #include "cli/pull.h"
 
 namespace hako::cli {
+namespace {
+
+// Where the SSH agent's socket is in a container, as with other engines that run VMs.
+constexpr const char* kSshAgent = "/run/host-services/ssh-auth.sock";
+
+}  // namespace
 
 void ContainerFlags::text(Command& command, std::string_view names, const char* field,
                           std::string_view help) {
@@ -291,6 +299,15 @@ void ContainerFlags::declare_storage(Command& command) {
                        at("/HostConfig/Mounts").push_back(std::move(mount));
                        return {};
                    });
+    command.option("--publish-socket", "list",
+                   "Publish a unix socket of the container on the host (HOST:CONTAINER)",
+                   [this](const std::string& value) -> Result<void> {
+                       HAKO_TRY(const auto pair, parse_published_socket(value));
+                       Json& list = at("/HostConfig/Annotations")["io.hako.publish-socket"];
+                       list = list.is_null() ? pair : list.get<std::string>() + ',' + pair;
+                       return {};
+                   });
+    command.flag("--ssh", ssh_, "Forward the SSH agent of SSH_AUTH_SOCK into the container");
     list(command, "--volumes-from", "/HostConfig/VolumesFrom",
          "Mount volumes from the specified container(s)");
     text(command, "--volume-driver", "/HostConfig/VolumeDriver",
@@ -323,6 +340,20 @@ void ContainerFlags::add_networks(Json& body) const {
         body["NetworkingConfig"]["EndpointsConfig"][network.name] = network.endpoint;
 }
 
+// The daemon relays sockets that are mounted.
+Result<void> ContainerFlags::add_ssh_agent(Json& body) {
+    const char* agent = std::getenv("SSH_AUTH_SOCK");
+    std::error_code error;
+    if (agent == nullptr || !std::filesystem::is_socket(agent, error))
+        return fail(ErrorKind::invalid,
+                    "--ssh: SSH_AUTH_SOCK names no socket: start an agent with eval "
+                    "\"$(ssh-agent)\" and add a key with ssh-add");
+    const auto path = std::filesystem::absolute(agent, error);
+    body["HostConfig"]["Mounts"].push_back(
+        {{"Type", "bind"}, {"Source", path.native()}, {"Target", kSshAgent}});
+    return {};
+}
+
 Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) const {
     Json body = body_;
     Json& host = body["HostConfig"];
@@ -336,6 +367,7 @@ Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) con
         if (one->value) body[Json::json_pointer(one->field)] = true;
     host["AutoRemove"] = remove;
     add_networks(body);
+    if (ssh_) HAKO_CHECK(add_ssh_agent(body));
 
     // Files first, so that a flag overrides what they say.
     std::vector<std::string> environment;
@@ -347,6 +379,7 @@ Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) con
         HAKO_TRY(auto entry, parse_environment(text));
         if (entry) environment.push_back(*std::move(entry));
     }
+    if (ssh_) environment.push_back(fmt::format("SSH_AUTH_SOCK={}", kSshAgent));
     if (!environment.empty()) body["Env"] = environment;
 
     for (const auto& path : label_files_) {

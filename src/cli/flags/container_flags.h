@@ -44,6 +44,7 @@ private:
     void endpoint(Command& command, std::string_view names, const char* field,
                   std::string_view help);
     void add_networks(Json& body) const;
+    static Result<void> add_ssh_agent(Json& body);
     void text(Command& command, std::string_view names, const char* field, std::string_view help);
     void list(Command& command, std::string_view names, const char* field, std::string_view help);
     void pairs(Command& command, std::string_view names, const char* field, std::string_view help);
@@ -67,6 +68,7 @@ private:
     std::vector<std::string> label_files_;
     std::vector<std::string> environment_;
     bool no_healthcheck_ = false;
+    bool ssh_ = false;
 };
 
 }  // namespace hako::cli

@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "base/fd.h"
 #include "cli/test_program.h"
@@ -76,6 +76,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{{"--stop-signal", "SIGINT", "--stop-timeout", "3"},
              R"({"StopSignal":"SIGINT","StopTimeout":3})"},
         Case{{"--kernel", "mine"}, R"({"HostConfig":{"Annotations":{"io.hako.kernel":"mine"}}})"},
+        Case{{"--publish-socket", "/a:/b", "--publish-socket", "/c:/d"},
+             R"({"HostConfig":{"Annotations":{"io.hako.publish-socket":"/a:/b,/c:/d"}}})"},
         Case{{"--restart", "on-failure:3"},
              R"({"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}})"},
         Case{{"--health-cmd", "true", "--health-interval", "5s", "--health-retries", "2"},
@@ -111,6 +113,22 @@ TEST(ContainerFlags, TakeVariablesFromOurEnvironment) {
               (Json{"HAKO_TEST_SET=here"}));
 }
 
+TEST(ContainerFlags, MountTheSocketOfTheSshAgent) {
+    const auto folder = TempDir::create().value();
+    const auto path = folder.path() / "agent";
+    ::setenv("SSH_AUTH_SOCK", path.c_str(), 1);
+    EXPECT_THAT(body_of({"--ssh", "i"}).get<std::string>(), testing::HasSubstr("ssh-agent"));
+    const auto listener = listen_unix(path, 0600);
+    const auto body = body_of({"--ssh", "-e", "A=1", "i"});
+    EXPECT_EQ(body["Env"], (Json{"A=1", "SSH_AUTH_SOCK=/run/host-services/ssh-auth.sock"}));
+    EXPECT_EQ(body["HostConfig"]["Mounts"],
+              (Json{{{"Type", "bind"},
+                     {"Source", path.native()},
+                     {"Target", "/run/host-services/ssh-auth.sock"}}}));
+    ::unsetenv("SSH_AUTH_SOCK");
+    EXPECT_TRUE(body_of({"--ssh", "i"}).is_string());
+}
+
 TEST(ContainerFlags, ReadFilesBeforeFlags) {
     const auto folder = TempDir::create().value();
     const auto path = folder.path() / "env";
@@ -132,20 +150,19 @@ TEST_P(BadFlags, AreRefused) {
 using Words = std::vector<std::string>;
 INSTANTIATE_TEST_SUITE_P(
     All, BadFlags,
-    testing::Values(Words{"-m", "lots"}, Words{"--cpus", "-1"}, Words{"--cpus", "1e99"},
-                    Words{"--cpus", "nan"}, Words{"--ulimit", "nofile"},
-                    Words{"--ulimit", "nofile=20:10"}, Words{"--ulimit", "nofile=1:2:3"},
-                    Words{"--pull", "perhaps"}, Words{"-a", "stdlog"}, Words{"-e", "=x"},
-                    Words{"-e", ""}, Words{"--env-file", "/nonexistent/file"},
-                    Words{"-p", "70000:80"}, Words{"-p", "1-3:1-2"}, Words{"-p", "80/icmp"},
-                    Words{"-p", "8:"}, Words{"-p", "5-1"}, Words{"--mount", "type=bind"},
-                    Words{"--mount", "type=bind,dst=/a,colour=red"}, Words{"-v", ":/a"},
-                    Words{"--tmpfs"}, Words{"--stop-timeout", "soon"},
-                    Words{"--health-interval", "5"}, Words{"--restart", "always:x"},
-                    Words{"--sysctl", "=1"}, Words{"--rm", "--restart", "always"},
-                    Words{"--no-healthcheck", "--health-cmd", "true"},
-                    Words{"--security-opt", "seccomp=/nonexistent/profile"},
-                    Words{"--mount", "type=tmpfs,dst=/a,tmpfs-mode=9"}));
+    testing::Values(
+        Words{"-m", "lots"}, Words{"--cpus", "-1"}, Words{"--cpus", "1e99"}, Words{"--cpus", "nan"},
+        Words{"--ulimit", "nofile"}, Words{"--ulimit", "nofile=20:10"},
+        Words{"--ulimit", "nofile=1:2:3"}, Words{"--pull", "perhaps"}, Words{"-a", "stdlog"},
+        Words{"-e", "=x"}, Words{"-e", ""}, Words{"--env-file", "/nonexistent/file"},
+        Words{"-p", "70000:80"}, Words{"-p", "1-3:1-2"}, Words{"-p", "80/icmp"}, Words{"-p", "8:"},
+        Words{"-p", "5-1"}, Words{"--mount", "type=bind"},
+        Words{"--mount", "type=bind,dst=/a,colour=red"}, Words{"-v", ":/a"}, Words{"--tmpfs"},
+        Words{"--publish-socket", "/a"}, Words{"--stop-timeout", "soon"},
+        Words{"--health-interval", "5"}, Words{"--restart", "always:x"}, Words{"--sysctl", "=1"},
+        Words{"--rm", "--restart", "always"}, Words{"--no-healthcheck", "--health-cmd", "true"},
+        Words{"--security-opt", "seccomp=/nonexistent/profile"},
+        Words{"--mount", "type=tmpfs,dst=/a,tmpfs-mode=9"}));
 
 }  // namespace
 }  // namespace hako::cli

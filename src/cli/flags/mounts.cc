@@ -87,6 +87,13 @@ Result<std::string> parse_volume(const std::string& text) {
     return relative ? absolute(source) + text.substr(colon) : text;
 }
 
+Result<std::string> parse_published_socket(const std::string& text) {
+    const auto colon = text.find(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == text.size())
+        return fail(ErrorKind::invalid, "write HOST:CONTAINER, two paths");
+    return absolute(text.substr(0, colon)) + text.substr(colon);
+}
+
 Result<Json> parse_mount(std::string_view text) {
     Json mount = {{"Type", "volume"}};
     for (const auto part : split(text, ',')) {

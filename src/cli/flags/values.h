@@ -52,6 +52,8 @@ Result<std::vector<std::string>> parse_expose(std::string_view text);
 
 // "a:b[:options]" with `a` made absolute when it is a relative path; "/only/target" as it is.
 Result<std::string> parse_volume(const std::string& text);
+// "host:container", the host's path made absolute.
+Result<std::string> parse_published_socket(const std::string& text);
 // "type=bind,source=/a,target=/b,readonly" -> the API's Mount.
 Result<Json> parse_mount(std::string_view text);
 
