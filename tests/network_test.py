@@ -169,7 +169,7 @@ def test_nothing_is_left(host: Daemon) -> None:
     host.hako("network", "prune", "-f")
     left = in_host("ip -o link")
     assert "hkt" not in left
-    assert host.hako("network", "ls", "--format", "{{.Name}}").stdout.split() == ["bridge"]
+    assert host.hako("network", "ls", "--format", "{{.Name}}").stdout.split() == ["bridge", "host", "none"]
 
 
 def test_a_reset_leaves_the_host_as_it_was(programs: object) -> None:

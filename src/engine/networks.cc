@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/sha256.h"
 #include "engine/network_filter.h"
 #include "engine/network_record.h"
 #include "engine/sharing.h"
@@ -11,9 +12,25 @@ namespace hako::engine {
 namespace {
 
 constexpr std::string_view kDefaultNetwork = "bridge";
+constexpr std::string_view kNoNetwork = "none";
+constexpr std::string_view kHostNetwork = "host";
 
 bool is_reserved(std::string_view name) {
-    return name == "none" || name == "host" || name == "default" || name == kDefaultNetwork;
+    return name == kNoNetwork || name == kHostNetwork || name == "default" ||
+           name == kDefaultNetwork;
+}
+
+// Docker lists them; there is nothing of them here but their names.
+void add_predefined(std::map<std::string, Network>& networks) {
+    for (const auto& [name, driver] :
+         {std::pair(kNoNetwork, "null"), std::pair(kHostNetwork, "host")}) {
+        Network network;
+        network.name = name;
+        network.driver = driver;
+        network.id = sha256_hex(as_bytes(fmt::format("the network {}", name)));
+        network.created = now();
+        networks.emplace(network.id, network);
+    }
 }
 
 Result<void> check_name(std::string_view name) {
@@ -139,6 +156,7 @@ Result<std::unique_ptr<Networks>> Networks::open(store::Database& database, Netw
         state->ipam.add_network(config);
         state->networks.emplace(network.id, std::move(network));
     }
+    add_predefined(state->networks);
     HAKO_TRY(state->attachments, store.attachments());
     return networks;
 }
@@ -227,7 +245,7 @@ Result<std::vector<Network>> Networks::list(const NetworkFilter& filter) {
     HAKO_CHECK(ensure_default(*state));
     std::vector<Network> found;
     for (const auto& [id, network] : state->networks) {
-        const bool predefined = network.name == kDefaultNetwork;
+        const bool predefined = is_reserved(network.name);
         if (matches(network, predefined, has_live(state->attachments, id), filter))
             found.push_back(with_members(*state, network));
     }
@@ -268,6 +286,14 @@ Result<Network> Networks::remove(std::string_view reference) {
 
 Result<Attachment> Networks::make_attachment(const Network& network,
                                              const EndpointSettings& settings) const {
+    if (network.name == kNoNetwork)
+        return fail(ErrorKind::forbidden,
+                    "container cannot be connected to multiple networks with one of the networks "
+                    "in private (none) mode");
+    if (network.name == kHostNetwork)
+        return fail(ErrorKind::forbidden,
+                    "container cannot be disconnected from host network or connected to host "
+                    "network: a virtual machine has no part in the host's network");
     HAKO_CHECK(check_static(network, settings.ipv4));
     HAKO_CHECK(check_static(network, settings.ipv6));
     if (!settings.mac.empty())
@@ -285,10 +311,10 @@ Result<void> Networks::enlist(const Container& container,
     };
     const std::string mode = resolve(container.host_config.network_mode);
     // One in another's VM has that one's network or none.
-    if (mode == "none" || !shared_with(container.host_config).empty()) return {};
+    if (mode == kNoNetwork || !shared_with(container.host_config).empty()) return {};
     std::vector<Attachment> attachments;
     const auto add_one = [&](const std::string& name, const EndpointSettings& how) -> Result<void> {
-        if (name == "none" || (name == kDefaultNetwork && !default_bridge_)) return {};
+        if (name == kNoNetwork || (name == kDefaultNetwork && !default_bridge_)) return {};
         HAKO_TRY(const Network* found, look_up(*state, name));
         for (const Attachment& known : attachments)
             if (known.network_id == found->id) return {};

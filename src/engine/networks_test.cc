@@ -265,5 +265,49 @@ TEST_F(NetworksTest, EventsTellOfNetworks) {
     EXPECT_THAT(actions, ElementsAre("create", "connect"));
 }
 
+TEST_F(NetworksTest, NoneAndHostAreListedAndStay) {
+    const std::string id = create(request("aa"));
+    std::vector<std::string> listed;
+    const auto networks = engine_->list_networks({});
+    for (const auto& network : *networks) listed.push_back(network.name + " " + network.driver);
+    EXPECT_THAT(listed, ElementsAre("bridge bridge", "host host", "none null"));
+    EXPECT_THAT(*engine_->list_networks({.types = {"custom"}}), SizeIs(0));
+    for (const std::string name : {"none", "host"}) {
+        const auto found = engine_->inspect_network(name);
+        ASSERT_TRUE(found) << name;
+        EXPECT_EQ(engine_->inspect_network(found->id.substr(0, 12))->name, name);
+        for (const auto& reference : {name, found->id}) {
+            const auto removed = engine_->remove_network(reference);
+            ASSERT_FALSE(removed) << reference;
+            EXPECT_EQ(removed.error().message(),
+                      name + " is a pre-defined network and cannot be removed");
+            const auto connected = engine_->connect_network(reference, id, {});
+            ASSERT_FALSE(connected) << reference;
+            EXPECT_EQ(connected.error().kind(), ErrorKind::forbidden);
+        }
+    }
+    EXPECT_THAT(*engine_->prune_networks({}), SizeIs(0));
+}
+
+TEST_F(NetworksTest, AContainerThatRunsKeepsItsCards) {
+    const Network app = make("app");
+    const std::string id = run_on("aa", "app");
+    make("other");
+    const auto connected = engine_->connect_network("other", id, {});
+    ASSERT_FALSE(connected);
+    EXPECT_EQ(connected.error().kind(), ErrorKind::conflict);
+    EXPECT_THAT(connected.error().message(), HasSubstr("stop it, connect it and start it again"));
+    const auto disconnected = engine_->disconnect_network("app", id);
+    ASSERT_FALSE(disconnected);
+    EXPECT_THAT(disconnected.error().message(),
+                HasSubstr("stop it, disconnect it and start it again"));
+    EXPECT_EQ(attachment(id).network_id, app.id);
+    stop(id);
+    EXPECT_TRUE(engine_->connect_network("other", id, {}));
+    EXPECT_TRUE(engine_->disconnect_network("app", id));
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_EQ(attachment(id).network_name, "other");
+}
+
 }  // namespace
 }  // namespace hako::engine
