@@ -33,7 +33,8 @@ class RootlessDaemon(Daemon):
         return self
 
     def machines(self) -> dict[int, str]:
-        return {pid: line for pid, line in super().machines().items() if not line.startswith("pasta ")}
+        return {pid: line for pid, line in super().machines().items()
+                if not line.startswith("pasta ") and "-machine none" not in line}
 
     def members(self) -> dict[str, int]:
         record = json.loads((self.run_dir / "rootless.json").read_text())
@@ -158,7 +159,35 @@ def test_root_is_told_that_it_needs_none(programs: Path, tmp_path: Path) -> None
     assert "as root run hakod without it" in done.stderr
 
 
-def test_without_pasta_the_package_is_named(rootless: RootlessDaemon) -> None:
+def test_without_pasta_qemu_is_the_way_out(rootless: RootlessDaemon, tmp_path: Path) -> None:
+    """And says so; what containers send leaves by the host."""
+    programs = rootless.folder / "programs"
+    programs.mkdir()
+    for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
+        for program in os.listdir(folder):
+            if not program.startswith("past") and not (programs / program).exists():
+                (programs / program).symlink_to(f"{folder}/{program}")
+    rootless.environment |= {"PATH": str(programs), "HAKO_BRIDGE": "bridge"}
+    rootless.environment["HAKO_QEMU"] = shutil.which("qemu-system-x86_64")  # finds its modules beside itself
+    rootless.start()
+    record = json.loads((rootless.run_dir / "rootless.json").read_text())
+    assert "pasta" not in record and record["qemu"]["pid"] in of_user()
+    info = rootless.hako("info")
+    assert "Way Out: QEMU's user network" in info.stdout
+    assert "install the package passt" in info.stdout + info.stderr
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"out"), daemon=True).start()
+        # The host as QEMU's user network calls it, through the container's bridge.
+        done = rootless.hako("run", "--rm", HELLO, "sh", "-c", f"nc 10.0.2.2 {server.getsockname()[1]} < /dev/null")
+        assert done.stdout == "out"
+    rootless.kill()
+    rootless.start()
+    assert json.loads((rootless.run_dir / "rootless.json").read_text()) == record
+    rootless.stop()
+    wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
+
+
+def test_without_both_the_package_is_named(rootless: RootlessDaemon) -> None:
     os.chown(rootless.folder, USER, USER)
     done = subprocess.run([BIN / "hakod", "--rootless", "--root", rootless.root, "--run", rootless.run_dir],
                           env={"PATH": "/nonexistent"}, user=USER, group=USER, extra_groups=[], cwd="/",
@@ -166,4 +195,3 @@ def test_without_pasta_the_package_is_named(rootless: RootlessDaemon) -> None:
     assert done.returncode == 1
     assert "package passt" in done.stderr
     wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
-

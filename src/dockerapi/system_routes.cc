@@ -1,4 +1,5 @@
 // The daemon itself: _ping, version and info.
+#include <net/if.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -6,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/units.h"
+#include "base/user_network.h"
 #include "dockerapi/routes.h"
 #include "dockerapi/version.h"
 #include "engine/log_options.h"
@@ -67,6 +69,8 @@ std::string privileges() {
     return read && inside == 0 && outside != 0 ? "rootless" : "root";
 }
 
+bool has_user_network() { return ::if_nametoindex(kUserNetworkLink) != 0; }
+
 Json security_options() {
     Json options = Json::array({"name=seccomp,profile=builtin", "name=cgroupns"});
     if (privileges() != "root") options.push_back("name=rootless");
@@ -81,6 +85,7 @@ Json facts(const engine::SystemInfo& info) {
     if (!info.accelerator_reason.empty())
         pairs.push_back(Json::array({"Accelerator Reason", info.accelerator_reason}));
     pairs.push_back(Json::array({"Privileges", privileges()}));
+    if (has_user_network()) pairs.push_back(Json::array({"Way Out", "QEMU's user network"}));
     return pairs;
 }
 
@@ -89,6 +94,10 @@ Json warnings(const engine::SystemInfo& info) {
     if (info.accelerator == "tcg")
         list.push_back("WARNING: no usable KVM, machines run in slow software emulation: " +
                        info.accelerator_reason);
+    if (has_user_network())
+        list.push_back(
+            "WARNING: pasta is missing: containers reach the outside by QEMU's user network, and "
+            "published ports are not open on the host: install the package passt");
     return list;
 }
 

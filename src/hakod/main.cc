@@ -9,8 +9,8 @@
 #include "hakod/rootless.h"
 
 int main(int argc, char** argv) {
-    if (argc == 2 && std::string_view(argv[1]) == hako::hakod::rootless_holder)
-        return hako::hakod::rootless_holder_main();
+    if (argc == 3 && std::string_view(argv[1]) == hako::hakod::rootless_holder)
+        return hako::hakod::rootless_holder_main(argv[2]);
     int status = EXIT_FAILURE;
     hako::run_guarded("hakod", [&] {
         const auto options = hako::hakod::parse_options(argc, argv);

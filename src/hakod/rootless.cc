@@ -13,7 +13,9 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "base/process.h"
+#include "base/program.h"
 #include "base/text.h"
+#include "hakod/user_network.h"
 #include "store/file.h"
 
 namespace hako::hakod {
@@ -23,11 +25,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kDeadline{20};
+constexpr std::string_view kPasta = "pasta", kQemu = "qemu";
 
 // Who makes up the namespace.
 struct Members {
     ProcessIdentity holder;
-    ProcessIdentity pasta;
+    ProcessIdentity way_out;
 };
 
 fs::path record_of(const fs::path& run) { return run / "rootless.json"; }
@@ -49,14 +52,14 @@ Result<Members> read_record(const fs::path& run) {
     HAKO_TRY(const Json record, parse_json(text));
     Members members;
     HAKO_TRY(members.holder, identity_from(record, "namespace"));
-    HAKO_TRY(members.pasta, identity_from(record, "pasta"));
+    HAKO_TRY(members.way_out, identity_from(record, record.contains(kPasta) ? kPasta : kQemu));
     return members;
 }
 
 bool alive(const ProcessIdentity& identity) { return identity.pid > 0 && is_alive(identity); }
 
 void end_members(const fs::path& run, const Members& members) {
-    for (const ProcessIdentity& identity : {members.pasta, members.holder})
+    for (const ProcessIdentity& identity : {members.way_out, members.holder})
         if (alive(identity))
             if (const auto killed = kill_process(identity, kDeadline); !killed)
                 log_warn("{}", killed.error().message());
@@ -64,16 +67,19 @@ void end_members(const fs::path& run, const Members& members) {
     fs::remove(record_of(run), ignored);
 }
 
-Result<Process> start_holder() {
+// ready: the socket that it says it by; then the tap comes there, if QEMU is the way out.
+Result<Process> start_holder(std::string_view way_out, Fd& ready) {
     HAKO_TRY(const Installation installation, Installation::find());
-    HAKO_TRY(FdPair ready, make_pipe());
+    HAKO_TRY(FdPair sockets, make_socket_pair());
     HAKO_TRY(Process holder,
-             spawn({.argv = {installation.daemon(), rootless_holder}, .new_session = true},
-                   {{ready.second.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}}));
-    ready.second.reset();
+             spawn({.argv = {installation.daemon(), rootless_holder, std::string(way_out)},
+                    .new_session = true},
+                   {{sockets.second.get(), STDOUT_FILENO}, {STDERR_FILENO, STDERR_FILENO}}));
+    sockets.second.reset();
+    ready = std::move(sockets.first);
     char byte = 0;
     HAKO_TRY(const std::size_t got,
-             read_full(ready.first.get(), std::as_writable_bytes(std::span(&byte, 1))));
+             read_full(ready.get(), std::as_writable_bytes(std::span(&byte, 1))));
     if (got != 1)
         return fail(ErrorKind::forbidden,
                     "this host permits ordinary users no user namespaces (sysctl "
@@ -88,9 +94,6 @@ Result<ProcessIdentity> start_pasta(pid_t holder, const fs::path& run) {
     const auto started = hako::run(
         {.argv = {"pasta", "--config-net", "--quiet", "--pid", pid_file, std::to_string(holder)}},
         kDeadline);
-    if (!started && started.error().kind() == ErrorKind::not_found)
-        return fail(ErrorKind::unavailable,
-                    "hakod --rootless needs pasta; install the package passt");
     if (!started) return fail(started.error());
     if (!started->status.success())
         return fail(ErrorKind::internal, "pasta does not start: {}", trim(started->err));
@@ -102,12 +105,28 @@ Result<ProcessIdentity> start_pasta(pid_t holder, const fs::path& run) {
     return identify_process(pid);
 }
 
+Result<ProcessIdentity> start_qemu(const Fd& ready) {
+    const auto start = [&]() -> Result<ProcessIdentity> {
+        HAKO_TRY(Fd tap, receive_fd(ready.get()));
+        return start_user_network(std::move(tap));
+    };
+    log_warn(
+        "pasta is missing: QEMU's user network is the way out, and published ports are not open "
+        "on the host; install the package passt");
+    return with_context(start(),
+                        "hakod --rootless needs pasta (install the package passt), and QEMU's user "
+                        "network cannot take its place");
+}
+
 Result<Members> make_members(const fs::path& run) {
-    HAKO_TRY(Process holder, start_holder());
+    const bool with_pasta = find_program(kPasta).has_value();
+    const auto way_out = with_pasta ? kPasta : kQemu;
+    Fd ready;
+    HAKO_TRY(Process holder, start_holder(way_out, ready));
     Members members;
     HAKO_TRY(members.holder, identify_process(holder.pid()));
-    HAKO_TRY(members.pasta, start_pasta(holder.pid(), run));
-    const Json record{{"namespace", to_json(members.holder)}, {"pasta", to_json(members.pasta)}};
+    HAKO_TRY(members.way_out, with_pasta ? start_pasta(holder.pid(), run) : start_qemu(ready));
+    const Json record{{"namespace", to_json(members.holder)}, {way_out, to_json(members.way_out)}};
     if (auto written = replace_file(record_of(run), dump_json(record)); !written) {
         end_members(run, members);
         return fail(std::move(written.error()));
@@ -134,7 +153,7 @@ Result<void> enter_rootless(const fs::path& run) {
     HAKO_CHECK(make_folders(run, 0755));
     HAKO_TRY(const auto lock, store::FileLock::acquire(run / "rootless.lock"));
     auto members = read_record(run);
-    if (!members || !alive(members->holder) || !alive(members->pasta)) {
+    if (!members || !alive(members->holder) || !alive(members->way_out)) {
         if (members) end_members(run, *members);
         members = make_members(run);
     }
@@ -148,7 +167,7 @@ void leave_rootless(const fs::path& run) {
     if (const auto members = read_record(run)) end_members(run, *members);
 }
 
-int rootless_holder_main() {
+int rootless_holder_main(std::string_view way_out) {
     const std::string maps[][2] = {{"setgroups", "deny"},
                                    {"uid_map", fmt::format("0 {} 1", ::geteuid())},
                                    {"gid_map", fmt::format("0 {} 1", ::getegid())}};
@@ -162,6 +181,14 @@ int rootless_holder_main() {
             return EXIT_FAILURE;
         }
     if (!write_all(STDOUT_FILENO, "r")) return EXIT_FAILURE;
+    if (way_out == kQemu) {
+        const auto tap = make_user_network_tap();
+        const auto sent = tap ? send_fd(STDOUT_FILENO, *tap) : fail(tap.error());
+        if (!sent) {
+            std::fprintf(stderr, "hakod: %s\n", sent.error().message().c_str());
+            return EXIT_FAILURE;
+        }
+    }
     const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) ::dup2(null, stream);
     for (;;) ::pause();
