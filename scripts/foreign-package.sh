@@ -26,6 +26,8 @@ if [ -n "$suite" ]; then
 fi
 cd "$state"
 apt-get "${options[@]}" update || true  # one broken source does not matter if another has it
-apt-get "${options[@]}" download "$package"
+# linux-image-cloud-amd64 and the like are empty: what they name is meant.
+named=$(apt-cache "${options[@]}" depends "$package" | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p')
+apt-get "${options[@]}" download "${named:-$package}"
 mkdir -p "$folder"
 dpkg-deb --extract ./*.deb "$folder"

@@ -21,7 +21,7 @@ build=(
 )
 run=(qemu-system-x86 nftables passt)
 test=(python3-pytest python3-docker python3-yaml docker-compose python3-paramiko openssh-client libfaketime zsh fish docker-registry openssl skopeo umoci erofs-utils e2fsprogs zstd nodejs
-      strace procps iproute2 iptables qemu-user-static chromium qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin)
+      strace procps iproute2 iptables qemu-user-static chromium qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin grub-pc-bin)
 command -v npm >/dev/null || test+=(npm) # in some packages of nodejs, and at odds with these
 soak=(debootstrap)
 bench=(iperf3 iproute2 podman skopeo umoci docker-registry zstd e2fsprogs python3-pytest)

@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "macos/boot_disk.h"
 #include "macos/disk_image.h"
+#include "macos/firmware.h"
 #include "macos/snapshots.h"
 #include "macos/udif.h"
 #include "macos/usb.h"
@@ -20,22 +21,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFirmwareFolder = "/usr/share/OVMF";
-constexpr std::string_view kCode = "OVMF_CODE_4M.fd";
-constexpr std::string_view kVariables = "OVMF_VARS_4M.fd";
 constexpr std::uint64_t kRoomToInstall = 25 * kGiB;
 
 // The machine's own copy, once.
 Result<void> copy_variables(const fs::path& to) {
     std::error_code error;
     if (fs::exists(to, error)) return {};
-    const auto from = fs::path(kFirmwareFolder) / kVariables;
-    const auto text = read_file(from);
-    if (!text)
-        return fail(ErrorKind::not_found,
-                    "the firmware {} is missing: install the package ovmf (apt-get install ovmf)",
-                    from.native());
-    return store::write_file_atomic(to, *text);
+    HAKO_TRY(const auto text, new_firmware_variables());
+    return store::write_file_atomic(to, text);
 }
 
 void look_at_storage(const fs::path& storage, std::vector<std::string>& warnings) {
@@ -134,7 +127,7 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
                                          .settings = settings,
                                          .identity = std::move(identity),
                                          .cpu = request.cpu,
-                                         .firmware = fs::path(kFirmwareFolder) / kCode,
+                                         .firmware = kFirmwareCode,
                                          .variables = folder / "vars.fd",
                                          .boot_disk = folder / "boot.img",
                                          .recovery = request.recovery,

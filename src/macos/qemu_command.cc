@@ -108,14 +108,13 @@ private:
 
 void add_disks(Arguments& list, const MacMachine& machine) {
     Disks disks(list, bus_of(machine.settings));
-    disks.attach("opencore",
-                 fmt::format("driver=raw,read-only=on,file.driver=file,file.filename={}",
-                             escaped(machine.boot_disk.native())),
-                 ",bootindex=0");
-    if (machine.recovery)
-        disks.attach("recovery",
-                     fmt::format("driver=dmg,read-only=on,file.driver=file,file.filename={}",
-                                 escaped(machine.recovery->native())));
+    const auto read_only = [&](std::string_view format, const std::filesystem::path& path) {
+        return fmt::format("driver={},read-only=on,file.driver={},file.filename={}", format,
+                           machine.boots_from_devices ? "host_device" : "file",
+                           escaped(path.native()));
+    };
+    disks.attach("opencore", read_only("raw", machine.boot_disk), ",bootindex=0");
+    if (machine.recovery) disks.attach("recovery", read_only("dmg", *machine.recovery));
     for (std::size_t i = 0; i < machine.disks.size(); ++i) {
         const auto& disk = machine.disks[i];
         const auto& settings = machine.settings;

@@ -31,6 +31,7 @@ struct MacMachine {
     std::filesystem::path variables;  // the machine's copy of OVMF's variables
     std::filesystem::path boot_disk;
     std::optional<std::filesystem::path> recovery = {};  // a .dmg
+    bool boots_from_devices = false;  // boot_disk and recovery are partitions, no files
     std::vector<DiskFile> disks = {};
     std::optional<std::filesystem::path> share = {};
     std::vector<std::filesystem::path> usb = {};  // device nodes

@@ -118,6 +118,16 @@ TEST(QemuCommand, OnlyOpenCoreHasAPlaceInTheBootOrder) {
     EXPECT_THAT(text, HasSubstr("drive=opencore,bootindex=0"));
 }
 
+TEST(QemuCommand, WhatItBootsFromMayBePartitions) {
+    auto wanted = machine({}, kIntel);
+    wanted.boots_from_devices = true;
+    wanted.boot_disk = "/dev/sda4";
+    const auto text = to_shell(qemu_command(wanted));
+    EXPECT_THAT(text, HasSubstr("node-name=opencore,driver=raw,read-only=on,"
+                                "file.driver=host_device,file.filename=/dev/sda4"));
+    EXPECT_THAT(text, HasSubstr("driver=dmg,read-only=on,file.driver=host_device,"));
+}
+
 TEST(QemuCommand, WhatIsNotWantedIsNotThere) {
     auto wanted = machine({{"NETWORK", "N"}, {"DISPLAY", "none"}}, kIntel);
     wanted.recovery.reset();

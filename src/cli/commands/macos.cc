@@ -92,6 +92,7 @@ Command macos_command() {
     group.add(macos_import_command());
     group.add(macos_prepare_command());
     group.add(macos_boot_command());
+    group.add(macos_appliance_command());
     group.add(models_command());
     group.add(versions_command());
     return group;

@@ -8,7 +8,9 @@
 #include "base/process.h"
 #include "cli/api.h"
 #include "cli/command.h"
+#include "macos/identity.h"
 #include "macos/image_download.h"
+#include "macos/settings.h"
 #include "macos/versions.h"
 
 namespace hako::cli {
@@ -19,6 +21,7 @@ Command macos_fetch_command();
 Command macos_import_command();
 Command macos_prepare_command();
 Command macos_boot_command();
+Command macos_appliance_command();  // a group
 
 // Machines of the daemon.
 Command macos_run_command();
@@ -51,6 +54,11 @@ Result<std::filesystem::path> fetch_recovery(const Session& session, const macos
 // The page of the machine that we run in the folder; prints where it is. Ends with its owner.
 Result<Process> start_mac_viewer(const Session& session, const std::filesystem::path& folder,
                                  const std::string& address, std::uint16_t port);
+
+// Of -e NAME=VALUE.
+Result<macos::Variables> read_variables(const std::vector<std::string>& list);
+// That of a file as `identity generate --format json` prints it; what it lacks is drawn.
+Result<macos::Identity> read_mac_identity(const std::string& file);
 
 // Of --format: "json" or "table".
 Result<bool> wants_json(const std::string& format);

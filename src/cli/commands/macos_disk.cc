@@ -32,13 +32,6 @@ Result<void> parse_resolution(const std::string& text, macos::OpenCoreSettings& 
     return {};
 }
 
-Result<macos::Identity> read_identity(const std::string& file) {
-    HAKO_TRY(const auto text, read_file(file));
-    HAKO_TRY(const auto json, with_context(parse_json(text), file));
-    HAKO_TRY(const auto parts, with_context(macos::identity_parts_from_json(json), file));
-    return with_context(macos::make_identity(parts, macos::system_draw()), file);
-}
-
 Result<int> make(Session& session, const Flags& flags) {
     if (flags.output.empty() || flags.sources.empty() || flags.identity.empty())
         return fail(ErrorKind::invalid,
@@ -48,7 +41,7 @@ Result<int> make(Session& session, const Flags& flags) {
     macos::BootDiskSpec spec;
     for (const auto& path : flags.sources) spec.sources.push_back({.path = path});
     spec.sources.front().sha256 = flags.sha256;
-    HAKO_TRY(spec.settings.identity, read_identity(flags.identity));
+    HAKO_TRY(spec.settings.identity, read_mac_identity(flags.identity));
     HAKO_CHECK(parse_resolution(flags.resolution, spec.settings));
     spec.settings.show_picker = flags.picker;
     if (flags.boot_arguments) spec.settings.boot_arguments = *flags.boot_arguments;
@@ -60,6 +53,13 @@ Result<int> make(Session& session, const Flags& flags) {
 }
 
 }  // namespace
+
+Result<macos::Identity> read_mac_identity(const std::string& file) {
+    HAKO_TRY(const auto text, read_file(file));
+    HAKO_TRY(const auto json, with_context(parse_json(text), file));
+    HAKO_TRY(const auto parts, with_context(macos::identity_parts_from_json(json), file));
+    return with_context(macos::make_identity(parts, macos::system_draw()), file);
+}
 
 Command macos_disk_command() {
     auto flags = std::make_shared<Flags>();

@@ -25,18 +25,6 @@ struct Flags {
     std::string web_address = "127.0.0.1";
 };
 
-Result<macos::Variables> read_variables(const std::vector<std::string>& list) {
-    macos::Variables variables;
-    for (const auto& item : list) {
-        const auto equals = item.find('=');
-        if (equals == std::string::npos)
-            return fail(ErrorKind::invalid, "the variable \"{}\" has no value: write NAME=VALUE",
-                        item);
-        variables[item.substr(0, equals)] = item.substr(equals + 1);
-    }
-    return variables;
-}
-
 Result<void> check_kvm(const macos::MacSettings& settings) {
     if (!settings.use_kvm || ::access("/dev/kvm", R_OK | W_OK) == 0) return {};
     return fail(ErrorKind::unavailable,
@@ -164,6 +152,18 @@ Command& add_flags(Command& command, Flags& flags) {
 }
 
 }  // namespace
+
+Result<macos::Variables> read_variables(const std::vector<std::string>& list) {
+    macos::Variables variables;
+    for (const auto& item : list) {
+        const auto equals = item.find('=');
+        if (equals == std::string::npos)
+            return fail(ErrorKind::invalid, "the variable \"{}\" has no value: write NAME=VALUE",
+                        item);
+        variables[item.substr(0, equals)] = item.substr(equals + 1);
+    }
+    return variables;
+}
 
 Command macos_prepare_command() {
     auto flags = std::make_shared<Flags>();

@@ -1,0 +1,75 @@
+// hako macos appliance: an image that turns a machine into a Mac
+#include "appliance/build/build.h"
+#include "base/paths.h"
+#include "cli/commands/macos.h"
+#include "cli/session.h"
+
+namespace hako::cli {
+namespace {
+
+struct Flags {
+    std::string output;
+    std::vector<std::string> sources, variables;
+    std::string sha256, identity, custom_config, recovery;
+    std::string kernel = "/";
+};
+
+Result<macos::Identity> choose_identity(const std::string& file,
+                                        const macos::Variables& variables) {
+    if (!file.empty()) return read_mac_identity(file);
+    HAKO_TRY(const auto parsed, macos::parse_settings(variables, macos::host_size()));
+    return macos::make_identity(parsed.settings.identity, macos::system_draw());
+}
+
+Result<int> build(Session& session, const Flags& flags) {
+    if (flags.output.empty() || flags.sources.empty())
+        return fail(ErrorKind::invalid,
+                    "name the image with --output, and an OpenCore release with --opencore");
+    appliance::BuildRequest request{.kernel = flags.kernel};
+    HAKO_TRY(request.settings.variables, read_variables(flags.variables));
+    HAKO_TRY(request.settings.identity,
+             choose_identity(flags.identity, request.settings.variables));
+    for (const auto& path : flags.sources) request.opencore.push_back({.path = path});
+    request.opencore.front().sha256 = flags.sha256;
+    if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
+    if (!flags.recovery.empty()) request.recovery = flags.recovery;
+    HAKO_TRY(const auto installation, Installation::find());
+    HAKO_TRY(const auto warnings, appliance::build_appliance(request, installation, flags.output));
+    for (const auto& warning : warnings) session.io.complain("hako: warning: " + warning);
+    session.io.print_line(flags.output);
+    return 0;
+}
+
+Command build_command() {
+    auto flags = std::make_shared<Flags>();
+    Command command("build", "Write the image, from this host's packages and an OpenCore release");
+    command.option("-o,--output", flags->output, "Image to write (raw)")
+        .completes(Completes::files)
+        .option("--opencore", flags->sources,
+                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
+        .completes(Completes::files)
+        .option("--opencore-sha256", flags->sha256, "SHA-256 that the first --opencore must have")
+        .option("--identity", flags->identity, "File with the identity of the Mac (default: drawn)")
+        .completes(Completes::files)
+        .option("-e,--env", flags->variables, "Setting, as VERSION=14 or DEVICE=/dev/sdb")
+        .option("--config", flags->custom_config, "Own config.plist, taken as it is")
+        .completes(Completes::files)
+        .option("--recovery", flags->recovery, "Recovery system (.dmg) to install macOS from")
+        .completes(Completes::files)
+        .option("--kernel", flags->kernel,
+                "Linux kernel: the .deb of one, or a folder with boot and lib/modules (default /)")
+        .completes(Completes::files)
+        .arguments("[OPTIONS]", 0, 0);
+    command.action([flags](Session& session, const auto&) { return build(session, *flags); });
+    return command;
+}
+
+}  // namespace
+
+Command macos_appliance_command() {
+    Command group("appliance", "An image that boots macOS on any machine's second disk");
+    group.add(build_command());
+    return group;
+}
+
+}  // namespace hako::cli
