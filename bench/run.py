@@ -134,8 +134,8 @@ def row(name: str, mine: float, theirs: float | None, target: str) -> str:
 
 
 @contextlib.contextmanager
-def peers(build: Path) -> Iterator[tuple[Hako, Podman | None, Path]]:
-    """Both, and the folder that is theirs; the head of the table is printed."""
+def peers(build: Path, head: bool = True) -> Iterator[tuple[Hako, Podman | None, Path]]:
+    """Both, and the folder that is theirs; the head of a table is printed."""
     if not shutil.which("podman"):
         sys.exit("podman is not installed; run scripts/setup.sh bench")
     folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
@@ -146,7 +146,8 @@ def peers(build: Path) -> Iterator[tuple[Hako, Podman | None, Path]]:
             podman = Podman(build.resolve(), folder)
         except subprocess.CalledProcessError as error:
             print(f"podman cannot run here, so there are no ratios: {error.stderr.strip()}", file=sys.stderr)
-        print("| what | hako | podman | ratio | target |\n|---|---|---|---|---|", flush=True)
+        if head:
+            print("| what | hako | podman | ratio | target |\n|---|---|---|---|---|", flush=True)
         yield hako, podman, folder
     finally:
         hako("system", "stop")

@@ -24,7 +24,7 @@ test=(python3-pytest python3-docker python3-yaml docker-compose python3-paramiko
       strace procps iproute2 iptables qemu-user-static chromium qemu-utils dosfstools mtools gdisk ovmf grub-efi-amd64-bin grub-pc-bin)
 command -v npm >/dev/null || test+=(npm) # in some packages of nodejs, and at odds with these
 soak=(debootstrap)
-bench=(iperf3 iproute2 podman skopeo umoci docker-registry zstd e2fsprogs python3-pytest)
+bench=(fio iperf3 iproute2 podman skopeo umoci docker-registry zstd e2fsprogs python3-pytest)
 lint=(clang-format-16 clang-tidy-16)
 fuzz=(clang-16 libclang-rt-16-dev)
 

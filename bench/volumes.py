@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Benchmarks of files: a container's own, a shared volume's, a block volume's; beside a plain QEMU guest with the same
+devices, and podman on the host. Prints a Markdown table.
+
+    bench/volumes.py --build build [--rounds 3] [--megabytes 64] [--files 20000]
+
+The same script runs in all of them: fio (128 KiB pieces one after the other, 4 KiB pieces at random, past the caches), and the
+unpacking of many small files. The plain guest has hako's kernel, the same machine, memory, disks and virtiofsd, and an
+initramfs of the same files; nothing of hako is in it. Best of the rounds, in turns. Needs root, fio and busybox-static.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from run import Hako, Podman, peers
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from oci_image import Layer, OciImage  # noqa: E402
+
+IMAGE = "bench/files:1"
+PLACES = ("scratch", "shared", "block")
+VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+
+# In the container and in the plain guest. What it says: "fio NAME line of fio's terse format", "untar SECONDS".
+SCRIPT = """#!/bin/sh
+cd $1 && cat /small.tar > /dev/null
+run() {
+    name=$1; shift
+    echo fio $name $(fio --name=$name --filename=$PWD/file --size=${MEGABYTES}m --ioengine=psync --direct=1 --minimal "$@")
+}
+run write --rw=write --bs=128k --end_fsync=1
+run read --rw=read --bs=128k
+run randwrite --rw=randwrite --bs=4k --time_based --runtime=3
+run randread --rw=randread --bs=4k --time_based --runtime=3
+rm file && mkdir many
+read begun rest < /proc/uptime
+tar xf /small.tar -C many && sync
+read ended rest < /proc/uptime
+echo untar $(awk "BEGIN { print $ended - $begun }")
+rm -r many
+"""
+
+# The plain guest's first process.
+INIT = """#!/bin/sh
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for word in $(cat /proc/cmdline); do case $word in bench.*) export ${word#bench.};; esac; done
+mkdir -p /mnt /data /lower
+case $place in
+    scratch) mount -t ext4 /dev/vda /mnt && mkdir -p /mnt/upper /mnt/work &&
+        mount -t overlay -o lowerdir=/lower,upperdir=/mnt/upper,workdir=/mnt/work overlay /data;;
+    block) mount -t ext4 /dev/vda /data;;
+    shared) mount -t virtiofs hako /data;;
+esac
+/bench.sh /data
+echo finished
+reboot -f
+"""
+
+# fio's terse format, version 3: where a job's bandwidth (KiB/s) and rate are.
+FIELDS = {"read": 6, "write": 47, "randread": 7, "randwrite": 48}
+ROWS = {"write": ("write, 128 KiB", "MiB/s"), "read": ("read, 128 KiB", "MiB/s"), "randwrite": ("write at random, 4 KiB", "/s"),
+        "randread": ("read at random, 4 KiB", "/s"), "untar": ("untar", "s")}
+
+
+def make_root(folder: Path, files: int) -> Path:
+    """What both kinds of guests run: busybox, fio with its libraries, the script, the archive."""
+    root = folder / "root"
+    for name in ("bin", "proc", "sys", "dev", "tmp"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin")
+    for applet in ("sh", "cat", "tar", "rm", "mkdir", "mount", "sync", "awk", "reboot"):
+        (root / "bin" / applet).symlink_to("busybox")
+    fio = shutil.which("fio") or sys.exit("fio is not installed; run scripts/setup.sh bench")
+    shutil.copy(fio, root / "bin")
+    listed = subprocess.run(["ldd", fio], check=True, capture_output=True, text=True).stdout
+    for library in re.findall(r"(/\S+) \(0x", listed):
+        target = root / library.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, target)
+    (root / "bench.sh").write_text(SCRIPT)
+    (root / "init").write_text(INIT)
+    for name in ("bench.sh", "init"):
+        (root / name).chmod(0o755)
+    with tarfile.open(root / "small.tar", "w") as archive:
+        for number in range(files):
+            entry = tarfile.TarInfo(f"{number // 1000}/file{number}")
+            entry.size = 1024
+            archive.addfile(entry, io.BytesIO(b"x" * 1024))
+    return root
+
+
+def make_cpio(root: Path, target: Path) -> None:
+    """An initramfs (format newc)."""
+    with target.open("wb") as out:
+        def add(name: str, mode: int, data: bytes = b"", number: int = 0) -> None:
+            fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+            out.write(b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0")
+            out.write(bytes(-out.tell() % 4) + data)
+            out.write(bytes(-out.tell() % 4))
+
+        for number, path in enumerate(sorted(root.rglob("*")), 1):
+            mode = path.lstat().st_mode
+            data = os.readlink(path).encode() if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else b""
+            add(str(path.relative_to(root)), mode, data, number)
+        add("TRAILER!!!", 0)
+
+
+def parse(output: str) -> dict[str, float]:
+    figures = {}
+    for name, line in re.findall(r"^fio (\w+) (3;.*)$", output, re.MULTILINE):
+        value = float(line.split(";")[FIELDS[name]])
+        figures[name] = value if name.startswith("rand") else value / 1024
+    figures["untar"] = float(re.findall(r"^untar ([\d.]+)", output, re.MULTILINE)[0])
+    assert figures.keys() == ROWS.keys(), output
+    return figures
+
+
+class PlainGuest:
+    """QEMU as hako runs it, with a guest that only runs the script."""
+
+    def __init__(self, build: Path, folder: Path, initramfs: Path, accelerator: str, options: argparse.Namespace) -> None:
+        self.build, self.folder, self.initramfs, self.accelerator, self.options = build, folder, initramfs, accelerator, options
+
+    def __call__(self, place: str) -> str:
+        words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-machine",
+                 "microvm,acpi=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off,memory-backend=ram",
+                 "-global", "virtio-mmio.force-legacy=false", "-object", "memory-backend-memfd,id=ram,size=1024M,share=on",
+                 "-m", "1024M", "-smp", "1", "-serial", "stdio", "-kernel", self.build / "share" / "vmlinux", "-initrd", self.initramfs,
+                 "-append", "console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp "
+                            f"bench.place={place} bench.MEGABYTES={self.options.megabytes}"]
+        words += (["-accel", "kvm", "-cpu", "host"] if self.accelerator == "kvm" else
+                  ["-accel", "tcg,thread=single,tb-size=64", "-cpu", "max,-erms,-fsrm"])
+        server = None
+        if place == "shared":
+            share, socket = self.folder / "plain-share", self.folder / "plain.sock"
+            share.mkdir(exist_ok=True)
+            server = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={share}", "-o",
+                                       "cache=auto,xattr,posix_lock", "--thread-pool-size=8"],
+                                      stderr=subprocess.DEVNULL, env=os.environ | {"MALLOC_ARENA_MAX": "4"})  # as hako
+            while not socket.exists():
+                time.sleep(0.05)
+            words += ["-chardev", f"socket,id=shares,path={socket}", "-device", "vhost-user-fs-device,chardev=shares,tag=hako"]
+        else:
+            disk = self.folder / "plain.ext4"
+            disk.unlink(missing_ok=True)
+            subprocess.run(["mke2fs", "-q", "-t", "ext4", disk, "4g"], check=True,
+                           stdout=subprocess.DEVNULL)
+            words += ["-blockdev", f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename={disk}",
+                      "-device", "virtio-blk-device,drive=disk"]
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=True)
+        if server:
+            server.wait(30)
+        assert "finished" in done.stdout, done.stdout + done.stderr
+        return done.stdout.replace("\r", "")
+
+
+def in_container(engine: Hako | Podman, place: str, options: argparse.Namespace) -> str:
+    flags = ["--rm", "-e", f"MEGABYTES={options.megabytes}"]
+    flags += ["-m", "1g"] if isinstance(engine, Hako) else engine.flags
+    if place != "scratch":
+        driver = ["--driver", place] if place == "block" else []
+        engine("volume", "create", *driver, "files")
+        flags += ["-v", "files:/data"]
+    output = engine("run", *flags, IMAGE, "sh", "-c", "mkdir -p /data && exec /bench.sh /data")
+    if place != "scratch":
+        engine("volume", "rm", "files")
+    return output
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--megabytes", type=int, default=64)
+    parser.add_argument("--files", type=int, default=20_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hako-bench-", dir="/var/tmp") as scratch, peers(options.build, head=False) as (hako, podman, folder):
+        work = Path(scratch)
+        root = make_root(work, options.files)
+        make_cpio(root, work / "initramfs.cpio")
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w") as layer:
+            layer.add(root, arcname="")
+        archive = OciImage(work / "image", [Layer(tar.getvalue(), "")]).archive(work / "image.tar")
+        for engine in filter(None, (hako, podman)):
+            engine("tag", engine("load", "-i", str(archive)).split()[-1], IMAGE)
+        accelerator = "kvm" if "Accelerator: kvm" in hako("info") else "tcg"
+        sides: dict[str, Callable[[str], str]] = {
+            "hako": lambda place: in_container(hako, place, options),
+            "plain QEMU": PlainGuest(options.build, work, work / "initramfs.cpio", accelerator, options)}
+        if podman:
+            sides["podman"] = lambda place: in_container(podman, "shared" if place == "block" else place, options)
+        best: dict[tuple[str, str, str], float] = {}
+        for _ in range(options.rounds):
+            for place in PLACES:
+                for side, action in sides.items():
+                    for name, value in parse(action(place)).items():
+                        key = (place, name, side)
+                        better = min if name == "untar" else max
+                        best[key] = better(best.get(key, value), value)
+        print(f"\n| {accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
+        for place in PLACES:
+            for name, (title, unit) in ROWS.items():
+                title = f"{title} of {options.files} files" if name == "untar" else title
+                mine, plain = best[place, name, "hako"], best[place, name, "plain QEMU"]
+                speed = plain / mine if name == "untar" else mine / plain
+                peer = f"{best[place, name, 'podman']:.1f} {unit}" if podman else ""
+                print(f"| {place}: {title} | {mine:.1f} {unit} | {plain:.1f} {unit} | {speed:.2f} | {peer} |")
+
+
+if __name__ == "__main__":
+    main()
