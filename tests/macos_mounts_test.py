@@ -124,6 +124,42 @@ def test_a_storage_in_memory_full_or_read_only_is_named(machines: Machines, tmp_
         assert f"{fixed}, which cannot be written" in error_of(daemon, "mac")
 
 
+def test_more_disks_lie_in_storages_of_their_own(machines: Machines, tmp_path: Path) -> None:  # noqa: F811
+    daemon = machines.daemon
+    first, second = tmp_path / "s", tmp_path / "fast"
+    folders = ["-v", f"{first}:/storage", "-v", f"{second}:/storage2"]
+    settings = {"DISK2_SIZE": "1G", "DISPLAY": "none", "TIMEOUT": "3600"}
+    machines.run("mac", *folders, **settings)
+    machines.says("mac", "macOS is running")
+    disk = second / "data2.img"
+    assert disk.stat().st_size == 1 << 30
+    assert not (first / "14/data2.img").exists()
+
+    # Another machine on the same folder is told whose it is.
+    machines.run("other", "-v", f"{tmp_path / 'o'}:/storage", folders[2], folders[3], **settings)
+    assert f"container mac uses {second}" in error_of(daemon, "other")
+    daemon.hako("rm", "other")
+
+    with disk.open("r+b") as file:
+        file.write(b"first")
+    daemon.hako("macos", "snapshot", "mac", "one")
+    daemon.hako("macos", "resize", "--disk", "2", "mac", "2G")
+    daemon.hako("rm", "-f", "mac")
+    with disk.open("r+b") as file:
+        file.write(b"other")
+    machines.run("mac", *folders, **settings)
+    machines.says("mac", "macOS is running")
+    daemon.hako("macos", "restore", "mac", "one")
+    wait_until(lambda: disk.read_bytes()[:5] == b"first", 60, "the disk is as it was")
+    wait_until(lambda: machines.logs("mac").count("macOS is running") == 2, 120, "it runs again")
+    assert disk.stat().st_size == 2 << 30, "it stays as large as it was made"
+    daemon.hako("rm", "-f", "mac")
+
+    # A disk is not replaced by an empty one where its folder is forgotten.
+    machines.run("mac", *folders[:2], **settings)
+    assert f"DISK2_SIZE: data2 lies in {second}, not in {first}/14: mount {second} at /storage2" in error_of(daemon, "mac")
+
+
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The recovery server sends an image's first piece at once, and the others when they are let go."""

@@ -95,6 +95,13 @@ std::optional<std::size_t> disk_at(std::string_view target) {
     return std::nullopt;
 }
 
+// Of /storage2 to /storage6: where that disk lies.
+std::optional<std::size_t> storage_at(std::string_view target) {
+    for (std::size_t i = 1; i < macos::kMostDisks; ++i)
+        if (target == fmt::format("/storage{}", i + 1)) return i;
+    return std::nullopt;
+}
+
 Path source_of(const MountPoint& mount) {
     return mount.subpath.empty() ? Path(mount.source) : Path(mount.source) / mount.subpath;
 }
@@ -115,6 +122,8 @@ macos::MachineRequest make_request(const Container& container, const Layout& lay
         if (const Place* place = place_of(mount.target)) place->take(request, source_of(mount));
         if (const auto disk = disk_at(mount.target))
             request.variables[macos::device_variable(*disk)] = source_of(mount);
+        if (const auto disk = storage_at(mount.target))
+            request.disk_folders[*disk] = source_of(mount);
     }
     return request;
 }
@@ -173,13 +182,16 @@ Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
     for (const MountPoint& mount : mounts) {
         const Place* place = place_of(mount.target);
         const auto disk = disk_at(mount.target);
-        if (place == nullptr && !disk) {
-            warnings.push_back(fmt::format(
-                "{}: macOS sees nothing of it; a machine uses what is mounted at{} /disk1",
-                mount.target, known));
+        const auto storage = storage_at(mount.target);
+        if (place == nullptr && !disk && !storage) {
+            warnings.push_back(
+                fmt::format("{}: macOS sees nothing of it; a machine uses what is mounted at{} "
+                            "/storage2 /disk1",
+                            mount.target, known));
             continue;
         }
-        const bool is_folder = !disk && place->is_folder;
+        const bool is_folder = storage || (place != nullptr && place->is_folder);
+        const bool is_written = disk || storage || place->is_written;
         std::error_code error;
         if (mount.type == MountType::tmpfs || mount.driver == volume::kBlock)
             return fail(ErrorKind::invalid,
@@ -188,7 +200,7 @@ Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
         if (std::filesystem::is_directory(source_of(mount), error) != is_folder)
             return fail(ErrorKind::invalid, "{}: {} is {} folder", mount.target,
                         source_of(mount).native(), is_folder ? "no" : "a");
-        if ((disk || place->is_written) && mount.read_only)
+        if (is_written && mount.read_only)
             return fail(ErrorKind::invalid,
                         "what is mounted at {} is written by the machine: mount it without ro",
                         mount.target);

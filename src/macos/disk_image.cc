@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "macos/disk_place.h"
 #include "store/file.h"
 
 namespace hako::macos {
@@ -40,6 +41,10 @@ struct Files {
     fs::path conversion() const { return folder / (name + ".converting"); }
     fs::path growth() const { return folder / (name + ".size"); }
 };
+
+Files files_of(const fs::path& folder, const std::string& name) {
+    return {disk_folder(folder, name), name};
+}
 
 bool is_there(const fs::path& path) {
     std::error_code error;
@@ -151,7 +156,7 @@ std::string disk_name(std::size_t index) {
 }
 
 Result<fs::path> ensure_disk(const fs::path& folder, const DiskWish& wish) {
-    const Files files{folder, wish.name};
+    const Files files = files_of(folder, wish.name);
     HAKO_CHECK(finish_conversion(files));
     const auto disk = files.disk(wish.format);
     const auto old = files.disk(other(wish.format));
@@ -166,7 +171,7 @@ Result<fs::path> ensure_disk(const fs::path& folder, const DiskWish& wish) {
 }
 
 Result<void> grow_disk(const fs::path& folder, const DiskWish& wish) {
-    const Files files{folder, wish.name};
+    const Files files = files_of(folder, wish.name);
     HAKO_CHECK(finish_conversion(files));
     auto there = wish;
     if (is_there(files.disk(other(wish.format)))) there.format = other(wish.format);
@@ -180,11 +185,11 @@ Result<void> grow_disk(const fs::path& folder, const DiskWish& wish) {
 }
 
 Result<void> note_growth(const fs::path& folder, const std::string& name, std::uint64_t bytes) {
-    return store::write_file_atomic(Files{folder, name}.growth(), std::to_string(bytes));
+    return store::write_file_atomic(files_of(folder, name).growth(), std::to_string(bytes));
 }
 
 std::uint64_t grown_bytes(const fs::path& folder, const std::string& name) {
-    const auto text = read_file(Files{folder, name}.growth());
+    const auto text = read_file(files_of(folder, name).growth());
     const auto bytes = text ? parse_bytes(trim(*text)) : Result<std::uint64_t>(0);
     return bytes.value_or(0);
 }

@@ -51,6 +51,9 @@ Json to_json(const MachineRequest& request) {
                          {"host", port.host},
                          {"guest", port.guest},
                          {"address", port.address}});
+    Json& folders = json["disk_folders"] = Json::array();
+    for (const auto& [disk, path] : request.disk_folders)
+        folders.push_back({{"disk", disk}, {"path", path.native()}});
     write_path(json, "opencore", request.opencore);
     write_path(json, "from", request.from);
     write_path(json, "recovery", request.recovery);
@@ -76,6 +79,11 @@ Result<MachineRequest> machine_request_from_json(const Json& json) {
         HAKO_TRY(port.guest, json_field_or(item, "guest", port.guest));
         HAKO_TRY(port.address, json_field_or(item, "address", port.address));
         request.ports.push_back(std::move(port));
+    }
+    HAKO_TRY(const auto folders, json_field_or(json, "disk_folders", Json::array()));
+    for (const Json& item : folders) {
+        HAKO_TRY(const auto disk, json_field_or<std::size_t>(item, "disk", 0));
+        HAKO_TRY(request.disk_folders[disk], json_field_or<std::string>(item, "path", {}));
     }
     HAKO_CHECK(read_path(json, "opencore", request.opencore));
     HAKO_CHECK(read_path(json, "from", request.from));

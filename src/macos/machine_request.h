@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "macos/disk_place.h"
 #include "macos/opencore_files.h"
 #include "macos/settings.h"
 
@@ -17,6 +18,7 @@ struct MachineRequest {
     std::string name;               // of its container, for people
     Variables variables;            // parse_settings() takes them
     std::filesystem::path storage;  // of its disks
+    DiskFolders disk_folders = {};  // of those that lie elsewhere
     std::filesystem::path cache;    // recovery systems, and OpenCore releases in kOpenCoreFolder
     std::optional<std::filesystem::path> opencore = {};  // releases, instead of the cache's
     std::optional<std::filesystem::path> from = {};      // a snapshot's folder, to begin with

@@ -13,6 +13,7 @@ TEST(MachineRequestTest, IsTheSameBehindItsJson) {
     const MachineRequest request{.name = "mac",
                                  .variables = {{"VERSION", "14"}},
                                  .storage = "/s",
+                                 .disk_folders = {{1, "/fast"}},
                                  .cache = "/c",
                                  .recovery = "/r.dmg",
                                  .share = "/shared",
@@ -24,6 +25,7 @@ TEST(MachineRequestTest, IsTheSameBehindItsJson) {
     ASSERT_TRUE(copy);
     EXPECT_EQ(to_json(*copy), to_json(request));
     EXPECT_EQ(copy->recovery, "/r.dmg");
+    EXPECT_EQ(copy->disk_folders.at(1), "/fast");
     EXPECT_FALSE(copy->custom_config);
     EXPECT_EQ(copy->ports.front().address, "0.0.0.0");
     EXPECT_FALSE(machine_request_from_json({{"cache", "/c"}}));

@@ -107,6 +107,18 @@ Result<store::FileLock> lock_storage(const fs::path& storage, std::string_view h
         fmt::format("{} uses {}", named ? *other : "another machine", storage.native()));
 }
 
+Result<StorageLocks> lock_storages(const fs::path& storage, const DiskFolders& more,
+                                   std::string_view holder) {
+    StorageLocks locks;
+    HAKO_TRY(auto first, lock_storage(storage, holder));
+    locks.push_back(std::move(first));
+    for (const auto& [disk, folder] : more) {
+        HAKO_TRY(auto lock, lock_storage(folder, holder));
+        locks.push_back(std::move(lock));
+    }
+    return locks;
+}
+
 Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
     const auto& settings = request.settings;
     if (settings.use_kvm) HAKO_CHECK(check_cpu(request.cpu, settings.version));

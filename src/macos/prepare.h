@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "macos/disk_place.h"
 #include "macos/opencore_files.h"
 #include "macos/qemu_command.h"
 #include "store/file.h"
@@ -37,6 +38,11 @@ struct PreparedMachine {
 // that called itself ("container mac"), and its process. Makes the folder.
 Result<store::FileLock> lock_storage(const std::filesystem::path& storage,
                                      std::string_view holder = {});
+
+// The same for all folders of a machine's disks.
+using StorageLocks = std::vector<store::FileLock>;
+Result<StorageLocks> lock_storages(const std::filesystem::path& storage, const DiskFolders& more,
+                                   std::string_view holder);
 
 // With the lock held.
 Result<PreparedMachine> prepare_machine(const PrepareRequest& request);

@@ -9,6 +9,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "macos/disk_image.h"
+#include "macos/disk_place.h"
 #include "macos/identity.h"
 #include "macos/sparse_copy.h"
 #include "store/file.h"
@@ -37,22 +38,36 @@ Result<fs::path> place(const fs::path& folder, const std::string& name) {
     return home(folder) / name;
 }
 
+constexpr std::string_view kDiskExtensions[] = {".img", ".qcow2"};
+
 bool is_disk(const fs::path& file) {
-    const auto extension = file.extension();
     return file.filename().native().starts_with("data") &&
-           (extension == ".img" || extension == ".qcow2");
+           std::ranges::find(kDiskExtensions, file.extension()) != std::end(kDiskExtensions);
 }
 
+// Of a machine, wherever its disks lie, or of a snapshot.
 Result<std::vector<fs::path>> files_in(const fs::path& folder) {
     std::vector<fs::path> files;
     std::error_code error;
     for (fs::directory_iterator item(folder, error), end; !error && item != end;
-         item.increment(error))
-        if (is_disk(item->path()) || item->path().filename() == kVariables)
-            files.push_back(item->path());
+         item.increment(error)) {
+        const auto& path = item->path();
+        if (is_disk(path) || path.filename() == kVariables) files.push_back(path);
+        if (path.extension() != kPlace) continue;
+        for (const auto extension : kDiskExtensions) {
+            auto disk = disk_folder(folder, path.stem()) / path.stem();
+            disk += extension;
+            if (fs::exists(disk, error)) files.push_back(std::move(disk));
+        }
+    }
     if (error) return fail_errno(error.value(), "cannot read {}", folder.native());
     std::ranges::sort(files);
     return files;
+}
+
+// Where a file of a snapshot belongs.
+fs::path home_of(const fs::path& file, const fs::path& folder) {
+    return (is_disk(file) ? disk_folder(folder, file.stem()) : folder) / file.filename();
 }
 
 Result<void> drop(const fs::path& path) {
@@ -90,7 +105,7 @@ Result<void> put_back(const fs::path& from, const fs::path& to) {
 Result<void> restore(const fs::path& folder, const fs::path& from, bool with_memory) {
     HAKO_CHECK(drop(folder / kMemory));
     HAKO_TRY(const auto files, files_in(from));
-    for (const auto& file : files) HAKO_CHECK(put_back(file, folder / file.filename()));
+    for (const auto& file : files) HAKO_CHECK(put_back(file, home_of(file, folder)));
     if (with_memory) HAKO_CHECK(put_back(from / kMemory, folder / kMemory));
     return drop(note(folder));
 }
@@ -131,7 +146,7 @@ Result<void> begin_with(const fs::path& snapshot, const fs::path& folder) {
         HAKO_TRY(const auto identity, read_file(source / kIdentity));
         HAKO_TRY(const auto files, files_in(snapshot));
         for (const auto& file : files) {
-            HAKO_CHECK(put_back(file, folder / file.filename()));
+            HAKO_CHECK(put_back(file, home_of(file, folder)));
             // What it was grown to since holds for the next start, too.
             const auto name = file.stem().native();
             if (const auto bytes = grown_bytes(source, name); bytes != 0)

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/units.h"
 #include "macos/disk_image.h"
+#include "macos/disk_place.h"
 
 namespace hako::macos {
 namespace {
@@ -41,6 +43,31 @@ TEST_F(Snapshots, PutBackWhatWas) {
     EXPECT_EQ(get("data2.img"), "made later") << "no disk is destroyed";
     EXPECT_FALSE(memory_to_load(folder()));
     EXPECT_EQ(get("restoring"), "none");
+}
+
+TEST_F(Snapshots, HoldDisksThatLieElsewhere) {
+    const auto elsewhere = TempDir::create().value();
+    MacSettings settings{.version = find_version("14").value()};
+    settings.disks = {kGiB, kGiB};
+    ASSERT_TRUE(place_disks(folder(), settings, {{1, elsewhere.path()}}));
+    EXPECT_EQ(disk_folder(folder(), "data2"), elsewhere.path());
+    EXPECT_EQ(disk_folder(folder(), "data"), folder());
+    const auto disk = elsewhere.path() / "data2.img";
+    ASSERT_TRUE(write_file(disk, "old"));
+    ASSERT_TRUE(take_snapshot(folder(), "first"));
+    ASSERT_TRUE(write_file(disk, "new"));
+    ASSERT_TRUE(restore_snapshot(folder(), "first", true));
+    EXPECT_EQ(read_file(disk).value(), "old");
+    EXPECT_EQ(get("data2.img"), "none");
+
+    // Nothing takes the place of a disk that is there.
+    const auto refused = place_disks(folder(), settings, {});
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(),
+                HasSubstr(fmt::format("mount {} at /storage2", elsewhere.path().native())));
+    std::filesystem::remove(disk);
+    ASSERT_TRUE(place_disks(folder(), settings, {}));
+    EXPECT_EQ(disk_folder(folder(), "data2"), folder());
 }
 
 TEST_F(Snapshots, KeepMemoryOnceForTheNextStart) {

@@ -60,15 +60,20 @@ void MacSandbox::run() {
     finish(live());
 }
 
+Result<macos::StorageLocks> MacSandbox::lock_folders() const {
+    return macos::lock_storages(request_.storage, request_.disk_folders,
+                                "container " + request_.name);
+}
+
 Result<ExitStatus> MacSandbox::live() {
     HAKO_TRY(auto parsed, macos::parse_settings(request_.variables, macos::host_size()));
     auto& ports = parsed.settings.ports;
     ports.insert(ports.end(), request_.ports.begin(), request_.ports.end());
     const auto& version = parsed.settings.version;
-    HAKO_TRY([[maybe_unused]] const auto lock,
-             macos::lock_storage(request_.storage, "container " + request_.name));
+    HAKO_TRY([[maybe_unused]] const auto locks, lock_folders());
     const auto folder = request_.storage / version.number;
     HAKO_CHECK(make_folders(folder));
+    HAKO_CHECK(macos::place_disks(folder, parsed.settings, request_.disk_folders));
     state_.lock()->folder = folder;
     macos::ProgressFile progress(folder / macos::kProgressFile,
                                  fmt::format("macOS {} ({})", version.number, version.name),
@@ -322,8 +327,7 @@ Result<Json> MacSandbox::status() const {
 
 Result<CommandAnswer> MacSandbox::work_on_disks(const std::vector<std::string>& words) const {
     HAKO_TRY(const auto parsed, macos::parse_settings(request_.variables, macos::host_size()));
-    HAKO_TRY([[maybe_unused]] const auto lock,
-             macos::lock_storage(request_.storage, "container " + request_.name));
+    HAKO_TRY([[maybe_unused]] const auto locks, lock_folders());
     return macshim::run_command({.folder = request_.storage / parsed.settings.version.number,
                                  .stopped = parsed.settings.disk_format},
                                 words);

@@ -84,6 +84,7 @@ private:
     MacSandbox(runtime::SandboxSpec spec, macos::MachineRequest request,
                const Installation& installation, std::unique_ptr<MacLog> log, FdPair stop);
 
+    Result<macos::StorageLocks> lock_folders() const;
     Result<ExitStatus> live();
     Result<ExitStatus> live_in(const macos::ParsedSettings& parsed,
                                const std::filesystem::path& folder, macos::ProgressFile& progress);
