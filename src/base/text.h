@@ -8,6 +8,7 @@ namespace hako {
 
 // Letters only; bytes above 127 stay as they are.
 std::string to_lower(std::string_view text);
+std::string to_upper(std::string_view text);
 
 // Without blanks (space, tab, line breaks) at both ends.
 std::string_view trim(std::string_view text);

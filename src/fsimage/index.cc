@@ -19,7 +19,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "both formats are little-endian");
 
-constexpr std::array<char, 8> kMagic{'H', 'A', 'K', 'O', 'L', 'A', 'Y', 'R'};
+constexpr std::array<char, 8> kIndexMagic{'H', 'A', 'K', 'O', 'L', 'A', 'Y', 'R'};
 constexpr std::uint32_t kVersion = 1;
 constexpr std::uint8_t kSameParent = 0x80;
 constexpr std::size_t kFlushAt = 256 * 1024;
@@ -144,7 +144,7 @@ Result<void> IndexWriter::flush() {
 Result<void> IndexWriter::finish(const UnpackedLayer& layer) {
     HAKO_CHECK(flush());
     Header header{};
-    header.magic = kMagic;
+    header.magic = kIndexMagic;
     header.version = kVersion;
     header.records_checksum = checksum_;
     header.records_bytes = written_ - sizeof(Header);
@@ -176,7 +176,7 @@ Result<LayerIndex> LayerIndex::load(const std::filesystem::path& path) {
 
     Header header{};
     std::memcpy(&header, index.bytes_.get(), sizeof header);
-    if (header.magic != kMagic) return damaged("is none");
+    if (header.magic != kIndexMagic) return damaged("is none");
     if (header.version != kVersion) return damaged("is of another version of hako");
     if (header.header_checksum != header_checksum(header)) return damaged("is damaged");
     index.records_ = std::string_view(index.bytes_.get(), size).substr(sizeof header);

@@ -7,6 +7,7 @@
 
 #include "base/base64.h"
 #include "base/thread.h"
+#include "http/wire.h"
 
 namespace hako::http {
 namespace {
@@ -15,7 +16,6 @@ using Opcode = FrameHeader::Opcode;
 
 constexpr std::string_view kVersion = "13";
 constexpr std::size_t kKeyBytes = 16;
-constexpr std::size_t kPiece = std::size_t{64} << 10U;
 constexpr unsigned kNormal = 1000;
 constexpr unsigned kProtocolError = 1002;
 constexpr unsigned kTooLarge = 1009;

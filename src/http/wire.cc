@@ -13,8 +13,6 @@ namespace {
 
 namespace beast = boost::beast::http;
 
-constexpr std::size_t kPiece = std::size_t{64} << 10U;
-
 tl::unexpected<Error> broken(int error) {
     if (error == EPIPE || error == ECONNRESET)
         return fail(ErrorKind::cancelled, "the other side closed the connection");

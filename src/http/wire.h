@@ -16,6 +16,8 @@
 
 namespace hako::http {
 
+constexpr std::size_t kPiece = std::size_t{64} << 10U;  // read at once
+
 using Clock = std::chrono::steady_clock;
 using Deadline = std::optional<Clock::time_point>;
 inline Deadline deadline_in(std::optional<std::chrono::milliseconds> time) {

@@ -118,12 +118,12 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(const Layout& layout,
                                                      const LayerLimits& limits) {
     HAKO_TRY(auto content, oci::ContentStore::open(layout.content()));
     HAKO_TRY(auto layers, LayerStore::open(layout.layers(), limits));
-    HAKO_TRY(auto catalog, Catalog::open(database));
+    HAKO_TRY(const auto catalog, Catalog::open(database));
     HAKO_CHECK(make_folders(layout.unsettled()));
     HAKO_CHECK(drop_views_of_last_boot(layout));
     HAKO_CHECK(make_folders(layout.views()));
-    std::unique_ptr<Impl> impl(new Impl{{std::move(content), std::move(layers), std::move(catalog),
-                                         layout.views(), layout.unsettled()}});
+    std::unique_ptr<Impl> impl(new Impl{
+        {std::move(content), std::move(layers), catalog, layout.views(), layout.unsettled()}});
     HAKO_CHECK(drop_doubtful_images(*impl));
     HAKO_CHECK(impl->settling.resume());
     impl->garbage.collect();

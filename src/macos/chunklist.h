@@ -14,6 +14,8 @@
 
 namespace hako::macos {
 
+constexpr std::size_t kMaxChunklist = 16U << 20U;
+
 struct Chunk {
     std::uint64_t offset = 0;
     std::uint32_t length = 0;

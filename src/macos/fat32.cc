@@ -10,12 +10,12 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "fsimage/output_file.h"
+#include "macos/gpt.h"
 #include "macos/little_endian.h"
 
 namespace hako::macos {
 namespace {
 
-constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kReserved = 32;  // sectors before the first FAT
 constexpr std::uint64_t kFats = 2;
 // With fewer clusters it would be a FAT16, whatever it says.
@@ -72,13 +72,6 @@ struct Node {
         return 1 + (needs_long_name ? (name.size() + kLongNamePart - 1) / kLongNamePart : 0);
     }
 };
-
-std::string to_upper(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return result;
-}
 
 Result<void> check_name(std::string_view name) {
     const bool plain = std::ranges::all_of(name, [](unsigned char c) {

@@ -14,7 +14,7 @@ namespace hako::macos {
 namespace {
 
 constexpr std::size_t kHeader = 92;
-constexpr std::size_t kEntry = 128;
+constexpr std::size_t kTableEntry = 128;
 constexpr std::size_t kBootCode = 440;  // of the MBR
 
 // The first three parts with the least byte first.
@@ -65,7 +65,7 @@ std::string entries(const PartitionTable& table) {
         put(text, at + 40, partition.last, 8);
         for (std::size_t i = 0; i < partition.name.size(); ++i)
             put(text, at + 56 + 2 * i, static_cast<unsigned char>(partition.name[i]), 2);
-        at += kEntry;
+        at += kTableEntry;
     }
     return text;
 }
@@ -82,8 +82,8 @@ std::string header(const PartitionTable& table, std::uint64_t self, std::uint64_
     put(text, 48, table.last_usable(), 8);
     put(text, 56, guid_of(table, ""));
     put(text, 72, first_entry, 8);
-    put(text, 80, kTableSectors * kSector / kEntry, 4);
-    put(text, 84, kEntry, 4);
+    put(text, 80, kTableSectors * kSector / kTableEntry, 4);
+    put(text, 84, kTableEntry, 4);
     put(text, 88, crc(entries(table)), 4);
     put(text, 16, crc(text.substr(0, kHeader)), 4);
     return text;

@@ -17,13 +17,6 @@ constexpr int kDrawAttempts = 100;
 constexpr std::size_t kUuidLength = 36;
 constexpr std::string_view kVendor = "00:16:CB";  // a prefix of Apple's
 
-std::string to_upper(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return result;
-}
-
 bool is_hex(std::string_view text) {
     return text.find_first_not_of("0123456789ABCDEFabcdef") == std::string_view::npos;
 }

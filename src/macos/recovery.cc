@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kDmg = "BaseSystem.dmg";
 constexpr std::string_view kChunklist = "BaseSystem.chunklist";
 constexpr std::string_view kPartial = "BaseSystem.dmg.partial";
-constexpr std::size_t kMaxChunklist = 16 * kMiB;
 
 // Gives a whole image its name, so that it is there after a power failure, too.
 Result<void> publish(const fs::path& partial, const fs::path& place) {

@@ -1,12 +1,12 @@
 #include "macos/recovery_server.h"
 
 #include "base/text.h"
+#include "macos/chunklist.h"
 
 namespace hako::macos {
 namespace {
 
 constexpr std::size_t kMaxAnswer = 64U << 10U;
-constexpr std::size_t kMaxChunklist = 16U << 20U;
 constexpr std::string_view kAgent = "User-Agent: InternetRecovery/1.0";
 constexpr std::size_t kShortKey = 16;
 constexpr std::size_t kLongKey = 64;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kTrailerBytes = 512;
 constexpr std::size_t kSectorCount = 0x1ec;  // in the trailer; QEMU goes by it
 constexpr std::uint64_t kMaxPlistBytes = 64 * kMiB;
-constexpr std::uint64_t kSector = 512;
+constexpr std::uint64_t kUdifSector = 512;
 constexpr std::size_t kMishHeader = 204;
 constexpr std::size_t kMishChunk = 40;
 
@@ -111,7 +111,7 @@ Result<UdifInfo> check(const std::filesystem::path& file) {
     HAKO_TRY(const auto sectors, check_plist(plist));
     if (number(trailer, kSectorCount, 8) < sectors)
         return fail(ErrorKind::corrupt, "its pieces make a larger disk than it says");
-    return UdifInfo{.disk_bytes = number(trailer, kSectorCount, 8) * kSector};
+    return UdifInfo{.disk_bytes = number(trailer, kSectorCount, 8) * kUdifSector};
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ constexpr Field kMtime{136, 12};
 constexpr Field kChecksum{148, 8};
 constexpr std::size_t kType = 156;
 constexpr Field kLink{157, 100};
-constexpr Field kMagic{257, 8};
+constexpr Field kMagicField{257, 8};
 constexpr Field kMajor{329, 8};
 constexpr Field kMinor{337, 8};
 constexpr Field kPrefix{345, 155};
@@ -125,7 +125,7 @@ Result<void> parse_pieces(TarBlock block, std::size_t offset, std::size_t count,
 Result<void> parse_names(TarBlock block, TarHeader& header) {
     header.name = text(block, kName);
     header.link = text(block, kLink);
-    const std::string_view magic = raw(block, kMagic);
+    const std::string_view magic = raw(block, kMagicField);
     if (magic.starts_with("ustar\0"sv)) {
         if (const std::string_view prefix = text(block, kPrefix); !prefix.empty())
             header.name = fmt::format("{}/{}", prefix, header.name);
