@@ -100,20 +100,23 @@ def test_a_container_that_does_not_run_takes_and_gives_files(clean: Daemon, sour
 
 
 def test_files_of_a_paused_container(clean: Daemon, source: Path, tmp_path: Path) -> None:
-    clean.hako("run", "-d", "--name", "box", HELLO, "sh", "-c",
+    clean.hako("run", "-d", "--name", "box", "-u", "33:44", HELLO, "sh", "-c",
                "i=0; while :; do i=$((i+1)); echo $i > /tmp/count; done")
     wait_until(lambda: clean.docker("exec", "box", "cat", "/tmp/count", check=False).stdout.strip())
     clean.docker("pause", "box")
     read = lambda: clean.docker("cp", "box:/tmp/count", "-").stdout
     first = read()
     assert first.startswith("count\0") and read() == first, "its processes stand still"
-    clean.docker("cp", str(source), "box:/tmp/in")
+    clean.docker("cp", "-a", str(source), "box:/tmp/in")
     assert "A /tmp/in" in clean.docker("diff", "box").stdout
     assert "sh -c i=0" in clean.docker("top", "box").stdout
     assert clean.docker("stats", "--no-stream", "--format", "{{.PIDs}}", "box").stdout.strip() != "0"
+    clean.docker("update", "--pids-limit", "50", "box")
     assert clean.state("box") == "paused"
     clean.docker("unpause", "box")
+    assert clean.docker("exec", "-u", "0", "box", "cat", "/sys/fs/cgroup/pids.max").stdout == "50\n"
     wait_until(lambda: read() != first, 20, "it goes on")
+    assert clean.docker("exec", "box", "stat", "-c", "%u:%g", "/tmp/in").stdout == "33:44\n", "docker cp -a: the user's"
     clean.docker("pause", "box")
     clean.docker("rm", "-f", "box")
 

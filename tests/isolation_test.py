@@ -47,11 +47,13 @@ def test_device_nodes_that_are_made_are_not_opened(clean: Daemon) -> None:
     script = "mknod /tmp/d b 254 0 && dd if=/tmp/d bs=512 count=1 2>&1 | tail -1; cat /dev/null && echo x > /dev/zero && echo fine"
     said = run(clean, HELLO, "sh", "-c", script)
     assert "Operation not permitted" in said and "fine" in said, said
-    said = run(clean, "--privileged", HELLO, "sh", "-c", script)
-    assert "records out" in said and "not permitted" not in said, said
+    for allowed in (("--device-cgroup-rule", "b 254:* r"), ("--privileged",)):
+        said = run(clean, *allowed, HELLO, "sh", "-c", script)
+        assert "records out" in said and "not permitted" not in said, said
     said = run(clean, "--device", "/dev/fuse:/dev/fuse:r", HELLO, "sh", "-c",
                "exec 3</dev/fuse && echo read; (exec 4>/dev/fuse) 2>&1; echo end")
     assert "read\n" in said and "Operation not permitted" in said and said.endswith("end\n"), said
+    assert "invalid device cgroup rule format" in run(clean, "--device-cgroup-rule", "b 254", HELLO, "true")
 
 
 def test_privileged_has_what_a_container_engine_needs(clean: Daemon) -> None:

@@ -71,6 +71,7 @@ Result<void> put_archive(const Services& services, Request& request, Response& r
     engine::CopyTarget target;
     HAKO_TRY(target.path, path_of(request));
     target.no_overwrite_dir_non_dir = flag(request.query, "noOverwriteDirNonDir");
+    target.owned_by_user = flag(request.query, "copyUIDGID");
     HAKO_CHECK(
         services.files.copy_in(request.parameter("id"), target, *request.body, request.gone));
     return response.send_empty(200);

@@ -35,7 +35,7 @@ constexpr std::array kRefused{
 constexpr std::array kIgnored{"BlkioWeight",         "BlkioWeightDevice",   "BlkioDeviceReadBps",
                               "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
                               "MemoryReservation",   "MemorySwappiness",    "CpuRealtimePeriod",
-                              "CpuRealtimeRuntime",  "DeviceCgroupRules"};
+                              "CpuRealtimeRuntime"};
 
 // What to do instead of sharing one of the host's namespaces.
 constexpr std::array kNamespaces{
@@ -228,6 +228,7 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "SecurityOpt", config.security_opt));
     warn_of_security_modules(config.security_opt, warnings);
     HAKO_TRY(config.devices, devices(host));
+    HAKO_CHECK(read_field(host, "DeviceCgroupRules", config.device_cgroup_rules));
     HAKO_CHECK(read_field(host, "ExtraHosts", config.extra_hosts));
     HAKO_CHECK(read_field(host, "Tmpfs", config.tmpfs));
     HAKO_CHECK(read_field(host, "Sysctls", config.sysctls));

@@ -66,6 +66,20 @@ TEST_F(AttachTest, AClockThatWasSetBackDoesNotCutTheOutput) {
     EXPECT_EQ(read_all(**followed), "");
 }
 
+TEST_F(AttachTest, FollowedLogsEndAtTheirTime) {
+    const std::string id = run();
+    world_.find(id)->say("", "said\n");
+    auto followed =
+        engine_->logs(id, {.follow = true, .until = now() + std::chrono::milliseconds(300)});
+    ASSERT_TRUE(followed);
+    EXPECT_EQ(read_all(**followed), "said\n") << "and no wait for the container's end";
+    // Of a container that never pauses for breath, too.
+    const WallTime until = now();
+    world_.find(id)->say("", "too late\n");
+    EXPECT_EQ(read_all(**engine_->logs(id, {.follow = true, .until = until})), "said\n");
+    EXPECT_EQ(state(id).status, Status::running);
+}
+
 TEST_F(AttachTest, AFailedStartEndsIt) {
     world_.on_ready = [](const runtime::SandboxSpec&) -> Result<void> {
         return fail(ErrorKind::internal, "no");

@@ -35,7 +35,7 @@ class FakeSandbox {
 public:
     FakeSandbox(runtime::SandboxSpec sandbox_spec, std::string vm_id)
         : spec(std::move(sandbox_spec)), vm(std::move(vm_id)) {
-        EXPECT_TRUE(add("", spec.container.log));
+        EXPECT_TRUE(add("", spec.container.log.file));
     }
 
     // As everything that writes: nothing more once it is lost, for its folder goes.
@@ -205,10 +205,10 @@ public:
         row.command = "/bin/sleep 5";
         return std::vector{row};
     }
-    Result<void> copy_in(const std::string& path, bool, Reader& tar, std::stop_token) override {
+    Result<void> copy_in(const guest::CopyIn& where, Reader& tar, std::stop_token) override {
         TextWriter text;
         HAKO_CHECK(copy_all(tar, text));
-        sandbox_->files[path] = text.text;
+        sandbox_->files[where.path] = text.text;
         return {};
     }
     Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token) override {

@@ -209,10 +209,16 @@ Result<void> Engine::copy_in(std::string_view container, const CopyTarget& targe
                              std::stop_token stop) {
     HAKO_CHECK(check_path(target.path));
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
-    if (entry->live.lock()->container.host_config.readonly_rootfs)
+    const Container into = entry->live.lock()->container;
+    if (into.host_config.readonly_rootfs)
         return fail(ErrorKind::forbidden, "container rootfs is marked read-only");
+    const guest::CopyIn where{
+        .path = target.path,
+        .no_overwrite_dir_non_dir = target.no_overwrite_dir_non_dir,
+        .owner = target.owned_by_user ? into.config.user : "",
+    };
     HAKO_CHECK(with_files(*context_, container, [&](runtime::ShimClient& shim) {
-        return shim.copy_in(target.path, target.no_overwrite_dir_non_dir, tar, std::move(stop));
+        return shim.copy_in(where, tar, std::move(stop));
     }));
     tell(*context_, container, "extract-to-dir");
     return {};

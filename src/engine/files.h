@@ -16,6 +16,7 @@ using guest::PathStat;  // what a path in a container is
 struct CopyTarget {
     std::string path;                       // an existing directory
     bool no_overwrite_dir_non_dir = false;  // neither replaces the other
+    bool owned_by_user = false;             // by the container's user; else as the tar has it
 };
 
 struct CommitOptions {

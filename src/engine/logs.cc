@@ -17,8 +17,8 @@ public:
         while (lines_.empty()) {
             if (ended_) return std::optional<OutputChunk>();
             HAKO_TRY(const auto record, follower_.next(stop));
-            if (!record) ended_ = true;
-            for (auto& line : record ? splitter_.feed(*record) : splitter_.flush())
+            ended_ = !record || is_past(*record);
+            for (auto& line : ended_ ? splitter_.flush() : splitter_.feed(*record))
                 if (is_wanted(line)) lines_.push_back(std::move(line));
         }
         runtime::LineSplitter::Line line = std::move(lines_.front());
@@ -30,6 +30,10 @@ public:
     }
 
 private:
+    // Whether there is nothing more to follow.
+    bool is_past(const runtime::LogRecord& record) const {
+        return options_.follow && options_.until != WallTime{} && record.time > options_.until;
+    }
     bool is_wanted(const runtime::LineSplitter::Line& line) const {
         if (line.stream == runtime::LogStream::err ? !options_.err : !options_.out) return false;
         if (options_.since != WallTime{} && line.time < options_.since) return false;
@@ -54,8 +58,8 @@ Result<std::unique_ptr<OutputStream>> Engine::logs(std::string_view container,
         HAKO_CHECK(check_logs_readable(live->container.host_config));
         const bool follow = options.follow && live->running();
         const std::uint64_t ends = live->ends;
-        end.over = [follow, ends](const Entry::Live& later) {
-            return !follow || later.ends != ends;
+        end.over = [follow, ends, until = options.until](const Entry::Live& later) {
+            return !follow || later.ends != ends || (until != WallTime{} && now() > until);
         };
         // What is not followed ends where the file does.
         end.not_before = follow ? live->container.state.started_at : WallTime::max();

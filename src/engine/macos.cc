@@ -246,8 +246,7 @@ Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
     sandbox.container.id = container.id;
     sandbox.container.tty = container.config.tty;
     sandbox.container.open_stdin = container.config.open_stdin;
-    sandbox.container.log = layout.container_log(container.id);
-    HAKO_TRY(sandbox.container.log_limits, log_limits(container.host_config));
+    HAKO_TRY(sandbox.container.log, log_setup(container, layout));
     sandbox.container.exit_record = layout.container_exit(container.id);
     auto request = make_request(container, layout);
     HAKO_CHECK(publish(container.host_config, parsed.settings, request));

@@ -65,6 +65,14 @@ TEST_F(UpdateTest, RunningContainersGetNewLimits) {
     EXPECT_EQ(container->host_config_json, R"({"Memory":268435456})");
 }
 
+TEST_F(UpdateTest, APausedContainerGetsThem) {
+    const std::string id = run();
+    ASSERT_TRUE(engine_->pause(id));
+    ASSERT_TRUE(engine_->update(id, {.pids_limit = 7}));
+    EXPECT_THAT(world_.find(id)->updates, ElementsAre(HasSubstr(R"("pids":{"limit":7})")));
+    EXPECT_EQ(state(id).status, Status::paused);
+}
+
 TEST_F(UpdateTest, AVmKeepsItsMemory) {
     const std::string id = run();
     const auto updated = engine_->update(id, {.memory = 4 * kGiB});

@@ -89,6 +89,7 @@ void each_field_of_host_config(Config& config, const Visit& visit) {
     visit("dns_search", config.dns_search);
     visit("dns_options", config.dns_options);
     visit("links", config.links);
+    visit("device_cgroup_rules", config.device_cgroup_rules);
     visit("console_size", config.console_size);
 }
 

@@ -238,6 +238,7 @@ Result<Json> make_spec(const Container& container, bool alone) {
     for (const Device& device : host.devices)
         settings.devices[device.path] = {device.node, device.permissions};
     settings.mounts = guest_mounts(container);
+    settings.device_rules = host.device_cgroup_rules;
     settings.sysctls = host.sysctls;
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;
@@ -263,6 +264,7 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     HAKO_CHECK(check_cpus(config, host_cpus));
     HAKO_CHECK(check_cpuset(config, host_cpus));
     HAKO_CHECK(check_devices(config.devices));
+    for (const auto& rule : config.device_cgroup_rules) HAKO_CHECK(oci::parse_device_rule(rule));
     HAKO_CHECK(scratch_size(config));
     HAKO_TRY(const SecurityOptions security, parse_security(config));
     if (security.seccomp != runtime::kBuiltinSeccomp)  // which takes as long as all the rest
@@ -389,8 +391,7 @@ Result<runtime::ContainerSpec> make_sandbox_container(const Container& container
     spec.tty = container.config.tty;
     spec.open_stdin = container.config.open_stdin;
     spec.seccomp = security.seccomp;
-    spec.log = layout.container_log(container.id);
-    HAKO_TRY(spec.log_limits, log_limits(container.host_config));
+    HAKO_TRY(spec.log, log_setup(container, layout));
     spec.exit_record = layout.container_exit(container.id);
     return spec;
 }

@@ -121,7 +121,7 @@ TEST_F(SharingTest, AContainerThatWasOnlyPreparedIsTakenOutByTheNextDaemon) {
         // As if the daemon was killed between preparing and starting it.
         auto asked = world_.find(box)->spec;
         asked.container.id = guest;
-        asked.container.log = layout_.container_log(guest);
+        asked.container.log.file = layout_.container_log(guest);
         world_.add(asked, box);
         ContainerState prepared = state(guest);
         prepared.vm = box;

@@ -109,7 +109,8 @@ struct HostConfig {
     std::vector<PublishedPort> port_bindings;
     bool publish_all_ports = false;
     std::vector<std::string> dns, dns_search, dns_options;
-    std::vector<std::string> links;  // "container:alias"
+    std::vector<std::string> links;                // "container:alias"
+    std::vector<std::string> device_cgroup_rules;  // "c 1:3 rwm"
     std::optional<WindowSize> console_size;
 };
 

@@ -77,7 +77,6 @@ Result<std::vector<std::string>> Engine::update(std::string_view name,
     };
     const std::string resources = resources_of(container.host_config);
     if (shim && resources != resources_of(before)) {
-        HAKO_CHECK(check_not_paused(entry));
         HAKO_TRY(warnings, what_waits(*context_, vm, container.host_config));
         HAKO_CHECK(shim->update(resources));
     }

@@ -24,7 +24,7 @@ Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Im
     const auto scratch = folder / "rehearsal.ext4";
     HAKO_CHECK(fsimage::format_ext4(scratch, {.size = kScratchBytes, .label = "scratch"}));
     spec.scratch.extents = {scratch};
-    spec.log = folder / "rehearsal.log";
+    spec.log.file = folder / "rehearsal.log";
     spec.exit_record = folder / "rehearsal.json";
     return spec;
 }

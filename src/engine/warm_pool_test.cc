@@ -24,7 +24,7 @@ protected:
         runtime::SandboxSpec spec{.id = random_id(), .machine = machine, .waits = true};
         spec.folder = layout_.sandbox(spec.id);
         spec.container.id = "rehearsal of " + spec.id;
-        spec.container.log = spec.folder / "log";
+        spec.container.log.file = spec.folder / "log";
         return spec;
     }
     bool becomes(const std::function<bool()>& condition) {

@@ -284,6 +284,7 @@ Result<void> AgentClient::copy_in(const CopyIn& where, Reader& tar, std::stop_to
     message.set_container(where.container);
     message.set_path(where.path);
     message.set_no_overwrite_dir_non_dir(where.no_overwrite_dir_non_dir);
+    message.set_owner(where.owner);
     Patience patience(context, impl_->deadlines.call, impl_->cut);
     HAKO_TRY(const auto status, send_chunks(context, *writer, std::move(message), tar, patience));
     return to_result(status, patience);

@@ -149,6 +149,7 @@ struct CopyIn {
     std::string container;
     std::string path;                       // an existing directory in the container
     bool no_overwrite_dir_non_dir = false;  // neither replaces the other
+    std::string owner = {};                 // "user[:group]" of all; empty: as the tar has it
 };
 
 // What an overlay's upper directory has that its lower one has not; both are paths in the VM.

@@ -8,14 +8,13 @@
 
 namespace hako::macshim {
 
-Result<std::unique_ptr<MacLog>> MacLog::open(const std::filesystem::path& path,
-                                             const runtime::LogLimits& limits) {
-    HAKO_TRY(auto writer, runtime::LogWriter::open(path, limits));
+Result<std::unique_ptr<MacLog>> MacLog::open(runtime::OutputLog::Setup setup) {
+    HAKO_TRY(auto writer, runtime::OutputLog::open(std::move(setup)));
     HAKO_TRY(auto pipe, make_pipe());
     return std::unique_ptr<MacLog>(new MacLog(std::move(writer), std::move(pipe)));
 }
 
-MacLog::MacLog(runtime::LogWriter writer, FdPair pipe)
+MacLog::MacLog(runtime::OutputLog writer, FdPair pipe)
     : writer_(std::move(writer)), errors_(std::move(pipe.second)) {
     const auto read_end = std::make_shared<Fd>(std::move(pipe.first));
     reader_ = start_thread("words", [this, read_end](const std::stop_token&) {

@@ -11,15 +11,14 @@
 #include "base/guarded.h"
 #include "base/result.h"
 #include "macos/progress.h"
-#include "runtime/log_file.h"
+#include "runtime/output_log.h"
 
 namespace hako::macshim {
 
 // Any thread may call anything.
 class MacLog {
 public:
-    static Result<std::unique_ptr<MacLog>> open(const std::filesystem::path& path,
-                                                const runtime::LogLimits& limits);
+    static Result<std::unique_ptr<MacLog>> open(runtime::OutputLog::Setup setup);
     ~MacLog();
     MacLog(const MacLog&) = delete;
     MacLog& operator=(const MacLog&) = delete;
@@ -38,10 +37,10 @@ private:
         std::optional<macos::Stage> stage;
         std::uint64_t tenth = 0;
     };
-    MacLog(runtime::LogWriter writer, FdPair pipe);
+    MacLog(runtime::OutputLog writer, FdPair pipe);
     void write(runtime::LogStream stream, std::string_view line);
 
-    runtime::LogWriter writer_;
+    runtime::OutputLog writer_;
     Guarded<Told> told_;
     Fd errors_;
     std::jthread reader_;

@@ -45,7 +45,7 @@ MacSandbox::MacSandbox(runtime::SandboxSpec spec, macos::MachineRequest request,
 Result<std::unique_ptr<MacSandbox>> MacSandbox::create(runtime::SandboxSpec spec,
                                                        macos::MachineRequest request,
                                                        const Installation& installation) {
-    HAKO_TRY(auto log, MacLog::open(spec.container.log, spec.container.log_limits));
+    HAKO_TRY(auto log, MacLog::open(spec.container.log));
     HAKO_TRY(auto stop, make_pipe());
     return std::unique_ptr<MacSandbox>(new MacSandbox(
         std::move(spec), std::move(request), installation, std::move(log), std::move(stop)));

@@ -49,17 +49,21 @@ Result<Json> parse_device_rule(std::string_view rule) {
     return json;
 }
 
-Result<Json> make_device_rules(bool privileged, const std::map<std::string, DeviceNode>& devices) {
+Result<Json> make_device_rules(bool privileged, const std::map<std::string, DeviceNode>& devices,
+                               const std::vector<std::string>& more) {
     if (privileged) return Json::array({all_devices(true)});
     Json list = Json::array({all_devices(false)});
-    for (const auto rule : kForAll) {
+    const auto add = [&](std::string_view rule) -> Result<void> {
         HAKO_TRY(auto json, parse_device_rule(rule));
         list.push_back(std::move(json));
-    }
+        return {};
+    };
+    for (const auto rule : kForAll) HAKO_CHECK(add(rule));
     for (const auto& [path, device] : devices)
         list.push_back({{"allow", true},
                         {"path", device.node},
                         {"access", device.permissions.empty() ? "rwm" : device.permissions}});
+    for (const auto& rule : more) HAKO_CHECK(add(rule));
     return list;
 }
 

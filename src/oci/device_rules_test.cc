@@ -16,11 +16,15 @@ TEST(DeviceRules, AreReadAsDockerWritesThem) {
         EXPECT_EQ(parse_device_rule(wrong).error().kind(), ErrorKind::invalid) << wrong;
 }
 
-TEST(DeviceRules, NodesComeBehindDockers) {
-    const Json list = make_device_rules(false, {{"/dev/x", {"/dev/fuse", "r"}}}).value();
+TEST(DeviceRules, NodesAndRulesComeBehindDockers) {
+    const Json list =
+        make_device_rules(false, {{"/dev/x", {"/dev/fuse", "r"}}}, {"b 8:* rw"}).value();
     EXPECT_EQ(list.front(), parse_json(R"({"allow":false,"type":"a","access":"rwm"})").value());
-    EXPECT_EQ(list.back(), parse_json(R"({"allow":true,"path":"/dev/fuse","access":"r"})").value());
-    EXPECT_EQ(make_device_rules(true, {}).value(),
+    EXPECT_EQ(list.at(list.size() - 2),
+              parse_json(R"({"allow":true,"path":"/dev/fuse","access":"r"})").value());
+    EXPECT_EQ(list.back(),
+              parse_json(R"({"allow":true,"type":"b","major":8,"access":"rw"})").value());
+    EXPECT_EQ(make_device_rules(true, {}, {"x"}).value(),
               parse_json(R"([{"allow":true,"type":"a","access":"rwm"}])").value());
 }
 

@@ -177,7 +177,8 @@ Result<Json> make_linux(const RuntimeSettings& settings) {
     for (const auto& [key, value] : settings.sysctls) sysctl[key] = value;
 
     Json resources = make_resources(settings.resources);
-    HAKO_TRY(resources["devices"], make_device_rules(settings.privileged, settings.devices));
+    HAKO_TRY(resources["devices"],
+             make_device_rules(settings.privileged, settings.devices, settings.device_rules));
 
     const auto paths = [&](const auto& chosen, const std::vector<std::string>& fallback) {
         if (chosen) return *chosen;

@@ -70,6 +70,7 @@ struct RuntimeSettings {
     Resources resources;
     std::map<std::string, std::string> tmpfs;   // path -> mount options
     std::map<std::string, DeviceNode> devices;  // by the path in the container
+    std::vector<std::string> device_rules;      // "c 1:3 rwm", "b *:* m", beside Docker's
     std::vector<Mount> mounts;
     std::map<std::string, std::string> sysctls;
     // Unset: Docker's lists (none if privileged).

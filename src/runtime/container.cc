@@ -55,8 +55,7 @@ Result<void> Container::create_process(const std::string& id, std::string proces
                  .process = std::move(process),
                  .seccomp_bpf = std::move(filter),
                  .open_stdin = open_stdin},
-        .log = is_first ? spec_.log : exec_log(id),
-        .log_limits = is_first ? spec_.log_limits : LogLimits(),
+        .log = is_first ? spec_.log : OutputLog::Setup{.file = exec_log(id)},
         .read_once = !is_first,
         .explain_loss = host_.explain_loss,
     };
@@ -136,9 +135,9 @@ Result<void> Container::freeze(bool frozen) {
     return {};
 }
 
-Result<void> Container::copy_in(const std::string& path, bool no_overwrite_dir_non_dir,
-                                Reader& tar) {
-    HAKO_CHECK(host_.agent->copy_in({spec_.id, path, no_overwrite_dir_non_dir}, tar));
+Result<void> Container::copy_in(guest::CopyIn where, Reader& tar) {
+    where.container = spec_.id;
+    HAKO_CHECK(host_.agent->copy_in(where, tar));
     // A VM that runs nothing is killed when it is not needed any more.
     HAKO_TRY(const auto first, process(""));
     return first->started() ? Result<void>() : host_.agent->sync();

@@ -56,7 +56,7 @@ public:
     Result<void> freeze(bool frozen);
     bool frozen() const { return frozen_; }
     // Files: through its first process' mounts, which need not run yet.
-    Result<void> copy_in(const std::string& path, bool no_overwrite_dir_non_dir, Reader& tar);
+    Result<void> copy_in(guest::CopyIn where, Reader& tar);
     Result<void> copy_out(const std::string& path, Writer& tar);
     Result<guest::PathStat> stat_path(const std::string& path);
     Result<void> changes(bool list, Writer& out);

@@ -20,7 +20,7 @@ LogStream log_stream(guest::Stdio::Stream stream) {
 
 Result<std::unique_ptr<ContainerProcess>> ContainerProcess::create(guest::AgentClient& agent,
                                                                    Setup setup) {
-    HAKO_TRY(auto log, LogWriter::open(setup.log, setup.log_limits));
+    HAKO_TRY(auto log, OutputLog::open(setup.log));
     HAKO_CHECK(agent.create_process(setup.spec));
     std::unique_ptr<ContainerProcess> process(
         new ContainerProcess(agent, std::move(setup), std::move(log)));

@@ -13,7 +13,7 @@
 #include "base/guarded.h"
 #include "guest/agent_client.h"
 #include "runtime/exit_record.h"
-#include "runtime/log_file.h"
+#include "runtime/output_log.h"
 
 namespace hako::runtime {
 
@@ -27,8 +27,7 @@ public:
 
     struct Setup {
         guest::ProcessSpec spec;
-        std::filesystem::path log;
-        LogLimits log_limits;
+        OutputLog::Setup log;
         bool read_once = false;  // the log has one reader; output that nobody reads is dropped
         ExplainLoss explain_loss;
         OnExit on_exit;
@@ -51,7 +50,7 @@ public:
     std::optional<ExitRecord> wait(std::chrono::milliseconds timeout) const;
 
     const guest::ProcessId& id() const { return setup_.spec.id; }
-    const std::filesystem::path& log_path() const { return setup_.log; }
+    const std::filesystem::path& log_path() const { return setup_.log.file; }
     std::optional<Started> started() const { return state_.lock()->started; }
     std::optional<ExitRecord> exit() const { return state_.lock()->exit; }
 
@@ -61,7 +60,7 @@ private:
         std::optional<Started> started;
         std::optional<ExitRecord> exit;
     };
-    ContainerProcess(guest::AgentClient& agent, Setup setup, LogWriter log)
+    ContainerProcess(guest::AgentClient& agent, Setup setup, OutputLog log)
         : agent_(agent), setup_(std::move(setup)), log_(std::move(log)) {}
 
     void follow(const std::stop_token& stop);
@@ -72,7 +71,7 @@ private:
 
     guest::AgentClient& agent_;
     Setup setup_;
-    LogWriter log_;
+    OutputLog log_;
     std::optional<guest::Stdio> stdio_;  // set before the process starts
     Guarded<State> state_;
     mutable std::condition_variable ended_;

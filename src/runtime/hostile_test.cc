@@ -92,8 +92,8 @@ protected:
                                     .oci_spec = R"({"process":{}})",
                                     .open_stdin = true,
                                     .seccomp = std::string(kNoSeccomp),
-                                    .log = folder_.path() / "log",
-                                    .log_limits = {.max_bytes = kEnough, .max_files = 2},
+                                    .log = {.file = folder_.path() / "log",
+                                            .limits = {.max_bytes = kEnough, .max_files = 2}},
                                     .exit_record = folder_.path() / "exit.json"},
                       .folder = layout_.sandbox(id_),
                       .boot_deadline = milliseconds(3000)};
@@ -167,15 +167,15 @@ TEST_P(HostileEndlessTest, StreamsEndWhenTheirReaderHasEnough) {
     Taker list;
     EXPECT_EQ(client_->changes(true, false, list, {}).error().message(), "enough");
     EXPECT_TRUE(client_->stat_path("/"));
-    for (int i = 0; i < 1000 && !fs::exists(spec_.container.log.native() + ".1"); ++i)
+    for (int i = 0; i < 1000 && !fs::exists(spec_.container.log.file.native() + ".1"); ++i)
         std::this_thread::sleep_for(milliseconds(20));
-    EXPECT_TRUE(fs::exists(spec_.container.log.native() + ".1")) << "the output arrives";
+    EXPECT_TRUE(fs::exists(spec_.container.log.file.native() + ".1")) << "the output arrives";
     // While it is being rotated there is none for a moment.
     std::error_code rotating;
-    std::uintmax_t size = fs::file_size(spec_.container.log, rotating);
+    std::uintmax_t size = fs::file_size(spec_.container.log.file, rotating);
     for (int i = 0; i < 1000 && rotating; ++i) {
         std::this_thread::sleep_for(milliseconds(i % 10));
-        size = fs::file_size(spec_.container.log, rotating);
+        size = fs::file_size(spec_.container.log.file, rotating);
     }
     EXPECT_LE(size, kEnough);
     expect_alive();

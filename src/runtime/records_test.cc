@@ -29,7 +29,7 @@ protected:
                               .published_sockets = {{"/srv/app.sock", "/app.sock"}},
                               .tty = true,
                               .seccomp = std::string(kNoSeccomp),
-                              .log = folder_.path() / "log",
+                              .log = {.file = folder_.path() / "log"},
                               .exit_record = folder_.path() / "exit.json"},
                 .folder = layout_.sandbox(id_),
                 .boot_deadline = std::chrono::milliseconds(1234)};

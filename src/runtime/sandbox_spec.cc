@@ -96,9 +96,10 @@ Json to_json(const ContainerSpec& spec) {
               {"tty", spec.tty},
               {"open_stdin", spec.open_stdin},
               {"seccomp", spec.seccomp},
-              {"log", spec.log.native()},
-              {"log_max_bytes", spec.log_limits.max_bytes},
-              {"log_max_files", spec.log_limits.max_files},
+              {"log", spec.log.file.native()},
+              {"log_max_bytes", spec.log.limits.max_bytes},
+              {"log_max_files", spec.log.limits.max_files},
+              {"journal", spec.log.journal},
               {"exit_record", spec.exit_record.native()}};
     for (const auto& disk : spec.volumes) json["volumes"].push_back(vmm::to_json(disk));
     if (spec.emulator)
@@ -124,9 +125,11 @@ Result<ContainerSpec> container_spec_from_json(const Json& json) {
     HAKO_TRY(spec.tty, json_field_or(json, "tty", false));
     HAKO_TRY(spec.open_stdin, json_field_or(json, "open_stdin", false));
     HAKO_TRY(spec.seccomp, json_field_or<std::string>(json, "seccomp", std::move(spec.seccomp)));
-    HAKO_CHECK(read_path(json, "log", spec.log));
-    HAKO_TRY(spec.log_limits.max_bytes, json_field_or<std::uint64_t>(json, "log_max_bytes", 0));
-    HAKO_TRY(spec.log_limits.max_files, json_field_or(json, "log_max_files", 1U));
+    HAKO_CHECK(read_path(json, "log", spec.log.file));
+    HAKO_TRY(spec.log.limits.max_bytes, json_field_or<std::uint64_t>(json, "log_max_bytes", 0));
+    HAKO_TRY(spec.log.limits.max_files, json_field_or(json, "log_max_files", 1U));
+    HAKO_TRY(spec.log.journal,
+             (json_field_or<std::map<std::string, std::string>>(json, "journal", {})));
     HAKO_CHECK(read_path(json, "exit_record", spec.exit_record));
     HAKO_TRY(const auto emulator, json_field<Json>(json, "emulator"));
     if (emulator) {

@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "base/result.h"
 #include "guest/agent_client.h"
-#include "runtime/log_rotation.h"
+#include "runtime/output_log.h"
 #include "runtime/seccomp.h"
 #include "vmm/machine_spec.h"
 
@@ -59,9 +59,8 @@ struct ContainerSpec {
     bool tty = false;
     bool open_stdin = false;
     std::string seccomp = std::string(kBuiltinSeccomp);  // runtime/seccomp.h
-    std::filesystem::path log;  // the container's log (docs/formats/log.md)
-    LogLimits log_limits;
-    std::filesystem::path exit_record;  // runtime/exit_record.h
+    OutputLog::Setup log;                                // the container's (docs/formats/log.md)
+    std::filesystem::path exit_record;                   // runtime/exit_record.h
 };
 
 // Its oci_spec's `process`, as a text of its own.

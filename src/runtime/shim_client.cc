@@ -361,15 +361,15 @@ public:
         return check(status);
     }
 
-    Result<void> copy_in(const std::string& path, bool no_overwrite_dir_non_dir, Reader& tar,
-                         std::stop_token stop) override {
+    Result<void> copy_in(const guest::CopyIn& where, Reader& tar, std::stop_token stop) override {
         ClientContext context;
         const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
         shim::v1::Empty response;
         const auto writer = connection_->stub().CopyIn(&context, &response);
         auto request = about<shim::v1::CopyInRequest>();
-        request.set_path(path);
-        request.set_no_overwrite_dir_non_dir(no_overwrite_dir_non_dir);
+        request.set_path(where.path);
+        request.set_no_overwrite_dir_non_dir(where.no_overwrite_dir_non_dir);
+        request.set_owner(where.owner);
         guest::Patience patience(context, kCallDeadline);
         HAKO_TRY(const auto status, guest::send_chunks(context, *writer, request, tar, patience));
         return check(status);

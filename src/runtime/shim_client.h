@@ -87,9 +87,8 @@ public:
     virtual Result<guest::Statistics> statistics() = 0;
     virtual Result<std::vector<guest::ProcessRow>> list_processes() = 0;
     // Files of the container, whether its first process runs or is only prepared.
-    // Into an existing directory; no_overwrite_dir_non_dir: neither replaces the other.
-    virtual Result<void> copy_in(const std::string& path, bool no_overwrite_dir_non_dir,
-                                 Reader& tar, std::stop_token stop) = 0;
+    // Into an existing directory; where.container is this one.
+    virtual Result<void> copy_in(const guest::CopyIn& where, Reader& tar, std::stop_token stop) = 0;
     // A tar of a path; of "/" without what is mounted in it.
     virtual Result<void> copy_out(const std::string& path, Writer& tar, std::stop_token stop) = 0;
     virtual Result<guest::PathStat> stat_path(const std::string& path) = 0;

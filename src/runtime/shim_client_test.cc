@@ -209,7 +209,7 @@ TEST_F(ShimClientTest, AddsAContainerWhole) {
                        .emulator = EmulatorSpec{"arm64", "/usr/bin/emulator"},
                        .oci_spec = R"({"process":{}})",
                        .seccomp = std::string(kNoSeccomp),
-                       .log = "/log",
+                       .log = {.file = "/log"},
                        .exit_record = "/exit"};
     ASSERT_TRUE(connect()->add(spec));
     EXPECT_EQ(parse_json(shim_.added).value(), to_json(spec));

@@ -199,7 +199,7 @@ public:
 
     Status Update(ServerContext*, const shim::v1::UpdateRequest* request,
                   shim::v1::Empty*) override {
-        return with_container(
+        return while_awake(
             *request, [&](Container& container) { return container.update(request->resources()); });
     }
 
@@ -249,7 +249,10 @@ public:
         if (!reader->Read(&first)) return to_status(kCancelled);
         return while_awake(first, [&](Container& container) {
             ChunkReader tar(*reader);
-            return container.copy_in(first.path(), first.no_overwrite_dir_non_dir(), tar);
+            return container.copy_in({.path = first.path(),
+                                      .no_overwrite_dir_non_dir = first.no_overwrite_dir_non_dir(),
+                                      .owner = first.owner()},
+                                     tar);
         });
     }
 

@@ -60,7 +60,7 @@ protected:
                       .rootfs = {std::string(kRootfsSerial), {"/view"}, true},
                       .scratch = {std::string(kScratchSerial), {"/scratch"}, false},
                       .oci_spec = R"({"process":{}})",
-                      .log = folder_.path() / "log",
+                      .log = {.file = folder_.path() / "log"},
                       .exit_record = folder_.path() / "exit.json"},
         .folder = layout_.sandbox(id_),
         .boot_deadline = milliseconds(1000)};

@@ -34,6 +34,7 @@ constexpr std::string_view kSeccomp = "seccomp";      // true: kSeccompFd holds 
 constexpr std::string_view kJoin = "join";            // true: kContainerFd is set
 constexpr std::string_view kRoot = "root";            // a copy's root without a running container
 constexpr std::string_view kPath = "path";            // a copy's path
+constexpr std::string_view kOwner = "owner";          // "user[:group]" of what is copied in
 constexpr std::string_view kStatOnly = "stat_only";
 constexpr std::string_view kUpper = "upper";    // an overlay's upper directory
 constexpr std::string_view kLower = "lower";    // and what lies below it

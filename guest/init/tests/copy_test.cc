@@ -56,6 +56,20 @@ protected:
     }
 };
 
+TEST_F(CopyTest, WhatGoesInMayBelongToOneUser) {
+    run_sleeper();
+    TextReader tar(
+        make_tar({{"a/", S_IFDIR | 0750, "", 1001}, {"a/file", S_IFREG | 0640, "hello"}}));
+    const auto copied =
+        agent().copy_in({.container = kContainer, .path = "/home", .owner = "1002:1003"}, tar);
+    ASSERT_TRUE(copied) << copied.error().message();
+    EXPECT_EQ(output_of(process_spec({"stat", "-c", "%u:%g:%a", "/home/a", "/home/a/file"}), "p"),
+              "1002:1003:750\n1002:1003:640\n");
+    TextReader again(make_tar({{"b", S_IFREG | 0640, "hello"}}));
+    EXPECT_FALSE(
+        agent().copy_in({.container = kContainer, .path = "/home", .owner = "nobodys"}, again));
+}
+
 TEST_F(CopyTest, AFolderGoesInAndComesOut) {
     run_sleeper();
     const std::string large(3'000'000, 'x');

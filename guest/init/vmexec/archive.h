@@ -2,6 +2,9 @@
 // even one that changes meanwhile, cannot lead out of it.
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 
 #include "base/json.h"
@@ -10,7 +13,12 @@
 namespace hako::init {
 
 struct CopyInOptions {
-    bool keep_kinds = false;  // a directory does not replace something else, and vice versa
+    struct Owner {
+        uid_t uid = 0;
+        gid_t gid = 0;
+    };
+    bool keep_kinds = false;     // a directory does not replace something else, and vice versa
+    std::optional<Owner> owner;  // of all entries; else each has its own
 };
 
 // Reads a tar from fd into the existing directory `folder`; owners, modes, times and extended

@@ -157,8 +157,10 @@ Result<void> Extraction::apply_metadata(::archive_entry* entry, const Place& pla
     const char* name = place.name.c_str();
     const int parent = place.parent.get();
     const auto type = ::archive_entry_filetype(entry);
-    if (::fchownat(parent, name, static_cast<uid_t>(::archive_entry_uid(entry)),
-                   static_cast<gid_t>(::archive_entry_gid(entry)), AT_SYMLINK_NOFOLLOW) != 0)
+    const auto owner = options_.owner.value_or(
+        CopyInOptions::Owner{static_cast<uid_t>(::archive_entry_uid(entry)),
+                             static_cast<gid_t>(::archive_entry_gid(entry))});
+    if (::fchownat(parent, name, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0)
         return fail_errno(errno, "cannot set the owner of {}", name);
     if (type != AE_IFLNK && ::fchmodat(parent, name, ::archive_entry_perm(entry), 0) != 0)
         return fail_errno(errno, "cannot set the mode of {}", name);

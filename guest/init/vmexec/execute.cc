@@ -45,12 +45,6 @@ constexpr std::array kRlimits{
     RlimitRow{"RLIMIT_STACK", RLIMIT_STACK},
 };
 
-Result<std::string> read_if_there(const char* path) {
-    auto text = read_file(path);
-    if (!text && text.error().kind() == ErrorKind::not_found) return std::string();
-    return text;
-}
-
 std::string_view value_of(const std::vector<std::string>& env, std::string_view name) {
     for (const auto& entry : env)
         if (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=')
@@ -199,9 +193,7 @@ Result<Program> read_program(const Json& process) {
     if (program.args.empty()) return fail(ErrorKind::invalid, "process.args must not be empty");
     if (!program.cwd.starts_with('/'))
         return fail(ErrorKind::invalid, "process.cwd \"{}\" is not an absolute path", program.cwd);
-    Accounts accounts;
-    HAKO_TRY(accounts.passwd, read_if_there("/etc/passwd"));
-    HAKO_TRY(accounts.group, read_if_there("/etc/group"));
+    HAKO_TRY(const auto accounts, read_accounts());
     HAKO_TRY(program.user, user_of_process(process, accounts));
     if (!has_variable(program.env, "HOME")) program.env.push_back("HOME=" + program.user.home);
     return program;

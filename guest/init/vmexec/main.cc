@@ -26,6 +26,7 @@
 #include "init/vmexec/init_process.h"
 #include "init/vmexec/rootfs.h"
 #include "init/vmexec/terminal.h"
+#include "init/vmexec/user.h"
 
 namespace hako::init {
 namespace {
@@ -167,6 +168,12 @@ Result<void> run_copy_in(const Json& request) {
     CopyInOptions options;
     HAKO_TRY(const auto path, json_field_or<std::string>(request, request::kPath, ""));
     HAKO_TRY(options.keep_kinds, json_field_or<bool>(request, request::kKeepKinds, false));
+    HAKO_TRY(const auto owner, json_field_or<std::string>(request, request::kOwner, ""));
+    if (!owner.empty()) {
+        HAKO_TRY(const auto accounts, read_accounts());
+        HAKO_TRY(const auto user, find_user(owner, 0, accounts));
+        options.owner = {user.uid, user.gid};
+    }
     return extract_tar(0, path, options);
 }
 

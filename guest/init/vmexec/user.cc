@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/fd.h"
+
 namespace hako::init {
 namespace {
 
@@ -83,7 +85,20 @@ Result<gid_t> find_group(std::string_view name, std::string_view text) {
     return checked_id(*number);
 }
 
+Result<std::string> read_if_there(const char* path) {
+    auto text = read_file(path);
+    if (!text && text.error().kind() == ErrorKind::not_found) return std::string();
+    return text;
+}
+
 }  // namespace
+
+Result<Accounts> read_accounts() {
+    Accounts accounts;
+    HAKO_TRY(accounts.passwd, read_if_there("/etc/passwd"));
+    HAKO_TRY(accounts.group, read_if_there("/etc/group"));
+    return accounts;
+}
 
 Result<User> find_user(std::string_view name, uid_t fallback, const Accounts& accounts) {
     const auto colon = name.find(':');

@@ -25,6 +25,9 @@ struct Accounts {
     std::string group;
 };
 
+// Of the root that the process is in.
+Result<Accounts> read_accounts();
+
 // name is "", "user", "user:group"; each a name or a number. A number needs no entry. The empty
 // name is the user whose id is `fallback`. Errors are worded as Docker words them.
 Result<User> find_user(std::string_view name, uid_t fallback, const Accounts& accounts);

@@ -58,7 +58,8 @@ Result<void> copy_in(Guest& guest, grpc::ServerReader<agent::v1::CopyInRequest>&
     HAKO_TRY(auto launched, start_copy(guest, message.container(),
                                        {{request::kAction, action::kCopyIn},
                                         {request::kPath, message.path()},
-                                        {request::kKeepKinds, message.no_overwrite_dir_non_dir()}},
+                                        {request::kKeepKinds, message.no_overwrite_dir_non_dir()},
+                                        {request::kOwner, message.owner()}},
                                        pipe.first.get(), -1));
     pipe.first.reset();
     do {

@@ -213,6 +213,8 @@ void ContainerFlags::declare_security(Command& command) {
                        at("/HostConfig/Devices").push_back(std::move(device));
                        return {};
                    });
+    list(command, "--device-cgroup-rule", "/HostConfig/DeviceCgroupRules",
+         "Add a rule to the cgroup allowed devices list");
 }
 
 void ContainerFlags::declare_health(Command& command) {
