@@ -25,7 +25,6 @@ find_package(fmt REQUIRED)
 pkg_check_modules(GRPC REQUIRED grpc++_unsecure)
 add_library(hako_grpc INTERFACE)
 set(hako_grpc_archives "")
-# pkg-config forgets what gRPC itself stands on.
 # pkg-config forgets what gRPC itself was linked with: the ITEMS.
 foreach(name IN LISTS GRPC_STATIC_LIBRARIES ITEMS upb cares address_sorting re2)
     find_library(hako_archive_${name} lib${name}.a)
@@ -40,7 +39,8 @@ target_link_libraries(hako_grpc INTERFACE
     -Wl,--start-group ${hako_grpc_archives} ${HAKO_PROTOBUF} ${HAKO_ZLIB} -Wl,--end-group
     Threads::Threads ${CMAKE_DL_LIBS})
 
+# It passes on what has a precompiled header.
 find_program(CCACHE ccache)
-if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+if(CCACHE AND NOT HAKO_LEAN AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
