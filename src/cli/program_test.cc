@@ -1,6 +1,8 @@
 #include <sys/stat.h>
 
+#include <condition_variable>
 #include <future>
+#include <mutex>
 
 #include "cli/program_fixture.h"
 
@@ -35,6 +37,33 @@ TEST_F(ProgramTest, ListsContainers) {
     EXPECT_EQ(program_.out(), std::string(64, 'a') + "\n");
     EXPECT_EQ(run({"ps", "--format", "{{.Names}} {{.Label \"k\"}}"}), 0);
     EXPECT_EQ(program_.out(), "one v\n");
+}
+
+// Each is answered only when all were asked.
+TEST_F(ProgramTest, RemovesAndStopsAllAtOnce) {
+    std::mutex mutex;
+    std::condition_variable came;
+    int asked = 0;
+    const auto together = [&](http::Request& request, http::Response& response) -> Result<void> {
+        std::unique_lock lock(mutex);
+        ++asked;
+        came.notify_all();
+        if (!came.wait_for(lock, std::chrono::seconds(20), [&] { return asked >= 3; }))
+            return fail(ErrorKind::deadline, "asked one after another");
+        if (request.parameters["name"] == "b")
+            return fail(ErrorKind::not_found, "No such container: b");
+        return response.send_empty(204);
+    };
+    for (const auto& [method, path] : {std::pair("DELETE", "/v1.44/containers/{name}"),
+                                       std::pair("POST", "/v1.44/containers/{name}/stop")})
+        add(method, path, together);
+    serve();
+    EXPECT_EQ(run({"rm", "a", "b", "c"}), 1);
+    EXPECT_EQ(program_.out(), "a\nc\n");
+    EXPECT_NE(program_.err().find("No such container: b"), std::string::npos) << program_.err();
+    asked = 0;
+    EXPECT_EQ(run({"stop", "a", "c", "d"}), 0) << program_.err();
+    EXPECT_EQ(program_.out(), "a\nc\nd\n");
 }
 
 TEST_F(ProgramTest, RunsAContainer) {

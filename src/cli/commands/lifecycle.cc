@@ -23,7 +23,7 @@ Command stopping_command(std::string verb, std::string_view summary) {
     command.option("-s,--signal", options->signal, "Signal to send to the container");
     command.arguments("CONTAINER [CONTAINER...]", 1, kUnlimited, Completes::running_containers);
     command.action([options, verb](Session& session, const auto& names) {
-        return for_each_argument(
+        return for_all_arguments(
             session, names, [&](const Api& api, const std::string& name) -> Result<std::string> {
                 http::Query query;
                 if (options->timeout) query.add("t", std::to_string(*options->timeout));
@@ -66,7 +66,7 @@ Command kill_command() {
     command.option("-s,--signal", *signal, "Signal to send to the container");
     command.arguments("CONTAINER [CONTAINER...]", 1, kUnlimited, Completes::running_containers);
     command.action([signal](Session& session, const auto& names) {
-        return for_each_argument(
+        return for_all_arguments(
             session, names, [&](const Api& api, const std::string& name) -> Result<std::string> {
                 http::Query query;
                 if (!signal->empty()) query.add("signal", *signal);
@@ -101,7 +101,7 @@ Command rm_command() {
     command.flag("-l,--link", options->link, "Remove the specified link");
     command.arguments("CONTAINER [CONTAINER...]", 1, kUnlimited, Completes::containers);
     command.action([options](Session& session, const auto& names) {
-        return for_each_argument(session, names, [&](const Api& api, const std::string& name) {
+        return for_all_arguments(session, names, [&](const Api& api, const std::string& name) {
             return remove_container(api, name, *options);
         });
     });
