@@ -15,6 +15,8 @@ namespace hako::guest {
 
 // What the guest says, once, when it begins to wait.
 constexpr char kWaits = 'W';
+// The same, where its kernel got no timer that lets it sleep until there is something to do.
+constexpr char kWaitsRestless = 'R';
 
 struct Wake {
     WallTime time{};

@@ -32,17 +32,21 @@ vmm::MachineSpec bare_machine(const vmm::MachineSpec& spec) {
     return bare;
 }
 
-// Until vminitd says that it waits.
-Result<Fd> wait_for_guest(vmm::Machine& machine, const vmm::MachineSpec& spec) {
+// Until vminitd says that it waits. may_be_restless: whatever timer it has.
+Result<Fd> wait_for_guest(vmm::Machine& machine, const vmm::MachineSpec& spec,
+                          bool may_be_restless) {
     const auto deadline = vmm::agent_deadline(spec);
     HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
     HAKO_TRY(const bool spoke, wait_readable(channel.get(), deadline));
     std::byte word{};
     HAKO_TRY(const auto count,
              spoke ? read_some(channel.get(), {&word, 1}) : Result<std::size_t>(0));
-    if (count != 1 || word != std::byte{guest::kWaits})
+    if (count == 1 && word == std::byte{guest::kWaits}) return channel;
+    if (count != 1 || word != std::byte{guest::kWaitsRestless})
         return fail(machine.explain(ErrorKind::unavailable, "the guest does not wait to be saved"));
-    return channel;
+    if (may_be_restless) return channel;
+    return fail(ErrorKind::unavailable,
+                "the guest's kernel could not measure its timer, the host is busy");
 }
 
 Result<void> load(const TemplateJob& job, const std::filesystem::path& state,
@@ -72,15 +76,18 @@ Result<void> send_wake(int channel) {
 
 namespace {
 
-Result<void> build_once(const TemplateJob& job, const std::stop_token& stop) {
+// at_last: there is no other attempt. A timer that was measured wrongly is still to be right.
+Result<void> build_once(const TemplateJob& job, bool at_last, const std::stop_token& stop) {
     auto spec = bare_machine(job.spec);
+    if (at_last && spec.accelerator == vmm::Accelerator::tcg)
+        spec.kernel_arguments.emplace_back("nolapic_timer");
     HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path, vmm::memory_bytes_of(spec)));
     spec.kernel_arguments.emplace_back("hako.wake=1");
     {
         HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail, .saves = true}));
         const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
         // Open until the state is saved: the guest is to see the same host as when it is loaded.
-        HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec));
+        HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec, at_last));
         std::this_thread::sleep_for(kSettle);
         HAKO_TRY(const Fd memory, machine->save_state(writer.state(), kSaveDeadline));
         HAKO_CHECK(writer.write_memory(memory.get()));
@@ -95,7 +102,7 @@ Result<void> build_once(const TemplateJob& job, const std::stop_token& stop) {
 
 Result<void> build_template(const TemplateJob& job, const std::stop_token& stop) {
     for (int attempt = 1;; ++attempt) {
-        auto built = build_once(job, stop);
+        auto built = build_once(job, attempt == kAttempts, stop);
         // As a boot: a guest that fell gets another try, emulated processors are not perfect.
         if (built || stop.stop_requested() || attempt == kAttempts ||
             built.error().kind() != ErrorKind::unavailable)

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "init/vminitd/system.h"
+#include "init/vminitd/timer.h"
 
 namespace hako::init {
 namespace {
@@ -38,7 +39,8 @@ Result<void> probe_slots() {
 }  // namespace
 
 Result<std::optional<guest::Wake>> wait_for_wake(int connection, bool is_port) {
-    HAKO_CHECK(write_all(connection, std::string_view(&guest::kWaits, 1)));
+    const char word = lets_sleep() ? guest::kWaits : guest::kWaitsRestless;
+    HAKO_CHECK(write_all(connection, std::string_view(&word, 1)));
     std::array<std::byte, guest::kWakeBytes> bytes{};
     std::size_t have = 0;
     while (have < bytes.size()) {
