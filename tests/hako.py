@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -219,6 +220,12 @@ class Daemon:
         assert status == 200, body
         assert isinstance(body, dict)
         return body
+
+    def resident(self, name: str) -> int:
+        """KiB of its QEMU that are its own: what it shares with others does not count."""
+        record = json.loads((self.run_dir / "vm" / self.inspect(name)["Id"][:12] / "shim.json").read_text())
+        text = Path(f"/proc/{record['qemu']['pid']}/smaps_rollup").read_text()
+        return sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", text, re.MULTILINE))
 
     def state(self, name: str) -> str:
         return self.inspect(name)["State"]["Status"]

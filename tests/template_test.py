@@ -307,13 +307,6 @@ def digest(path: Path) -> str:
     return subprocess.run(["sha256sum", path], check=True, capture_output=True, text=True).stdout.split()[0]
 
 
-def resident(daemon: Daemon, name: str) -> int:
-    """KiB of its QEMU that are its own: what it shares with others does not count."""
-    record = json.loads((daemon.run_dir / "vm" / daemon.inspect(name)["Id"][:12] / "shim.json").read_text())
-    text = Path(f"/proc/{record['qemu']['pid']}/smaps_rollup").read_text()
-    return sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", text, re.MULTILINE))
-
-
 def test_memory_given_back_is_gone_and_the_template_unharmed(fresh: Daemon) -> None:
     """Its file is mapped by all; QEMU alone would punch holes into it when a guest frees memory."""
     path = wait_for_template(fresh)
@@ -321,12 +314,12 @@ def test_memory_given_back_is_gone_and_the_template_unharmed(fresh: Daemon) -> N
     for name in ("one", "two"):
         start(fresh, name)
         assert LOADED in shim_log(fresh, name)
-    idle = resident(fresh, "one")
+    idle = fresh.resident("one")
     # More than what the template leaves free of one piece, so that memory of before the state was saved is in it.
     fill = "head -c 300000000 /dev/zero > /dev/shm/f && rm /dev/shm/f && echo done"
     flags = ("--privileged", "one", "sh", "-c", f"mount -o remount,size=100% /dev/shm; {fill}")
     assert fresh.hako("exec", *flags).stdout == "done\n"
-    wait_until(lambda: resident(fresh, "one") < idle + 100_000, 60, f"{resident(fresh, 'one')} KiB, idle {idle}")
+    wait_until(lambda: fresh.resident("one") < idle + 100_000, 60, f"{fresh.resident('one')} KiB, idle {idle}")
     assert (digest(path), path.stat().st_blocks) == before
     for name in ("one", "two"):
         assert fresh.hako("exec", name, "echo", "up").stdout == "up\n"

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from hako import HELLO, Daemon, wait_until
+from namespaces import inside, namespaces, needs_namespaces
 
 
 def records(daemon: Daemon) -> dict[str, dict]:
@@ -28,11 +30,11 @@ def runs_in_its_own(daemon: Daemon, name: str) -> bool:
     return daemon.inspect(name)["Id"][:12] in records(daemon)
 
 
-def fill(daemon: Daemon) -> str:
+def fill(daemon: Daemon, *flags: str) -> str:
     """Starts containers until one finds a VM that waited; answers its name."""
     def took_one() -> str | None:
         name = f"try{len(daemon.hako('ps', '-aq').stdout.split())}"
-        daemon.hako("run", "-d", "--name", name, HELLO, "sleep", "600")
+        daemon.hako("run", "-d", "--name", name, *flags, HELLO, "sleep", "600")
         if not runs_in_its_own(daemon, name):
             return name
         daemon.hako("rm", "-f", name)
@@ -50,9 +52,9 @@ def waiting(daemon: Daemon) -> dict[str, dict]:
             and "agent answered" in (daemon.run_dir / "vm" / name / "shim.log").read_text()}
 
 
-@pytest.fixture
-def warm(programs: Path) -> Iterator[Daemon]:
-    daemon = Daemon(HAKO_WARM_POOL="1")
+@contextmanager
+def started(daemon: Daemon) -> Iterator[Daemon]:
+    """With templates; nothing is left of it, nor of the VMs that waited."""
     daemon.configuration = {}
     daemon.start()
     yield daemon
@@ -64,6 +66,12 @@ def warm(programs: Path) -> Iterator[Daemon]:
     daemon.kill_strays()
     daemon.destroy()
     assert not left
+
+
+@pytest.fixture
+def warm(programs: Path) -> Iterator[Daemon]:
+    with started(Daemon(HAKO_WARM_POOL="1")) as daemon:
+        yield daemon
 
 
 IDENTITY = "cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; hostname; head -c 16 /dev/urandom | od -An -tx1"
@@ -118,3 +126,48 @@ def test_a_template_that_is_made_anew_meanwhile_does_no_harm(warm: Daemon) -> No
     warm.hako("template", "build")
     assert warm.hako("run", "--rm", HELLO, "echo", "up").stdout == "up\n"
     warm.hako("rm", "-f", fill(warm))
+
+
+HOST = f"hkw{os.getpid()}"
+
+
+@pytest.fixture
+def networked(programs: Path) -> Iterator[Daemon]:
+    """In a namespace of its own, with a VM that waits with a network card."""
+    with namespaces(HOST):
+        own = Daemon(HAKO_WARM_POOL="1", HAKO_BRIDGE="bridge")
+        own.prefix = ["nsenter", f"--net=/run/netns/{HOST}"]
+        with started(own) as daemon:
+            yield daemon
+        assert "hkt" not in inside(HOST, "ip -o link")
+
+
+def address_of(daemon: Daemon, name: str) -> str:
+    return next(iter(daemon.inspect(name)["NetworkSettings"]["Networks"].values()))["IPAddress"]
+
+
+@needs_namespaces
+def test_a_container_on_a_network_takes_one_with_a_card(networked: Daemon) -> None:
+    first = fill(networked)
+    # Its address, MAC and way out are its own.
+    link = networked.hako("exec", first, "ip", "-o", "link", "show", "eth0").stdout
+    assert networked.inspect(first)["NetworkSettings"]["Networks"]["bridge"]["MacAddress"] in link
+    assert "default" in networked.hako("exec", first, "ip", "route").stdout
+    second = fill(networked)
+    assert networked.hako("exec", second, "ping", "-c", "1", "-W", "5", address_of(networked, first)).returncode == 0
+    # One without a network has no card.
+    alone = fill(networked, "--network", "none")
+    assert networked.hako("exec", alone, "ls", "/sys/class/net").stdout.split() == ["lo"]
+    # The guest sends by no address but its own.
+    liar = fill(networked, "--cap-add", "NET_ADMIN")
+    reach = ("exec", liar, "ping", "-c", "1", "-W", "3", address_of(networked, first))
+    assert networked.hako(*reach).returncode == 0
+    networked.hako("exec", liar, "ip", "link", "set", "eth0", "address", "02:42:ac:11:00:77")
+    assert networked.hako(*reach, check=False).returncode != 0
+    # The next daemon finds the network as it is.
+    networked.kill()
+    networked.start()
+    assert networked.hako("exec", second, "ping", "-c", "1", "-W", "5", address_of(networked, first)).returncode == 0
+    networked.hako("stop", "-t", "0", first)
+    networked.hako("start", first)
+    assert networked.hako("exec", second, "ping", "-c", "1", "-W", "5", address_of(networked, first)).returncode == 0

@@ -84,8 +84,9 @@ Error explain_exec_failure(const Error& error, std::string_view prefix,
 // --- vm.cc: the caller holds entry->operation.
 // Into the VM that it is planned for, which is booted where it does not run. Sets the entry's shim
 // and returns when the first process is prepared. What a failure leaves is remove_from_vm()'s.
-Result<void> place_container(Context& context, const EntryPtr& entry,
-                             const runtime::SandboxSpec& spec);
+// joins: its networks, too.
+Result<void> place_container(Context& context, const EntryPtr& entry, runtime::SandboxSpec spec,
+                             bool joins);
 // Takes away what is left of it in its VM, or kills that. The VM ends with the last container: with
 // a grace time its guest is asked. Without the lock, once the container has ended.
 void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::milliseconds grace = {});
@@ -143,8 +144,9 @@ Result<Session> start_exec(Context& context, const std::string& exec, const Exec
 void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec);
 
 // --- network_verbs.cc: for a container whose VM starts, and one whose VM has ended.
-Result<void> join_networks(Context& context, const Container& container,
-                           runtime::SandboxSpec& spec);
+// tap: of the VM that waited for it; an error says that it cannot have that one.
+Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
+                           const std::string& tap = {});
 void leave_networks(Context& context, const std::string& container);
 
 // --- recovery.cc: before anything is served.

@@ -1,10 +1,13 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
 #include "base/log.h"
 #include "engine/context.h"
+#include "engine/macos.h"
+#include "engine/memory_watch.h"
 
 namespace hako::engine {
 namespace {
@@ -18,6 +21,25 @@ void probe_in_background(Context& context) {
         if (!verdict) return log_error("{}", verdict.error().message());
         *context.accelerator.lock() = *std::move(verdict);
         want_default_template(context);
+    });
+}
+
+std::vector<MemoryWatch::Guest> running_guests(const Context& context) {
+    std::vector<MemoryWatch::Guest> guests;
+    std::set<std::string> vms;  // containers may share one
+    for (const EntryPtr& entry : context.registry.all()) {
+        auto live = entry->live.lock();
+        if (!live->running() || !live->shim || is_macos(live->container)) continue;
+        if (!vms.insert(live->vm_id()).second) continue;
+        guests.push_back({live->vm_id(), cpu_time_of(live->container.state.pid),
+                          [shim = live->shim](auto bytes) { return shim->reclaim(bytes); }});
+    }
+    return guests;
+}
+
+void watch_memory(Context& context) {
+    context.tasks.launch("memory", [&context](const std::stop_token& stop) {
+        MemoryWatch({.guests = [&context] { return running_guests(context); }}).run(stop);
     });
 }
 
@@ -67,6 +89,7 @@ Result<std::unique_ptr<Engine>> Engine::open(std::unique_ptr<Context> context) {
     HAKO_CHECK(context->volumes.open());
     HAKO_CHECK(with_context(recover(*context), "cannot recover the containers"));
     probe_in_background(*context);
+    watch_memory(*context);
     return std::unique_ptr<Engine>(new Engine(std::move(context)));
 }
 

@@ -90,6 +90,8 @@ struct FakeWorld {
     std::set<std::string> vms;                                      // those that run
     std::function<Result<void>(const runtime::SandboxSpec&)> on_ready;
     std::function<Result<void>(const std::string& process)> on_start;
+    std::function<Result<void>(const std::string& vm)> on_add;
+    std::map<std::string, std::uint64_t> caches;  // bytes that guests keep for later, by VM
     bool ignores_sigterm = false;
     int cleanups = 0;
     int spawns = 0;
@@ -145,8 +147,10 @@ public:
         if (world_.on_ready) HAKO_CHECK(world_.on_ready(sandbox_->spec));
         return vmm::Accelerator::tcg;
     }
-    Result<void> add(const runtime::ContainerSpec& spec) override {
-        sandbox_ = world_.add({.id = vm_, .container = spec}, vm_);
+    Result<void> add(const runtime::ContainerSpec& spec,
+                     const runtime::NetworkSpec& network) override {
+        if (world_.on_add) HAKO_CHECK(world_.on_add(vm_));
+        sandbox_ = world_.add({.id = vm_, .network = network, .container = spec}, vm_);
         return {};
     }
     Result<void> remove() override {
@@ -196,6 +200,12 @@ public:
             state.processes.push_back(
                 {.id = id, .started = process.started, .pid = 7, .exit = process.exit});
         return state;
+    }
+    Result<std::uint64_t> reclaim(std::uint64_t bytes) override {
+        const std::lock_guard lock(world_.mutex);
+        const std::uint64_t given = std::min(bytes, world_.caches[vm_]);
+        world_.caches[vm_] -= given;
+        return given;
     }
     Result<guest::Statistics> statistics() override { return guest::Statistics{}; }
     Result<std::vector<guest::ProcessRow>> list_processes() override {
@@ -366,6 +376,7 @@ protected:
                          std::make_unique<FakeImages>(), std::make_unique<FakeMachines>(),
                          std::move(networks)});
         ASSERT_TRUE(context->open_networks(true));
+        if (prepare_) prepare_(*context);
         auto opened = Engine::open(std::move(context));
         ASSERT_TRUE(opened) << opened.error().message();
         engine_ = *std::move(opened);
@@ -419,7 +430,8 @@ protected:
     Layout layout_;
     FakeWorld world_;
     FakeHost host_;
-    network::FakePorts* ports_ = nullptr;  // of the daemon that runs
+    network::FakePorts* ports_ = nullptr;    // of the daemon that runs
+    std::function<void(Context&)> prepare_;  // of the next one
     std::unique_ptr<Engine> engine_;
 };
 

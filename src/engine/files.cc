@@ -85,7 +85,7 @@ Result<std::shared_ptr<runtime::ShimClient>> boot_stopped(Context& context, cons
     HAKO_CHECK(wait_for_sandbox_end(context, entry));
     const Container container = entry->live.lock()->container;
     HAKO_TRY(const runtime::SandboxSpec spec, plan_sandbox(context, container, for_files));
-    if (auto done = place_container(context, entry, spec); !done) {
+    if (auto done = place_container(context, entry, spec, false); !done) {
         remove_from_vm(context, entry);
         return fail(std::move(done).error().context(
             fmt::format("cannot reach the files of container {}", container.name)));

@@ -115,7 +115,7 @@ Result<void> Networks::allocate(State& state, const std::string& container,
 }
 
 Result<void> Networks::add_link(State& state, const std::string& container,
-                                const Attachment& attachment) {
+                                const Attachment& attachment, const std::string& waiting) {
     const Network& network = state.networks.at(attachment.network_id);
     HAKO_TRY(const auto config, to_config(network));
     HAKO_CHECK(raise(state, network));
@@ -125,7 +125,7 @@ Result<void> Networks::add_link(State& state, const std::string& container,
         HAKO_TRY(const auto mac, network::Mac::parse(attachment.mac));
         return links->ensure_macvtap({tap, config.parent, mac, config.mtu});
     }
-    return links->ensure_tap({tap, config.bridge, config.mtu});
+    return links->ensure_tap({tap, config.bridge, config.mtu, waiting});
 }
 
 // Holds the host's ports and writes down which they became.
@@ -154,24 +154,24 @@ Result<void> Networks::forward(const std::string& container,
     return {};
 }
 
-Result<Joined> Networks::join(State& state, const Container& container) {
+Result<Joined> Networks::join(State& state, const Container& container, const std::string& tap) {
     std::vector<Attachment>& attachments = state.attachments[container.id];
     // First, for this is what most often fails.
     HAKO_CHECK(publish(state, container, attachments));
     for (Attachment& one : attachments) HAKO_CHECK(allocate(state, container.id, one));
     HAKO_CHECK(store_.save(container.id, attachments));
-    for (const Attachment& one : attachments) HAKO_CHECK(add_link(state, container.id, one));
+    for (const Attachment& one : attachments) HAKO_CHECK(add_link(state, container.id, one, tap));
     state.running.emplace(container.id, container);
     HAKO_CHECK(apply(state));
     HAKO_CHECK(forward(container.id, attachments));
     return describe_guest(container, attachments, state.networks, source_.resolv_conf());
 }
 
-Result<Joined> Networks::join(const Container& container) {
+Result<Joined> Networks::join(const Container& container, const std::string& tap) {
     auto state = state_.lock();
     const auto found = state->attachments.find(container.id);
     if (found == state->attachments.end() || found->second.empty()) return Joined{};
-    auto joined = join(*state, container);
+    auto joined = join(*state, container, tap);
     if (!joined) leave(*state, container.id);
     return joined;
 }

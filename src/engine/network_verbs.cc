@@ -55,10 +55,11 @@ bool asks_for_network(const Container& container, const std::vector<Attachment>&
 
 }  // namespace
 
-Result<void> join_networks(Context& context, const Container& container,
-                           runtime::SandboxSpec& spec) {
-    auto attempt = context.networks->join(container);
-    if (!attempt && !asks_for_network(container, context.networks->attachments(container.id))) {
+Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
+                           const std::string& tap) {
+    auto attempt = context.networks->join(container, tap);
+    if (!attempt && tap.empty() &&
+        !asks_for_network(container, context.networks->attachments(container.id))) {
         log_warn("container {} starts without a network: {}", container.name,
                  attempt.error().message());
         return {};

@@ -376,4 +376,16 @@ std::vector<Attachment> Networks::attachments(const std::string& container) cons
     return found == state->attachments.end() ? std::vector<Attachment>() : found->second;
 }
 
+std::optional<std::size_t> Networks::bridged(const std::string& container) const {
+    auto state = state_.lock();
+    const auto found = state->attachments.find(container);
+    if (found == state->attachments.end()) return 0;
+    const auto is_port = [&](const Attachment& one) {
+        const auto network = state->networks.find(one.network_id);
+        return network != state->networks.end() && network->second.driver == network::driver_bridge;
+    };
+    if (!std::ranges::all_of(found->second, is_port)) return std::nullopt;
+    return found->second.size();
+}
+
 }  // namespace hako::engine

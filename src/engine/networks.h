@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -76,10 +77,15 @@ public:
     Result<Network> disconnect(const Container& container, std::string_view reference);
     void forget(const std::string& container);
     // Before its VM starts: addresses, taps, rules, names, ports. Nothing is left after an error.
-    Result<Joined> join(const Container& container);
+    // tap: of a VM that waited (TapSpec::waiting), which has one card.
+    Result<Joined> join(const Container& container, const std::string& tap = {});
     // After its VM has ended, also when it never joined: the networks that it left.
     std::vector<Attachment> leave(const std::string& container);
     std::vector<Attachment> attachments(const std::string& container) const;
+    // How many cards its VM needs; none where one of them is no port of a bridge.
+    std::optional<std::size_t> bridged(const std::string& container) const;
+    // Whether containers that name no network are on one.
+    bool has_default() const { return default_bridge_; }
     void rename(const std::string& container, const std::string& name);
 
     // Puts the host in the state that these containers need, and no others; by id.
@@ -105,8 +111,9 @@ private:
     // --- network_join.cc
     Result<void> raise(State& state, const Network& network);
     Result<void> allocate(State& state, const std::string& container, Attachment& attachment);
-    Result<void> add_link(State& state, const std::string& container, const Attachment& attachment);
-    Result<Joined> join(State& state, const Container& container);
+    Result<void> add_link(State& state, const std::string& container, const Attachment& attachment,
+                          const std::string& tap = {});
+    Result<Joined> join(State& state, const Container& container, const std::string& tap);
     void leave(State& state, const std::string& container);
     Result<void> publish(State& state, const Container& container,
                          std::vector<Attachment>& attachments);

@@ -46,9 +46,10 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
 
 void want_default_template(Context& context) {
     if (!context.templates) return;
-    const auto spec = plan_machine(context, {});
+    auto spec = plan_machine(context, {});
     if (!spec) return;
     context.templates->want(*spec);
+    spec->nics.resize(context.networks->has_default() ? 1 : 0);
     context.pool->keep(*spec);
 }
 

@@ -1,6 +1,7 @@
 // Containers into virtual machines and out of them.
 #include "base/log.h"
 #include "engine/context.h"
+#include "engine/macos.h"
 #include "engine/shares.h"
 #include "engine/sharing.h"
 #include "runtime/log_file.h"
@@ -59,21 +60,32 @@ Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::s
     state.vm = vm;
     HAKO_CHECK(context.store.save_state(container.id, state));
     HAKO_TRY(auto connected, context.world.sandboxes->connect(vm, container.id));
-    HAKO_CHECK(connected->add(spec.container));
+    HAKO_CHECK(connected->add(spec.container, spec.network));
     return connected;
 }
 
+WarmPool::Waiting take_waiting(const Context& context, const runtime::SandboxSpec& spec,
+                               const Container& container, bool joins) {
+    if (!context.pool || spec.shares || is_macos(container)) return {};
+    const auto cards = joins ? context.networks->bridged(container.id) : 0;
+    return cards ? context.pool->take(spec.machine, *cards) : WarmPool::Waiting();
+}
+
 // False: no VM waits that it fits into, or that one is of no use.
-bool join_warm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& spec,
-               const Container& container) {
-    if (!context.pool || spec.shares) return false;
-    const std::string id = context.pool->take(spec.machine);
-    if (id.empty()) return false;
-    const auto vm = context.vms.get(id);
+bool join_warm(Context& context, const EntryPtr& entry, const runtime::SandboxSpec& planned,
+               const Container& container, bool joins) {
+    const auto waiting = take_waiting(context, planned, container, joins);
+    if (waiting.id.empty()) return false;
+    const auto vm = context.vms.get(waiting.id);
     const std::lock_guard operation(vm->operation);
     entry->live.lock()->vm = vm;
     vm->members.insert(entry->id);
-    auto shim = join(context, id, spec, container);
+    runtime::SandboxSpec spec = planned;
+    const auto use = [&]() -> Result<std::shared_ptr<runtime::ShimClient>> {
+        if (joins) HAKO_CHECK(join_networks(context, container, spec, waiting.tap));
+        return join(context, waiting.id, spec, container);
+    };
+    auto shim = use();
     if (shim) {
         entry->live.lock()->shim = *std::move(shim);
         return true;
@@ -82,8 +94,9 @@ bool join_warm(Context& context, const EntryPtr& entry, const runtime::SandboxSp
              shim.error().message());
     vm->members.erase(entry->id);
     entry->live.lock()->vm.reset();
-    if (const auto gone = context.world.sandboxes->cleanup(id, {}); !gone)
-        log_warn("VM {}: {}", id, gone.error().message());
+    if (const auto gone = context.world.sandboxes->cleanup(waiting.id, {}); !gone)
+        log_warn("VM {}: {}", waiting.id, gone.error().message());
+    if (joins) leave_networks(context, container.id);
     return false;
 }
 
@@ -94,10 +107,11 @@ void end_log(Context& context, const std::string& id) {
 
 }  // namespace
 
-Result<void> place_container(Context& context, const EntryPtr& entry,
-                             const runtime::SandboxSpec& spec) {
+Result<void> place_container(Context& context, const EntryPtr& entry, runtime::SandboxSpec spec,
+                             bool joins) {
     const Container container = entry->live.lock()->container;
-    if (join_warm(context, entry, spec, container)) return {};
+    if (join_warm(context, entry, spec, container, joins)) return {};
+    if (joins) HAKO_CHECK(join_networks(context, container, spec));
     HAKO_TRY(const std::string id, vm_of_plan(context, spec, container));
     const auto vm = context.vms.get(id);
     const std::lock_guard operation(vm->operation);

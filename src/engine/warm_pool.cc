@@ -1,41 +1,17 @@
 #include "engine/warm_pool.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <vector>
 
-#include "base/fd.h"
 #include "base/log.h"
-#include "base/units.h"
 #include "runtime/sandbox_spec.h"
 
 namespace hako::engine {
 namespace {
 
-constexpr std::uint64_t kLeastAvailable = 10;  // a tenth of the memory
-constexpr double kMostPressure = 10;           // per cent of the time somebody waits for memory
 constexpr int kMostDoublings = 6;
 
-std::uint64_t kib_of(const std::string& text, std::string_view name) {
-    const auto at = text.find(name);
-    unsigned long long value = 0;
-    if (at != std::string::npos)
-        std::sscanf(text.c_str() + at + name.size(), ": %llu kB", &value);  // NOLINT(cert-err34-c)
-    return value;
-}
-
 }  // namespace
-
-bool is_memory_short() {
-    const auto memory = read_file("/proc/meminfo");
-    if (memory && kib_of(*memory, "MemAvailable") * kLeastAvailable < kib_of(*memory, "MemTotal"))
-        return true;
-    const auto pressure = read_file("/proc/pressure/memory");
-    double some = 0;
-    return pressure &&
-           std::sscanf(pressure->c_str(), "some avg10=%lf", &some) == 1 &&  // NOLINT(cert-err34-c)
-           some > kMostPressure;
-}
 
 WarmPool::WarmPool(unsigned size, Needs needs, SandboxDriver& driver, Tasks& tasks)
     : size_(size), needs_(std::move(needs)), driver_(driver), tasks_(tasks) {}
@@ -51,17 +27,18 @@ void WarmPool::keep(const vmm::MachineSpec& spec) {
     tasks_.launch("warm pool", [this](const std::stop_token& stop) { work(stop); });
 }
 
-std::string WarmPool::take(const vmm::MachineSpec& spec) {
-    if (size_ == 0 || !spec.nics.empty() || !spec.shares.empty()) return {};
+WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards) {
+    if (size_ == 0 || !spec.shares.empty()) return {};
     const auto key = needs_.key(spec);
     auto state = state_.lock();
-    const auto found =
-        std::ranges::find_if(state->ready, [&](const Member& member) { return member.key == key; });
+    const auto found = std::ranges::find_if(state->ready, [&](const Member& member) {
+        return member.key == key && cards <= (member.vm.tap.empty() ? 0 : 1);
+    });
     if (found == state->ready.end()) return {};
-    std::string id = std::move(found->id);
+    Waiting vm = std::move(found->vm);
     state->ready.erase(found);
     changed_.notify_all();
-    return id;
+    return vm;
 }
 
 void WarmPool::close() {
@@ -80,16 +57,16 @@ void WarmPool::end_where(const std::function<bool(const Member&)>& condition) {
         {
             // Somebody may have taken it meanwhile.
             auto state = state_.lock();
-            const auto is_it = [&](const Member& other) { return other.id == member.id; };
+            const auto is_it = [&](const Member& other) { return other.vm.id == member.vm.id; };
             if (std::erase_if(state->ready, is_it) == 0) continue;
         }
-        if (const auto gone = driver_.cleanup(member.id, {}); !gone)
+        if (const auto gone = driver_.cleanup(member.vm.id, {}); !gone)
             log_warn("a VM that waited does not end: {}", gone.error().message());
     }
 }
 
 bool WarmPool::lives(const Member& member) const {
-    auto shim = driver_.connect(member.id, member.id);
+    auto shim = driver_.connect(member.vm.id, member.vm.id);
     return shim && (*shim)->ready({});
 }
 
@@ -103,7 +80,8 @@ Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std:
         HAKO_CHECK(shim->ready(stop));
         return {};
     }();
-    if (made) return Member{sandbox.id, *key};
+    const auto& nics = sandbox.machine.nics;
+    if (made) return Member{{sandbox.id, nics.empty() ? "" : nics.front().tap}, *key};
     (void)driver_.cleanup(sandbox.id, {});
     return fail(made.error());
 }

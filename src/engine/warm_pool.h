@@ -1,6 +1,7 @@
 // VMs that are loaded and wait for a container: a start then only plugs its disks in. They are for
-// the machine that most containers have, and for those without network cards and shares only: a
-// running VM takes disks, but no other devices.
+// the machine that most containers have: a running VM takes disks, but no other devices. One with a
+// network card has a tap of its own, which is down and gets its name and its bridge from the first
+// container; one that needs no card lets go of it.
 #pragma once
 
 #include <chrono>
@@ -15,14 +16,12 @@
 
 #include "base/guarded.h"
 #include "base/result.h"
+#include "engine/host_memory.h"
 #include "engine/surroundings.h"
 #include "engine/tasks.h"
 #include "vmm/machine_spec.h"
 
 namespace hako::engine {
-
-// Bytes that the host can give without swapping; what VMs wait with is for when there is plenty.
-bool is_memory_short();
 
 // Any thread may call anything.
 class WarmPool {
@@ -32,6 +31,7 @@ public:
         std::function<Result<runtime::SandboxSpec>(const vmm::MachineSpec&)> plan;
         // Machines with the same key are alike; none: it is not known yet.
         std::function<std::optional<std::string>(const vmm::MachineSpec&)> key;
+        // What VMs wait with is for when there is plenty.
         std::function<bool()> is_memory_short = engine::is_memory_short;
         std::chrono::milliseconds look_again = std::chrono::seconds(5);
     };
@@ -40,18 +40,24 @@ public:
     WarmPool& operator=(const WarmPool&) = delete;
     ~WarmPool();
 
+    // A VM that is ready for a container.
+    struct Waiting {
+        std::string id = {};   // empty: none waits
+        std::string tap = {};  // of its network card, if it has one
+    };
+
     // Has it filled, and kept full, with VMs like this: in the background.
     void keep(const vmm::MachineSpec& spec);
-    // The id of a VM that is ready for a container with this machine; it is the caller's from then
-    // on, and another one takes its place. Empty: none waits.
-    std::string take(const vmm::MachineSpec& spec);
+    // One for a container with this machine and so many cards on bridges; it is the caller's from
+    // then on, and another one takes its place.
+    Waiting take(const vmm::MachineSpec& spec, std::size_t cards);
     // The VMs that wait end, and no more are made.
     void close();
     std::size_t waiting() const { return state_.lock()->ready.size(); }
 
 private:
     struct Member {
-        std::string id;
+        Waiting vm;
         std::string key;
     };
     struct State {

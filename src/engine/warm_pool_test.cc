@@ -56,10 +56,10 @@ TEST_F(WarmPoolTest, IsKeptFull) {
     const auto pool = open(2);
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 2));
-    const auto first = pool->take(spec_);
+    const auto first = pool->take(spec_, 0).id;
     ASSERT_NE(first, "");
     ASSERT_TRUE(becomes([&] { return pool->waiting() == 2; }));
-    const auto second = pool->take(spec_);
+    const auto second = pool->take(spec_, 0).id;
     EXPECT_NE(second, first);
     ASSERT_TRUE(becomes([&] { return pool->waiting() == 2; }));
     pool->close();
@@ -75,22 +75,32 @@ TEST_F(WarmPoolTest, IsOnlyForMachinesThatItFits) {
     ASSERT_TRUE(holds(*pool, 1));
     auto other = spec_;
     other.memory_bytes *= 2;
-    EXPECT_EQ(pool->take(other), "");
-    other = spec_;
-    other.nics = {{"hkt0", "02:42:ac:11:00:02"}};
-    EXPECT_EQ(pool->take(other), "");
+    EXPECT_EQ(pool->take(other, 0).id, "");
+    EXPECT_EQ(pool->take(spec_, 1).id, "");
     other = spec_;
     other.shares = {{.name = "m0", .source = "/srv"}};
-    EXPECT_EQ(pool->take(other), "");
+    EXPECT_EQ(pool->take(other, 0).id, "");
     other = spec_;
     other.disks = {{.serial = "rootfs", .extents = {"/x"}, .read_only = true}};
-    EXPECT_NE(pool->take(other), "");
+    EXPECT_NE(pool->take(other, 0).id, "");
+}
+
+TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
+    const auto pool = open(2);
+    spec_.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 2));
+    EXPECT_EQ(pool->take(spec_, 2).id, "");
+    const auto one = pool->take(spec_, 1);
+    EXPECT_NE(one.id, "");
+    EXPECT_EQ(one.tap, "hkt0");
+    EXPECT_NE(pool->take(spec_, 0).id, "");
 }
 
 TEST_F(WarmPoolTest, IsOffWithoutASize) {
     const auto pool = open(0);
     pool->keep(spec_);
-    EXPECT_EQ(pool->take(spec_), "");
+    EXPECT_EQ(pool->take(spec_, 0).id, "");
     EXPECT_EQ(world_.spawns, 0);
 }
 
@@ -120,7 +130,7 @@ TEST_F(WarmPoolTest, VmsOfAnOldTemplateGo) {
     ASSERT_TRUE(holds(*pool, 1));
     generation_ = 2;
     ASSERT_TRUE(becomes([&] { return world_.cleanups == 1 && pool->waiting() == 1; }));
-    EXPECT_NE(pool->take(spec_), "");
+    EXPECT_NE(pool->take(spec_, 0).id, "");
 }
 
 TEST_F(WarmPoolTest, ADeadVmIsReplaced) {

@@ -153,6 +153,14 @@ Result<void> AgentClient::configure_network(const Network& network) {
     return impl_->call(&Stub::ConfigureNetwork, to_message(network));
 }
 
+Result<std::uint64_t> AgentClient::reclaim(std::uint64_t bytes) {
+    agent::v1::ReclaimRequest request;
+    request.set_bytes(bytes);
+    agent::v1::ReclaimResponse response;
+    HAKO_CHECK(impl_->fetch(&Stub::Reclaim, request, response, impl_->deadlines.sync));
+    return response.bytes();
+}
+
 Result<void> AgentClient::install_emulator(const Emulator& emulator) {
     agent::v1::InstallEmulatorRequest request;
     request.set_name(emulator.name);

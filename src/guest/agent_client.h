@@ -62,6 +62,9 @@ struct Network {
         unsigned mtu = 0;                    // 0 leaves it
         bool up = true;
         std::string mac;
+        // The MAC that the card has so far, where it shall get another one. Without a name the
+        // guest shall have this card no more.
+        std::string card = {};
     };
     struct Route {
         std::string destination;  // "default", "10.1.0.0/16"
@@ -251,6 +254,8 @@ public:
     Result<void> set_time(WallTime time);
     Result<void> add_entropy(std::span<const std::byte> data);  // 32 to 512 bytes
     Result<void> configure_network(const Network& network);
+    // Gives up so many bytes of caches; answers how many there were.
+    Result<std::uint64_t> reclaim(std::uint64_t bytes);
     // For all containers of the VM, now and later; none sees it.
     Result<void> install_emulator(const Emulator& emulator);
 

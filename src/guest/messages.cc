@@ -38,6 +38,7 @@ agent::v1::ConfigureNetworkRequest to_message(const Network& network) {
         added.set_mtu(interface.mtu);
         added.set_up(interface.up);
         added.set_mac(interface.mac);
+        added.set_card(interface.card);
     }
     for (const auto& route : network.routes) {
         auto& added = *message.add_routes();

@@ -21,6 +21,7 @@ public:
     struct State {
         std::map<std::string, BridgeSpec> bridges;
         std::map<std::string, TapSpec> taps;
+        std::set<std::string> waiting;  // taps of VMs that wait
         std::map<std::string, MacvtapSpec> macvtaps;
         std::set<Family> forwarding;
         std::vector<Cidr> routes;
@@ -35,6 +36,8 @@ public:
         auto held = state.lock();
         if (!held->bridges.contains(spec.bridge))
             return fail(ErrorKind::not_found, "there is no bridge {}", spec.bridge);
+        if (!spec.waiting.empty() && held->waiting.erase(spec.waiting) == 0)
+            return fail(ErrorKind::not_found, "there is no tap {}", spec.waiting);
         held->taps.insert_or_assign(spec.name, spec);
         return {};
     }

@@ -38,6 +38,7 @@ private:
         int mtu = 0;
         int master = 0;
         std::optional<Mac> mac = {};
+        std::string name = {};
     };
 
     bool is_ours(rtnl_link* link) const;
@@ -83,6 +84,7 @@ Result<void> NetlinkHost::bring_up(nl_sock* socket, const std::string& name,
     const Link wanted(rtnl_link_alloc());
     rtnl_link_set_ifalias(wanted.get(), mark_.c_str());
     rtnl_link_set_flags(wanted.get(), IFF_UP);
+    if (!change.name.empty()) rtnl_link_set_name(wanted.get(), change.name.c_str());
     if (change.mtu != 0) rtnl_link_set_mtu(wanted.get(), unsigned(change.mtu));
     if (change.master != 0) rtnl_link_set_master(wanted.get(), change.master);
     if (change.mac) {
@@ -153,16 +155,23 @@ Result<void> NetlinkHost::ensure_tap(const TapSpec& spec) {
     nl_sock* socket = held->get();
     HAKO_TRY(const Link bridge, find_link(socket, spec.bridge));
     if (!bridge) return fail(ErrorKind::not_found, "there is no bridge {}", spec.bridge);
-    HAKO_TRY(const Link link, own_link(socket, spec.name));
+    const bool waits = !spec.waiting.empty();
+    if (waits) HAKO_CHECK(remove(socket, spec.name));  // what a crash left
+    HAKO_TRY(const Link link, own_link(socket, waits ? spec.waiting : spec.name));
+    if (waits && !link)
+        return fail(ErrorKind::not_found, "the tap {} that waited is gone", spec.waiting);
     // A new tap lives as long as the descriptor until it is marked and kept.
     Fd tap;
     if (!link) {
         HAKO_TRY(tap, attach_tap(spec.name));
-        if (has_ipv6())
-            HAKO_CHECK(set_sysctl(fmt::format("ipv6/conf/{}/disable_ipv6", spec.name), "1"));
     }
-    HAKO_CHECK(bring_up(socket, spec.name,
-                        {.mtu = spec.mtu, .master = rtnl_link_get_ifindex(bridge.get())}));
+    const std::string& now = waits ? spec.waiting : spec.name;
+    if ((waits || !link) && has_ipv6())
+        HAKO_CHECK(set_sysctl(fmt::format("ipv6/conf/{}/disable_ipv6", now), "1"));
+    HAKO_CHECK(bring_up(socket, now,
+                        {.mtu = spec.mtu,
+                         .master = rtnl_link_get_ifindex(bridge.get()),
+                         .name = waits ? spec.name : ""}));
     return tap ? keep_tap(tap) : Result<void>();
 }
 

@@ -24,6 +24,9 @@ struct TapSpec {
     std::string name;
     std::string bridge;
     int mtu = 1500;
+    // A tap that somebody holds open, down and a port of nothing, becomes it; it goes with its last
+    // descriptor. Empty: a new one.
+    std::string waiting = {};
 };
 
 // A tap on a link of the LAN, with an address of the LAN.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "network/tap.h"
 #include "network/test_namespace.h"
 
 namespace hako::network {
@@ -73,6 +74,38 @@ TEST_F(Links, ATapStaysAndIsOpenedByOneAtATime) {
     EXPECT_EQ(open_tap("hkt2").error().kind(), ErrorKind::not_found);
     EXPECT_EQ(host_->ensure_tap({"hkt2", "hk-z", 1500}).error().kind(), ErrorKind::not_found);
     EXPECT_FALSE(works("ip link show hkt2"));
+}
+
+TEST_F(Links, ATapThatWaitedBecomesAnotherAndGoesWithItsDescriptor) {
+    ASSERT_TRUE(host_->ensure_bridge(bridge()));
+    {
+        const auto held = attach_tap("hkt1");
+        ASSERT_TRUE(held) << held.error().message();
+        // Somebody else's recovery leaves it alone.
+        ASSERT_TRUE(host_->recover({"hk-a"}));
+        const auto became = host_->ensure_tap({"hkt2", "hk-a", 1400, "hkt1"});
+        ASSERT_TRUE(became) << became.error().message();
+        const std::string shown = sh("ip -o link show hkt2");
+        EXPECT_THAT(shown, HasSubstr("master hk-a"));
+        EXPECT_THAT(shown, HasSubstr("mtu 1400"));
+        EXPECT_THAT(shown, HasSubstr("LOWER_UP"));
+        EXPECT_EQ(sh("cat /proc/sys/net/ipv6/conf/hkt2/disable_ipv6"), "1\n");
+        EXPECT_FALSE(works("ip link show hkt1"));
+        EXPECT_THAT(host_->links().value(), UnorderedElementsAre("hk-a", "hkt2"));
+        // The next daemon's recovery.
+        EXPECT_TRUE(host_->ensure_tap({"hkt2", "hk-a", 1400}));
+    }
+    EXPECT_FALSE(works("ip link show hkt2"));
+    EXPECT_EQ(host_->ensure_tap({"hkt2", "hk-a", 1400, "hkt1"}).error().kind(),
+              ErrorKind::not_found);
+}
+
+TEST_F(Links, ATapThatWaitedReplacesOneThatACrashLeft) {
+    ASSERT_TRUE(host_->ensure_bridge(bridge()));
+    ASSERT_TRUE(host_->ensure_tap({"hkt2", "hk-a", 1500}));
+    const auto held = attach_tap("hkt1");
+    ASSERT_TRUE(host_->ensure_tap({"hkt2", "hk-a", 1400, "hkt1"}));
+    EXPECT_THAT(sh("ip -o link show hkt2"), HasSubstr("mtu 1400"));
 }
 
 TEST_F(Links, RemovesOnlyWhatIsOurs) {

@@ -1,4 +1,4 @@
-// Taps by their descriptors: what links.cc needs besides open_tap().
+// Taps by their descriptors: what links.cc, and a VM that waits, need besides open_tap().
 #pragma once
 
 #include <string>

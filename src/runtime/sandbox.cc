@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "guest/wake.h"
 #include "network/links.h"
+#include "network/tap.h"
 #include "runtime/guest_mounts.h"
 #include "runtime/shim_record.h"
 #include "runtime/template_builder.h"
@@ -107,7 +108,7 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     HAKO_TRY(const auto self, identify_process(::getpid()));
     vmm::MachineOptions options = programs_;
     options.console_log = spec_.console_log();
-    options.open_tap = network::open_tap;
+    options.open_tap = spec_.waits ? network::attach_tap : network::open_tap;
     auto launch = std::make_optional<Trace::Timer>(trace_, "start QEMU");
     HAKO_TRY(auto started, vmm::Machine::start(spec, options));
     launch.reset();
@@ -277,7 +278,22 @@ Result<Sandbox::ContainerRef> Sandbox::container(std::string_view id) const {
     return fail(ErrorKind::not_found, "No such container in the VM: {}", id);
 }
 
-Result<void> Sandbox::add_container(ContainerSpec spec) {
+// What the VM has of one that runs, it gets from its first container.
+Result<void> Sandbox::end_wait(guest::AgentClient& agent, NetworkSpec network) {
+    // Its host may have slept meanwhile.
+    HAKO_CHECK(agent.set_time(now()));
+    const auto& cards = spec_.machine.nics;
+    if (network.interfaces.size() > cards.size())
+        return fail(ErrorKind::conflict, "the VM has {} network cards, and needs {}", cards.size(),
+                    network.interfaces.size());
+    if (cards.empty()) return {};
+    network.interfaces.resize(cards.size());
+    for (std::size_t i = 0; i < cards.size(); ++i) network.interfaces[i].card = cards[i].mac;
+    const auto timer = trace_.time("set up the network");
+    return with_context(agent.configure_network(network), "cannot set up the network");
+}
+
+Result<void> Sandbox::add_container(ContainerSpec spec, NetworkSpec network) {
     const std::string id = spec.id;
     Parts vm;
     bool waited = false;
@@ -293,8 +309,7 @@ Result<void> Sandbox::add_container(ContainerSpec spec) {
         waited = std::exchange(state->waits, false);
     }
     const auto prepare = [&]() -> Result<void> {
-        // Its host may have slept meanwhile.
-        if (waited) HAKO_CHECK(vm.second->set_time(now()));
+        if (waited) HAKO_CHECK(end_wait(*vm.second, std::move(network)));
         return prepare_container(vm, std::move(spec));
     };
     auto prepared = prepare();
@@ -470,6 +485,15 @@ Result<void> Sandbox::shutdown(milliseconds grace) {
                            [&] { return state->phase == Phase::gone; }))
         return fail(ErrorKind::deadline, "the VM did not end in time");
     return {};
+}
+
+Result<std::uint64_t> Sandbox::reclaim(std::uint64_t bytes) {
+    const auto agent = [&] {
+        auto state = state_.lock();
+        return state->phase == Phase::ready && !state->paused ? state->agent : nullptr;
+    }();
+    if (!agent) return fail(ErrorKind::conflict, "the VM is not ready, or paused");
+    return agent->reclaim(bytes);
 }
 
 Result<Sandbox::Snapshot> Sandbox::snapshot(std::string_view id) const {

@@ -40,7 +40,8 @@ public:
     std::optional<Result<void>> wait_ready(std::chrono::milliseconds timeout);
     // Also while the VM ends.
     Result<ContainerRef> container(std::string_view id) const;
-    Result<void> add_container(ContainerSpec spec);
+    // network: that of a VM that waited; it gets none later.
+    Result<void> add_container(ContainerSpec spec, NetworkSpec network = {});
     // The VM ends with the last one.
     Result<void> remove_container(const std::string& id);
     // The container's processes, and where it has the VM to itself, the VM's CPUs.
@@ -53,6 +54,8 @@ public:
     // Powers the guest off within the grace time, or kills it: at once without a grace time.
     // Returns when QEMU is gone; ErrorKind::deadline where it does not go.
     Result<void> shutdown(std::chrono::milliseconds grace);
+
+    Result<std::uint64_t> reclaim(std::uint64_t bytes);
 
     struct Snapshot {
         pid_t qemu = 0;
@@ -88,6 +91,7 @@ private:
     Result<void> prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec);
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
     Result<void> rehearse(const Parts& vm);
+    Result<void> end_wait(guest::AgentClient& agent, NetworkSpec network);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
     bool is_own_disk(const vmm::Disk& disk) const;
     Result<void> attach_disks(vmm::Machine& machine, const ContainerSpec& spec);

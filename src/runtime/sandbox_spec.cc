@@ -17,41 +17,6 @@ Result<void> read_disk(const Json& json, std::string_view name, vmm::Disk& into)
     return {};
 }
 
-Json to_json(const NetworkSpec& spec) {
-    Json interfaces = Json::array();
-    for (const auto& one : spec.interfaces)
-        interfaces.push_back(
-            {{"name", one.name}, {"mac", one.mac}, {"mtu", one.mtu}, {"addresses", one.addresses}});
-    Json routes = Json::array();
-    for (const auto& route : spec.routes)
-        routes.push_back({{"destination", route.destination},
-                          {"gateway", route.gateway},
-                          {"interface", route.interface}});
-    return {{"interfaces", interfaces}, {"routes", routes}};
-}
-
-Result<NetworkSpec> network_from_json(const Json& json) {
-    NetworkSpec spec;
-    HAKO_TRY(const auto interfaces, json_field_or(json, "interfaces", Json::array()));
-    for (const Json& item : interfaces) {
-        NetworkSpec::Interface one;
-        HAKO_TRY(one.name, json_field_or<std::string>(item, "name", {}));
-        HAKO_TRY(one.mac, json_field_or<std::string>(item, "mac", {}));
-        HAKO_TRY(one.mtu, json_field_or(item, "mtu", 0U));
-        HAKO_TRY(one.addresses, json_field_or<std::vector<std::string>>(item, "addresses", {}));
-        spec.interfaces.push_back(std::move(one));
-    }
-    HAKO_TRY(const auto routes, json_field_or(json, "routes", Json::array()));
-    for (const Json& item : routes) {
-        NetworkSpec::Route route;
-        HAKO_TRY(route.destination, json_field_or<std::string>(item, "destination", {}));
-        HAKO_TRY(route.gateway, json_field_or<std::string>(item, "gateway", {}));
-        HAKO_TRY(route.interface, json_field_or<std::string>(item, "interface", {}));
-        spec.routes.push_back(std::move(route));
-    }
-    return spec;
-}
-
 Json to_json(const std::vector<RelayedSocket>& sockets) {
     Json list = Json::array();
     for (const auto& socket : sockets)
@@ -82,6 +47,41 @@ Result<std::string> first_process(const ContainerSpec& spec) {
     HAKO_TRY(const auto process, json_field<Json>(json, "process"));
     if (!process) return fail(ErrorKind::invalid, "config.json has no process");
     return dump_json(*process);
+}
+
+Json to_json(const NetworkSpec& spec) {
+    Json interfaces = Json::array();
+    for (const auto& one : spec.interfaces)
+        interfaces.push_back(
+            {{"name", one.name}, {"mac", one.mac}, {"mtu", one.mtu}, {"addresses", one.addresses}});
+    Json routes = Json::array();
+    for (const auto& route : spec.routes)
+        routes.push_back({{"destination", route.destination},
+                          {"gateway", route.gateway},
+                          {"interface", route.interface}});
+    return {{"interfaces", interfaces}, {"routes", routes}};
+}
+
+Result<NetworkSpec> network_spec_from_json(const Json& json) {
+    NetworkSpec spec;
+    HAKO_TRY(const auto interfaces, json_field_or(json, "interfaces", Json::array()));
+    for (const Json& item : interfaces) {
+        NetworkSpec::Interface one;
+        HAKO_TRY(one.name, json_field_or<std::string>(item, "name", {}));
+        HAKO_TRY(one.mac, json_field_or<std::string>(item, "mac", {}));
+        HAKO_TRY(one.mtu, json_field_or(item, "mtu", 0U));
+        HAKO_TRY(one.addresses, json_field_or<std::vector<std::string>>(item, "addresses", {}));
+        spec.interfaces.push_back(std::move(one));
+    }
+    HAKO_TRY(const auto routes, json_field_or(json, "routes", Json::array()));
+    for (const Json& item : routes) {
+        NetworkSpec::Route route;
+        HAKO_TRY(route.destination, json_field_or<std::string>(item, "destination", {}));
+        HAKO_TRY(route.gateway, json_field_or<std::string>(item, "gateway", {}));
+        HAKO_TRY(route.interface, json_field_or<std::string>(item, "interface", {}));
+        spec.routes.push_back(std::move(route));
+    }
+    return spec;
 }
 
 Json to_json(const ContainerSpec& spec) {
@@ -157,7 +157,7 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(const auto machine, json_field_or(json, "machine", Json::object()));
     HAKO_TRY(spec.machine, with_context(vmm::machine_spec_from_json(machine), "field machine"));
     HAKO_TRY(const auto network, json_field_or(json, "network", Json::object()));
-    HAKO_TRY(spec.network, with_context(network_from_json(network), "field network"));
+    HAKO_TRY(spec.network, with_context(network_spec_from_json(network), "field network"));
     HAKO_TRY(spec.waits, json_field_or(json, "waits", false));
     HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
     if (!spec.waits || !container.empty()) {

@@ -75,7 +75,7 @@ struct SandboxSpec {
     NetworkSpec network = {};
     ContainerSpec container;
     // The VM waits for its first container. `container`, which may be empty, is but a rehearsal: it
-    // has run and is gone when the VM is ready.
+    // has run and is gone when the VM is ready. It makes its taps itself, and they go with it.
     bool waits = false;
     // The container is for a VM that runs already; the rest is as if it had one of its own.
     bool shares = false;
@@ -95,6 +95,8 @@ struct SandboxSpec {
     }
 };
 
+Json to_json(const NetworkSpec& spec);
+Result<NetworkSpec> network_spec_from_json(const Json& json);
 Json to_json(const ContainerSpec& spec);
 Result<ContainerSpec> container_spec_from_json(const Json& json);
 Json to_json(const SandboxSpec& spec);

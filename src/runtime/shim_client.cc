@@ -222,9 +222,10 @@ public:
                                                                           : vmm::Accelerator::tcg;
     }
 
-    Result<void> add(const ContainerSpec& spec) override {
+    Result<void> add(const ContainerSpec& spec, const NetworkSpec& network) override {
         shim::v1::AddContainerRequest request;
         request.set_spec(dump_json(to_json(spec)));
+        if (!network.interfaces.empty()) request.set_network(dump_json(to_json(network)));
         shim::v1::Empty response;
         return call(&shim::v1::Shim::Stub::AddContainer, request, response, kAddDeadline);
     }
@@ -315,6 +316,13 @@ public:
         return state;
     }
 
+    Result<std::uint64_t> reclaim(std::uint64_t bytes) override {
+        shim::v1::ReclaimRequest request;
+        request.set_bytes(bytes);
+        shim::v1::ReclaimResponse response;
+        HAKO_CHECK(call(&shim::v1::Shim::Stub::Reclaim, request, response));
+        return response.bytes();
+    }
     Result<guest::Statistics> statistics() override {
         shim::v1::StatisticsResponse response;
         HAKO_CHECK(

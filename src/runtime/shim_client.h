@@ -65,7 +65,8 @@ public:
     // prepared; the error says why it is not.
     virtual Result<vmm::Accelerator> ready(std::stop_token stop) = 0;
     // Into the VM, which runs, and out of it, with its disks. Without any container the VM ends.
-    virtual Result<void> add(const ContainerSpec& spec) = 0;
+    // network: where it waited for this container.
+    virtual Result<void> add(const ContainerSpec& spec, const NetworkSpec& network) = 0;
     virtual Result<void> remove() = 0;
     // exec_not_found and exec_failed: the process cannot be executed (exit status 127, 126).
     virtual Result<StartedProcess> start(std::string_view process) = 0;
@@ -84,6 +85,9 @@ public:
     // New limits: linux.resources of the OCI runtime spec, as JSON; what it lacks stays.
     virtual Result<void> update(const std::string& resources) = 0;
     virtual Result<SandboxState> state() = 0;
+    // Of the whole VM: its guest gives up so many bytes of caches, which go back to the host.
+    // Answers how many there were. ErrorKind::conflict while it is paused.
+    virtual Result<std::uint64_t> reclaim(std::uint64_t bytes) = 0;
     virtual Result<guest::Statistics> statistics() = 0;
     virtual Result<std::vector<guest::ProcessRow>> list_processes() = 0;
     // Files of the container, whether its first process runs or is only prepared.

@@ -211,7 +211,7 @@ TEST_F(ShimClientTest, AddsAContainerWhole) {
                        .seccomp = std::string(kNoSeccomp),
                        .log = {.file = "/log"},
                        .exit_record = "/exit"};
-    ASSERT_TRUE(connect()->add(spec));
+    ASSERT_TRUE(connect()->add(spec, {}));
     EXPECT_EQ(parse_json(shim_.added).value(), to_json(spec));
     const auto read = container_spec_from_json(to_json(spec));
     ASSERT_TRUE(read) << read.error().message();

@@ -106,7 +106,12 @@ public:
             return to_status([&]() -> Result<void> {
                 HAKO_TRY(const auto json, parse_json(request->spec()));
                 HAKO_TRY(auto spec, container_spec_from_json(json));
-                return sandbox_.add_container(std::move(spec));
+                NetworkSpec network;
+                if (!request->network().empty()) {
+                    HAKO_TRY(const auto described, parse_json(request->network()));
+                    HAKO_TRY(network, network_spec_from_json(described));
+                }
+                return sandbox_.add_container(std::move(spec), std::move(network));
             }());
         });
     }
@@ -224,6 +229,15 @@ public:
                 }
             }
             return Status::OK;
+        });
+    }
+
+    Status Reclaim(ServerContext*, const shim::v1::ReclaimRequest* request,
+                   shim::v1::ReclaimResponse* response) override {
+        return guarded([&] {
+            const auto reclaimed = sandbox_.reclaim(request->bytes());
+            if (reclaimed) response->set_bytes(*reclaimed);
+            return to_status(reclaimed);
         });
     }
 

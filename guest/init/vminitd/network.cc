@@ -1,6 +1,7 @@
 #include "init/vminitd/network.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/ranges.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -124,7 +126,24 @@ Result<void> check(Result<int> answer, const std::string& what) {
     return fail_errno(*answer, "cannot {}", what);
 }
 
-// The name that the kernel gave to the interface with this MAC, "02:42:ac:11:00:02".
+// "02:42:ac:11:00:02"
+Result<std::array<std::byte, 6>> parse_mac(const std::string& text) {
+    std::array<std::byte, 6> bytes{};
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    for (auto& byte : bytes) {
+        std::uint8_t value = 0;
+        const auto parsed = std::from_chars(at, end, value, 16);
+        if (parsed.ec != std::errc() || parsed.ptr != at + 2) break;
+        byte = std::byte{value};
+        at = parsed.ptr + (parsed.ptr != end && *parsed.ptr == ':' ? 1 : 0);
+    }
+    if (text.size() != 17 || at != end)
+        return fail(ErrorKind::invalid, "\"{}\" is no MAC address", text);
+    return bytes;
+}
+
+// The name that the kernel gave to the interface with this MAC.
 Result<std::string> name_by_mac(const std::string& mac) {
     const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno(errno, "cannot look at the network interfaces");
@@ -142,24 +161,43 @@ Result<std::string> name_by_mac(const std::string& mac) {
     return fail(ErrorKind::not_found, "the VM has no network interface with the MAC {}", mac);
 }
 
-// The index of the interface that is meant; one that is found by its MAC gets its name.
+// Its driver lets go of it, and the interface is gone.
+Result<void> remove_card(const std::string& mac) {
+    namespace fs = std::filesystem;
+    HAKO_TRY(const auto name, name_by_mac(mac));
+    const fs::path device = fs::path("/sys/class/net") / name / "device";
+    std::error_code error;
+    const auto target = fs::read_symlink(device, error).filename();
+    if (error) return fail_errno(error.value(), "cannot look at the card {}", name);
+    HAKO_TRY(const Fd unbind, open_file(device / "driver/unbind", O_WRONLY));
+    return with_context(write_all(unbind.get(), target.native()), "cannot remove " + name);
+}
+
+// The index of the interface that is meant; one that is found by its MAC gets its name, and where
+// it is to have another one, that MAC.
 Result<unsigned> find_interface(const Netlink& netlink,
                                 const agent::v1::ConfigureNetworkRequest::Interface& interface) {
     if (interface.mac().empty()) return interface_index(interface.name());
-    HAKO_TRY(const auto name, name_by_mac(interface.mac()));
+    const bool is_other = !interface.card().empty();
+    HAKO_TRY(const auto name, name_by_mac(is_other ? interface.card() : interface.mac()));
     HAKO_TRY(const auto index, interface_index(name));
-    if (name == interface.name()) return index;
+    if (name == interface.name() && !is_other) return index;
     ifinfomsg link{};
     link.ifi_index = static_cast<int>(index);
     Request request(RTM_NEWLINK, 0, link);
     request.add(IFLA_IFNAME,
                 std::as_bytes(std::span(interface.name().c_str(), interface.name().size() + 1)));
+    if (is_other) {
+        HAKO_TRY(const auto mac, parse_mac(interface.mac()));
+        request.add(IFLA_ADDRESS, mac);
+    }
     HAKO_CHECK(check(netlink.ask(std::move(request)), "call " + name + " " + interface.name()));
     return index;
 }
 
 Result<void> configure_interface(const Netlink& netlink,
                                  const agent::v1::ConfigureNetworkRequest::Interface& interface) {
+    if (interface.name().empty()) return remove_card(interface.card());
     HAKO_TRY(const auto index, find_interface(netlink, interface));
     ifinfomsg link{};
     link.ifi_family = AF_UNSPEC;

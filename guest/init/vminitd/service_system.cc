@@ -55,6 +55,13 @@ grpc::Status Service::ConfigureNetwork(Context*, const agent::v1::ConfigureNetwo
     return to_status(configure_network(*request));
 }
 
+grpc::Status Service::Reclaim(Context*, const agent::v1::ReclaimRequest* request,
+                              agent::v1::ReclaimResponse* response) {
+    const auto reclaimed = reclaim_memory(request->bytes());
+    if (reclaimed) response->set_bytes(*reclaimed);
+    return to_status(reclaimed);
+}
+
 grpc::Status Service::InstallEmulator(Context*, const agent::v1::InstallEmulatorRequest* request,
                                       agent::v1::Empty*) {
     return to_status(install_emulator(*request));

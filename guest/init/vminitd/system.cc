@@ -47,6 +47,11 @@ void unmount_all() {
             ::mount(nullptr, target.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
 }
 
+std::uint64_t free_bytes() {
+    struct sysinfo memory {};
+    return ::sysinfo(&memory) == 0 ? memory.freeram * memory.mem_unit : 0;
+}
+
 }  // namespace
 
 Result<agent::v1::InfoResponse> describe_guest() {
@@ -85,6 +90,19 @@ Result<void> add_entropy(std::string_view data) {
         ::ioctl(random.get(), RNDRESEEDCRNG) != 0)
         return fail_errno(errno, "cannot add entropy");
     return {};
+}
+
+Result<std::uint64_t> reclaim_memory(std::uint64_t bytes) {
+    // Of all cgroups together. Dirty files are written first.
+    ::sync();
+    HAKO_TRY(const Fd reclaim, open_file("/sys/fs/cgroup/memory.reclaim", O_WRONLY));
+    const auto before = free_bytes();
+    const auto wanted = std::to_string(bytes);
+    // EAGAIN: there was not so much.
+    if (::write(reclaim.get(), wanted.data(), wanted.size()) < 0 && errno != EAGAIN)
+        return fail_errno(errno, "cannot reclaim memory");
+    const auto after = free_bytes();
+    return after > before ? after - before : 0;
 }
 
 Result<void> power_off() {

@@ -1,0 +1,42 @@
+"""Guests while the host is short of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hako import HELLO, Daemon, wait_until
+
+PLENTY, SHORT = (f"some avg10={percent}.00 avg60=0.00 avg300=0.00 total=0\n" for percent in (0, 50))
+
+
+@pytest.fixture
+def pressed(programs: Path, tmp_path: Path) -> Iterator[tuple[Daemon, Path]]:
+    """A daemon, and the file that stands for the host's pressure."""
+    pressure = tmp_path / "memory"
+    pressure.write_text(PLENTY)
+    daemon = Daemon(HAKO_MEMORY_PRESSURE=str(pressure)).start()
+    yield daemon, pressure
+    daemon.destroy()
+
+
+def test_guests_give_up_what_they_only_keep_for_later(pressed: tuple[Daemon, Path]) -> None:
+    daemon, pressure = pressed
+    daemon.hako("run", "-d", "--name", "one", "--storage-opt", "size=400m", HELLO, "sleep", "600")
+    daemon.hako("run", "-d", "--name", "still", HELLO, "sleep", "600")
+    daemon.hako("pause", "still")
+    idle = daemon.resident("one")
+    # Written files stay in the guest's memory.
+    written = daemon.hako("exec", "one", "sh", "-c", "yes hako | head -c 150000000 > /f; sha256sum /f").stdout
+    assert daemon.resident("one") > idle + 100_000
+    pressure.write_text(SHORT)
+    wait_until(lambda: daemon.resident("one") < idle + 50_000, 60, f"{daemon.resident('one')} KiB, idle {idle}")
+    assert "gave up" in daemon.log()
+    # Nothing was killed or lost, and the memory is the guest's to use again.
+    pressure.write_text(PLENTY)
+    assert daemon.hako("exec", "one", "sha256sum", "/f").stdout == written
+    assert daemon.resident("one") > idle + 100_000
+    daemon.hako("unpause", "still")
+    assert daemon.hako("exec", "still", "echo", "up").stdout == "up\n"
