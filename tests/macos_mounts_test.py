@@ -4,6 +4,7 @@ macos_container_test.py."""
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -158,6 +159,36 @@ def test_more_disks_lie_in_storages_of_their_own(machines: Machines, tmp_path: P
     # A disk is not replaced by an empty one where its folder is forgotten.
     machines.run("mac", *folders[:2], **settings)
     assert f"DISK2_SIZE: data2 lies in {second}, not in {first}/14: mount {second} at /storage2" in error_of(daemon, "mac")
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("mkfs.vfat", "mcopy", "fallocate"))),
+                    reason="dosfstools or mtools is missing; run scripts/setup.sh test")
+def test_a_disk_that_fills_is_waited_for(machines: Machines, tmp_path: Path) -> None:  # noqa: F811
+    """GRUB saves a variable in a file of 8 MiB, of which the host has stored next to nothing yet."""
+    daemon = machines.daemon
+    machines.boots(b"search --file --set=data /large.env\nset told=yes\nsave_env --file ($data)/large.env told\nsleep 10000\n")
+    made = tmp_path / "data2.img"
+    subprocess.run(["mkfs.vfat", "-C", "-F", "16", "-s", "32", made, str(1 << 20)], check=True, capture_output=True)
+    variables = tmp_path / "large.env"
+    variables.write_bytes(b"# GRUB Environment Block\n".ljust((8 << 20) - 4096, b"\0") + b"#" * 4096)
+    subprocess.run(["mcopy", "-i", made, variables, "::large.env"], check=True)
+    subprocess.run(["fallocate", "-d", made], check=True)
+    with mounted(tmp_path / "small", "size=100m") as small:
+        subprocess.run(["cp", "--sparse=always", made, small], check=True)
+        fill = small / "fill"
+        free = os.statvfs(small).f_bavail * os.statvfs(small).f_bsize
+        fill.write_bytes(bytes(free - (2 << 20)))
+        machines.run("mac", "-v", f"{small}:/storage2", DISK2_SIZE="1G", DISPLAY="none", TIMEOUT="3600")
+        told = f"macOS is paused: the host's disk with {small}/data2.img is full. Free 64 MiB there"
+        machines.says("mac", told, 240)
+        assert told in daemon.hako("macos", "ls").stdout
+        assert "stands still already" in daemon.hako("pause", "mac", check=False).stderr
+        assert machines.logs("mac").count(told) == 1, "said once"
+        fill.unlink()
+        wait_until(lambda: (small / "data2.img").stat().st_blocks * 512 > 8 << 20, 120, "GRUB has written on")
+        wait_until(lambda: machines.logs("mac").count("macOS is running") == 2, 60, "that is said")
+        assert "paused" not in daemon.hako("macos", "ls").stdout
+        daemon.hako("rm", "-f", "mac")
 
 
 @pytest.fixture

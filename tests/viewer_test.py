@@ -223,6 +223,11 @@ def test_from_the_download_to_the_screen(viewer: Viewer, browser: Browser) -> No
     browser("press", key="x")
     wait_until(lambda: viewer.pressed()[-1] == "x", what="a key of the keyboard")
     browser("choose", at="#size", value="actual")
+    viewer.tell("waiting", "macOS is paused: the host's disk with /s/data.img is full")
+    browser("until", at="#state", text="macOS is paused: the host's disk with /s/data.img is full")
+    browser.shot("full-disk")
+    viewer.tell("running", "")
+    browser("there", at="body[data-stage=running] #state:empty")
     browser("choose", at="#power", value="stop")
     assert viewer.api.next_request() == "POST /containers/mac/stop HTTP/1.1"
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr auto kPause = std::chrono::milliseconds(500);
 constexpr Stage kStages[] = {Stage::checking, Stage::downloading, Stage::preparing, Stage::running,
-                             Stage::stopping, Stage::stopped,     Stage::failed};
+                             Stage::waiting,  Stage::stopping,    Stage::stopped,   Stage::failed};
 
 template <typename T>
 Json or_null(const std::optional<T>& value) {
@@ -25,6 +25,7 @@ std::string_view to_string(Stage stage) {
         case Stage::downloading: return "downloading";
         case Stage::preparing: return "preparing";
         case Stage::running: return "running";
+        case Stage::waiting: return "waiting";
         case Stage::stopping: return "stopping";
         case Stage::stopped: return "stopped";
         case Stage::failed: return "failed";

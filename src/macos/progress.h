@@ -29,6 +29,7 @@ enum class Stage : std::uint8_t {
     downloading,  // the recovery system; bytes are counted
     preparing,    // disks and firmware
     running,      // QEMU runs: there is a screen
+    waiting,      // the guest stands still until the host's disk has room; `message` says where
     stopping,
     stopped,
     failed,  // `message` says why and what to do
@@ -44,7 +45,9 @@ struct Progress {
     std::uint64_t bytes_per_second = 0;
     WallTime changed_at{};
 
-    bool has_screen() const { return stage == Stage::running || stage == Stage::stopping; }
+    bool has_screen() const {
+        return stage == Stage::running || stage == Stage::waiting || stage == Stage::stopping;
+    }
     // 0 to 100, of the bytes; none where they are not known.
     std::optional<double> percent() const;
     std::optional<std::uint64_t> seconds_left() const;

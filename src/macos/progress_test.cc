@@ -55,7 +55,7 @@ TEST(Progress, WhatIsNotKnownIsNull) {
 
 TEST(Progress, EveryStageHasAName) {
     for (const auto stage : {Stage::checking, Stage::downloading, Stage::preparing, Stage::running,
-                             Stage::stopping, Stage::stopped, Stage::failed})
+                             Stage::waiting, Stage::stopping, Stage::stopped, Stage::failed})
         EXPECT_EQ(progress_from_json(to_json(Progress{.stage = stage})).value().stage, stage);
     EXPECT_FALSE(progress_from_json({{"stage", "dancing"}}));
 }

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <csignal>
+#include <utility>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "macos/room.h"
 #include "macos/screen_socket.h"
 
 namespace hako::macos {
@@ -17,6 +19,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr auto kAskAgain = milliseconds(1000);
+constexpr auto kLookForRoom = milliseconds(3000);
+constexpr std::string_view kRunning = "macOS is running";
+constexpr std::string_view kAsked = "macOS is asked to shut down";
 constexpr auto kForQemu = std::chrono::seconds(10);  // of the budget
 constexpr std::size_t kRecord = 128;                 // of signalfd: one at a time
 
@@ -44,12 +49,15 @@ public:
             HAKO_TRY(screen, ScreenSocket::open(options_.jail->screen, options_.jail->viewer, qmp));
         }
         if (options_.on_start) options_.on_start(qemu.pid(), qmp);
-        progress_.enter(Stage::running, "macOS is running");
+        progress_.enter(Stage::running, std::string(kRunning));
         for (;;) {
             HAKO_TRY(const bool asked, wait(qemu));
             HAKO_TRY(const auto ended, qemu.wait(milliseconds(0)));
             if (ended) return *ended;
             HAKO_CHECK(step(qemu, *qmp, asked));
+            // A QEMU that does not answer is looked at the next time.
+            if (auto looked = look_for_room(*qmp); !looked)
+                log_debug("{}", looked.error().message());
         }
     }
 
@@ -58,8 +66,9 @@ private:
     Result<bool> wait(const Process& qemu) const {
         std::array<pollfd, 2> files{
             {{.fd = qemu.pidfd(), .events = POLLIN}, {.fd = stop_fd_, .events = POLLIN}}};
-        const int timeout = asked_at_ ? static_cast<int>(kAskAgain.count()) : -1;
-        if (::poll(files.data(), files.size(), timeout) < 0 && errno != EINTR)
+        const auto pause = asked_at_ ? kAskAgain : kLookForRoom;
+        if (::poll(files.data(), files.size(), static_cast<int>(pause.count())) < 0 &&
+            errno != EINTR)
             return fail_errno(errno, "cannot wait for QEMU");
         if ((files[1].revents & POLLIN) == 0) return false;
         std::array<std::byte, kRecord> record{};
@@ -71,7 +80,7 @@ private:
         if (asked && asked_at_) return qemu.signal(SIGKILL);
         if (asked) {
             asked_at_ = steady_clock::now();
-            progress_.enter(Stage::stopping, "macOS is asked to shut down");
+            progress_.enter(Stage::stopping, std::string(kAsked));
         }
         if (!asked_at_) return {};
         const auto left = *asked_at_ + machine_.settings.stop_budget - steady_clock::now();
@@ -82,11 +91,28 @@ private:
         return {};
     }
 
+    // What is full is said once; the guest goes on by itself.
+    Result<void> look_for_room(vmm::QmpClient& qmp) {
+        HAKO_TRY(const bool stands, wants_room(qmp));
+        if (stands) {
+            HAKO_TRY(const auto full, full_disk(qmp, machine_.disks));
+            if (!full) return qmp.cont();
+            if (std::exchange(waits_, true)) return {};
+            log_warn("{}", say_full(*full));
+            progress_.enter(Stage::waiting, say_full(*full));
+        } else if (std::exchange(waits_, false)) {
+            if (asked_at_) progress_.enter(Stage::stopping, std::string(kAsked));
+            else progress_.enter(Stage::running, std::string(kRunning));
+        }
+        return {};
+    }
+
     const MacMachine& machine_;
     int stop_fd_;
     ProgressFile& progress_;
     const RunOptions& options_;
     std::optional<steady_clock::time_point> asked_at_;
+    bool waits_ = false;  // for room on a disk
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "macos/recovery.h"
+#include "macos/room.h"
 #include "macos/run.h"
 #include "macos/snapshots.h"
 #include "macshim/mac_commands.h"
@@ -305,6 +306,11 @@ Result<std::shared_ptr<vmm::QmpClient>> MacSandbox::qmp() const {
 
 Result<void> MacSandbox::pause() {
     HAKO_TRY(const auto qmp, this->qmp());
+    HAKO_TRY(const bool stands, macos::wants_room(*qmp));
+    if (stands)
+        return fail(ErrorKind::conflict,
+                    "the machine stands still already, for the host's disk is full: `logs` tells "
+                    "which");
     HAKO_CHECK(qmp->stop());
     state_.lock()->paused = true;
     return {};

@@ -1,6 +1,6 @@
 // What the machine tells of itself, and how it is shown until there is a screen.
 export interface Progress {
-  stage: "checking" | "downloading" | "preparing" | "running" | "stopping" | "stopped" | "failed";
+  stage: "checking" | "downloading" | "preparing" | "running" | "waiting" | "stopping" | "stopped" | "failed";
   title: string;
   message: string;
   percent: number | null;
@@ -10,13 +10,15 @@ export interface Progress {
   seconds_left: number | null;
 }
 
-export const hasScreen = (progress: Progress): boolean => progress.stage === "running" || progress.stage === "stopping";
+export const hasScreen = ({ stage }: Progress): boolean =>
+  stage === "running" || stage === "waiting" || stage === "stopping";
 
 const headlines: Record<Progress["stage"], string> = {
   checking: "Checking this host",
   downloading: "Downloading",
   preparing: "Preparing the machine",
   running: "Running",
+  waiting: "Paused",
   stopping: "Shutting down",
   stopped: "Stopped",
   failed: "It did not work",

@@ -42,7 +42,8 @@ function showProgress(progress: Progress): void {
   element("title").textContent = title;
   document.title = progress.percent === null ? title : `${Math.floor(progress.percent)} % · ${title}`;
   body.dataset.stage = progress.stage;
-  say(connected ? "" : headline(progress));
+  if (connected) say(progress.stage === "waiting" ? progress.message : "");
+  else say(headline(progress));
   if (connected) return;
   wait(headline(progress), progress.message);
   const loads = progress.stage === "downloading" || progress.stage === "preparing";

@@ -25,6 +25,7 @@ const commands = {
   text: ({ at }) => page.textContent(at),
   value: ({ at }) => page.inputValue(at),
   see: ({ at }) => page.waitForSelector(at).then(() => null),
+  there: ({ at }) => page.waitForSelector(at, { state: "attached" }).then(() => null),
   until: ({ at, text }) => page.locator(at).filter({ hasText: text }).waitFor().then(() => null),
   shot: ({ path }) => page.screenshot({ path }).then(() => null),
   attribute: ({ at, name }) => page.getAttribute(at, name),

@@ -10,6 +10,7 @@
 #include "cli/output/table.h"
 #include "cli/output/text.h"
 #include "cli/session.h"
+#include "macos/progress.h"
 #include "macos/versions.h"
 
 namespace hako::cli {
@@ -78,12 +79,20 @@ Result<int> run(Session& session, const RunFlags& flags) {
     return up ? 0 : 1;
 }
 
-// Empty where it has none (any more).
-Result<std::string> viewer_of(const Api& api, const std::string& id) {
-    const auto told = run_in_mac(api, id, {"status"});
-    if (!told) return std::string();
-    HAKO_TRY(const auto machine, parse_json(*told));
-    return json_field_or<std::string>(machine, "viewer", {});
+struct Told {
+    std::string viewer;   // empty where it has none (any more)
+    std::string trouble;  // what it waits for
+};
+
+Result<Told> ask(const Api& api, const std::string& id) {
+    const auto answer = run_in_mac(api, id, {"status"});
+    if (!answer) return Told{};
+    HAKO_TRY(const auto machine, parse_json(*answer));
+    HAKO_TRY(const auto progress, macos::progress_from_json(machine));
+    Told told;
+    HAKO_TRY(told.viewer, json_field_or<std::string>(machine, "viewer", {}));
+    if (progress.stage == macos::Stage::waiting) told.trouble = progress.message;
+    return told;
 }
 
 Result<int> list(Session& session, bool json) {
@@ -97,20 +106,21 @@ Result<int> list(Session& session, bool json) {
     for (const auto& container : containers) {
         HAKO_TRY(const auto names,
                  json_field_or<std::vector<std::string>>(container, "Names", {"/"}));
-        HAKO_TRY(const auto status, json_field_or<std::string>(container, "Status", {}));
+        HAKO_TRY(auto status, json_field_or<std::string>(container, "Status", {}));
         HAKO_TRY(const auto labels, json_field_or(container, "Labels", Json::object()));
         HAKO_TRY(const auto version,
                  json_field_or<std::string>(labels, "io.hako.macos.version", {}));
         HAKO_TRY(const auto id, json_field_or<std::string>(container, "Id", {}));
         HAKO_TRY(const auto state, json_field_or<std::string>(container, "State", {}));
-        HAKO_TRY(const auto viewer, state == "running" ? viewer_of(*api, id) : std::string());
+        HAKO_TRY(const auto told, state == "running" ? ask(*api, id) : Told{});
+        if (!told.trouble.empty()) status += ". " + told.trouble;
         const auto name = names.front().substr(1);
-        rows.push_back({name, version, status, viewer});
+        rows.push_back({name, version, status, told.viewer});
         answer.push_back({{"id", id},
                           {"name", name},
                           {"version", version},
                           {"status", status},
-                          {"viewer", viewer}});
+                          {"viewer", told.viewer}});
     }
     session.io.print(json ? dump_json(answer) + "\n" : format_table(rows));
     return 0;
