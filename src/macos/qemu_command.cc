@@ -59,7 +59,8 @@ void add_board(Arguments& list, const MacMachine& machine) {
     add(list, {"-machine", "q35,smm=off,graphics=off,vmport=off,hpet=off", "-accel",
                settings.use_kvm ? "kvm" : "tcg,thread=single"});
     if (settings.use_kvm) add(list, {"-global", "kvm-pit.lost_tick_policy=discard"});
-    add(list, {"-cpu", cpu(machine), "-smp", topology(settings.cpus), "-m",
+    add(list, {"-cpu", cpu(machine), "-smp",
+               settings.smp.empty() ? topology(settings.cpus) : settings.smp, "-m",
                fmt::format("{}M", settings.memory / kMiB), "-rtc", "base=utc", "-smbios", "type=2",
                "-global", "ICH9-LPC.disable_s3=1", "-global", "ICH9-LPC.disable_s4=1", "-global",
                "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off", "-fw_cfg",
@@ -138,10 +139,11 @@ void add_network(Arguments& list, const MacMachine& machine) {
         backend += fmt::format(",hostfwd={}:{}:{}-:{}", port.protocol, port.address, port.host,
                                port.guest);
     if (machine.lan_fd) backend = fmt::format("tap,id=net,fd={}", *machine.lan_fd);
+    const auto mtu = settings.mtu ? fmt::format(",host_mtu={}", *settings.mtu) : std::string();
     add(list, {"-netdev", backend, "-device",
-               fmt::format("{},netdev=net,mac={}",
+               fmt::format("{},netdev=net,mac={}{}",
                            settings.adapter.empty() ? settings.version.nic : settings.adapter,
-                           machine.identity.mac)});
+                           machine.identity.mac, mtu)});
 }
 
 void add_peripherals(Arguments& list, const MacMachine& machine) {

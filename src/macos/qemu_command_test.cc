@@ -71,6 +71,12 @@ TEST(QemuCommand, WholeOnIntel) {
         "-device virtio-net-pci,netdev=net,mac=00:16:CB:01:02:03");
 }
 
+TEST(QemuCommand, ProcessorsAndMtuAreAsTheyAreWritten) {
+    const auto text = line({{"SMP", "3,sockets=3"}, {"MTU", "1400"}});
+    EXPECT_THAT(text, HasSubstr(" -smp 3,sockets=3 -m "));
+    EXPECT_THAT(text, HasSubstr("mac=00:16:CB:01:02:03,host_mtu=1400"));
+}
+
 constexpr std::string_view kFeatures =
     ",l3-cache=on,+hypervisor,vendor=GenuineIntel,vmx=off,vmware-cpuid-freq=on,-pdpe1gb,+ssse3,"
     "+sse4.2,+popcnt,+avx,+avx2,+aes,+fma,+bmi1,+bmi2,+smep,+xsave,+xsaveopt,+xgetbv1,+movbe,"

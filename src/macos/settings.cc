@@ -18,6 +18,9 @@ constexpr std::size_t kMostSataDisks =
     4;  // of six ports: OpenCore and the recovery system have two
 constexpr std::uint64_t kLeastBudget = 11;  // QEMU gets the last ten seconds
 constexpr std::uint64_t kMostBudget = 3600;
+constexpr unsigned kMostCpus = 255;
+constexpr std::uint64_t kLeastMtu = 576;
+constexpr std::uint64_t kMostMtu = 65535;
 constexpr unsigned kLargeCounts[] = {64, 32, 24, 16};
 
 // The next count below that a topology of powers of two can be made of.
@@ -33,7 +36,7 @@ void read_cpus(VariableReader& reader, const HostSize& host, ParsedSettings& par
     const auto given = to_lower(reader.text("CPU_CORES").value_or("2"));
     std::uint64_t count = 0;
     if (given == "max" || given == "half") count = given == "max" ? host.cpus : host.cpus / 2;
-    else count = reader.number("CPU_CORES", 1, 255).value_or(2);
+    else count = reader.number("CPU_CORES", 1, kMostCpus).value_or(2);
     parsed.settings.cpus = usable_count(static_cast<unsigned>(count));
     if (parsed.settings.cpus != count && reader.text("CPU_CORES"))
         parsed.warnings.push_back(
@@ -44,6 +47,18 @@ void read_cpus(VariableReader& reader, const HostSize& host, ParsedSettings& par
         parsed.warnings.push_back(
             fmt::format("the machine has {} cores, the host {}: it will be slow",
                         parsed.settings.cpus, host.cpus));
+}
+
+// Its first number counts the processors.
+void read_smp(VariableReader& reader, MacSettings& settings) {
+    reader.read_word("SMP", ",=", settings.smp);
+    if (settings.smp.empty()) return;
+    const auto& text = settings.smp;
+    const auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), settings.cpus);
+    const bool ends = end == text.data() + text.size() || *end == ',';
+    if (error != std::errc() || !ends || settings.cpus < 1 || settings.cpus > kMostCpus)
+        reader.refuse("SMP", "write it as 4,sockets=1,cores=4,threads=1, from 1 to {}", kMostCpus);
 }
 
 void read_memory(VariableReader& reader, const HostSize& host, ParsedSettings& parsed) {
@@ -158,6 +173,29 @@ void read_network(VariableReader& reader, ParsedSettings& parsed) {
     parsed.settings.network = !on ? Network::none : dhcp ? Network::lan : Network::user;
     read_ports(reader, parsed.settings);
     reader.read_word("ADAPTER", "", parsed.settings.adapter);
+    const auto& settings = parsed.settings;
+    const auto& card = settings.adapter.empty() ? settings.version.nic : settings.adapter;
+    const auto mtu = reader.number("MTU", kLeastMtu, kMostMtu);
+    if (mtu && card.starts_with("virtio-net"))
+        parsed.settings.mtu = static_cast<std::uint16_t>(*mtu);
+    else if (mtu)
+        parsed.warnings.push_back(
+            fmt::format("MTU={}: the network card {} cannot tell it: set it in macOS", *mtu, card));
+}
+
+// What dockur's users may have written.
+void warn_of_others(const VariableReader& reader, ParsedSettings& parsed) {
+    constexpr std::pair<const char*, std::string_view> kOthers[] = {
+        {"BOOT_MODE", "machines boot by UEFI"},
+        {"SECURE", "OpenCore's SecureBootModel is Disabled, unless an own config.plist says else"},
+        {"HOST_PORTS", "only published ports and USER_PORTS lead to the guest"},
+        {"VNC_PORT", "the screen is at WEB_PORT, or with DISPLAY=vnc at a unix socket"},
+        {"USERNAME", "the viewer asks for a password alone"},
+        {"PROTECT", "the viewer always asks for its password"},
+        {"SHUTDOWN", "stop always asks the guest first, kill never does"}};
+    for (const auto& [name, why] : kOthers)
+        if (const auto given = reader.text(name))
+            parsed.warnings.push_back(fmt::format("{}={} is passed over: {}", name, *given, why));
 }
 
 void read_identity(VariableReader& reader, MacSettings& settings) {
@@ -245,6 +283,7 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
     read_identity(reader, settings);
     read_screen(reader, settings);
     read_cpus(reader, host, parsed);
+    read_smp(reader, settings);
     reader.read_word("CPU_MODEL", "", settings.cpu_model);
     reader.read_word("CPU_FLAGS", "+,=", settings.cpu_flags);
     read_memory(reader, host, parsed);
@@ -260,6 +299,7 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
     if (arguments) settings.arguments = take_usb(*arguments, settings.usb);
     else reader.refuse("ARGUMENTS", "{}", arguments.error().message());
     if (reader.fault) return fail(*reader.fault);
+    warn_of_others(reader, parsed);
     return parsed;
 }
 

@@ -45,6 +45,7 @@ struct MacSettings {
     unsigned cpus = 2;
     std::string cpu_model = {};  // of QEMU; empty: by the host and the release
     std::string cpu_flags = {};  // "+avx,-pcid"
+    std::string smp = {};        // of QEMU; empty: powers of two per socket
     std::uint64_t memory = kLeastMemory;
     std::vector<std::optional<std::uint64_t>> disks = {};          // sizes of data, data2 ...
     std::map<std::size_t, std::filesystem::path> host_disks = {};  // in the place of disk 0, 1 ...
@@ -57,6 +58,7 @@ struct MacSettings {
     Network network = Network::user;
     std::vector<PortForward> ports = {};
     std::string adapter = {};  // of QEMU; empty: by the release
+    std::optional<std::uint16_t> mtu = {};
     bool use_kvm = true;
     bool balloon = false;
     Display display = Display::web;
@@ -85,8 +87,8 @@ struct ParsedSettings {
 
 using Variables = std::map<std::string, std::string>;
 
-// ErrorKind::invalid names the variable and says what it may be. Variables of other programs are
-// passed over.
+// ErrorKind::invalid names the variable and says what it may be. Of dockur's variables that mean
+// nothing here a warning tells; those of other programs are passed over.
 Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize& host);
 
 // "DEVICE" of disk 0, "DEVICE2" of disk 1 ...

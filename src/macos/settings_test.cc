@@ -88,6 +88,15 @@ TEST(Settings, CoresAreThoseThatMacosStartsWith) {
     EXPECT_EQ(parsed({{"CPU_CORES", "max"}}).cpus, 8U);
 }
 
+TEST(Settings, WhatMeansNothingHereIsSaid) {
+    const auto result =
+        parse_settings({{"VNC_PORT", "5901"}, {"PROTECT", "N"}, {"LANG", "C"}}, kHost);
+    EXPECT_THAT(result->warnings,
+                ElementsAre(HasSubstr("VNC_PORT=5901 is passed over"), HasSubstr("PROTECT=N")));
+    EXPECT_THAT(parse_settings({{"VERSION", "10.14"}, {"MTU", "1400"}}, kHost)->warnings,
+                ElementsAre(HasSubstr("MTU=1400: the network card vmxnet3")));
+}
+
 TEST(Settings, MemoryIsWhatTheHostHasAtMost) {
     const auto result = parse_settings({{"RAM_SIZE", "64G"}}, kHost);
     EXPECT_EQ(result->settings.memory, 32 * kGiB);
@@ -113,6 +122,10 @@ TEST(Settings, NonsenseNamesItsVariable) {
         {"CPU_CORES", "many", "from 1 to 255"},
         {"CPU_MODEL", "host,+x", "','"},
         {"CPU_FLAGS", "+avx;reboot", "';'"},
+        {"SMP", "cores=4", "write it as 4,sockets=1"},
+        {"SMP", "0", "from 1 to 255"},
+        {"SMP", "4 -S", "' '"},
+        {"MTU", "20", "from 576 to 65535"},
         {"RAM_SIZE", "1G", "at least 4G"},
         {"RAM_SIZE", "8", "at least 4G"},
         {"RAM_SIZE", "lots", "half or max"},
