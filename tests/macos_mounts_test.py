@@ -182,6 +182,7 @@ def test_a_disk_that_fills_is_waited_for(machines: Machines, tmp_path: Path) -> 
         told = f"macOS is paused: the host's disk with {small}/data2.img is full. Free 64 MiB there"
         machines.says("mac", told, 240)
         assert told in daemon.hako("macos", "ls").stdout
+        assert told in daemon.hako("macos", "inspect", "--format", "{{.Machine.stage}}: {{.Machine.message}}", "mac").stdout
         assert "stands still already" in daemon.hako("pause", "mac", check=False).stderr
         assert machines.logs("mac").count(told) == 1, "said once"
         fill.unlink()

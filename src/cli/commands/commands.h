@@ -16,7 +16,7 @@ Command commit_command();
 Command cp_command();
 Command diff_command();
 Command export_command();
-Command inspect_command(std::string_view type);  // "container", "image", "volume" ...; "": any
+Command inspect_command(std::string_view type);  // "container", "image", "macos" ...; "": any
 Command kill_command();
 Command logs_command();
 Command network_command();  // a group

@@ -1,5 +1,6 @@
 // hako inspect and hako top
 #include "cli/commands/commands.h"
+#include "cli/commands/macos.h"
 #include "cli/output/table.h"
 #include "cli/session.h"
 #include "cli/template/template.h"
@@ -15,12 +16,25 @@ struct Options {
 constexpr int kIndent = 4;
 constexpr std::size_t kTopColumn = 20;
 
+// A container, and what the machine in it tells while it runs.
+Result<Json> look_up_mac(const Api& api, const std::string& name, const http::Query& query) {
+    HAKO_TRY(auto found, api.get(fmt::format("/containers/{}/json", name), query));
+    HAKO_TRY(const auto state, json_field_or(found, "State", Json::object()));
+    HAKO_TRY(const bool runs, json_field_or(state, "Running", false));
+    if (!runs) return found;
+    const auto told = run_in_mac(api, name, {"status"});
+    if (!told) return found;
+    HAKO_TRY(found["Machine"], parse_json(*told));
+    return found;
+}
+
 // The object with the name: a container, or else an image.
 Result<Json> look_up(const Api& api, const Options& options, const std::string& name) {
     if (options.machine) return api.hako_get(fmt::format("/containers/{}/vm", name));
+    http::Query query;
+    if (options.size) query.add("size", "1");
+    if (options.type == "macos") return look_up_mac(api, name, query);
     if (options.type.empty() || options.type == "container") {
-        http::Query query;
-        if (options.size) query.add("size", "1");
         auto found = api.get(fmt::format("/containers/{}/json", name), query);
         if (found || options.type == "container" || found.error().kind() != ErrorKind::not_found)
             return found;
@@ -89,12 +103,13 @@ Result<int> top(Session& session, const std::vector<std::string>& arguments) {
 Command inspect_command(std::string_view type) {
     auto options = std::make_shared<Options>();
     options->type = type;
-    Command command(
-        "inspect", type == "image"       ? "Display detailed information on one or more images"
-                   : type == "network"   ? "Display detailed information on one or more networks"
-                   : type == "volume"    ? "Display detailed information on one or more volumes"
-                   : type == "container" ? "Display detailed information on one or more containers"
-                                         : "Return low-level information on containers and images");
+    Command command("inspect",
+                    type == "image"       ? "Display detailed information on one or more images"
+                    : type == "network"   ? "Display detailed information on one or more networks"
+                    : type == "volume"    ? "Display detailed information on one or more volumes"
+                    : type == "container" ? "Display detailed information on one or more containers"
+                    : type == "macos" ? "Display detailed information on one or more macOS machines"
+                                      : "Return low-level information on containers and images");
     command.option("-f,--format", options->format, "Format output: json, or a Go template");
     if (type.empty()) {
         command.option(
@@ -106,7 +121,7 @@ Command inspect_command(std::string_view type) {
                 return {};
             });
     }
-    if (type.empty() || type == "container") {
+    if (type.empty() || type == "container" || type == "macos") {
         command.flag("-s,--size", options->size, "Display total file sizes of a container");
         command.flag("--vm", options->machine,
                      "Display a running container's virtual machine: QEMU's command line, disks");

@@ -72,7 +72,7 @@ Command macos_command() {
     group.add(start_command());
     group.add(stop_command());
     group.add(rm_command());
-    group.add(inspect_command("container"));
+    group.add(inspect_command("macos"));
     group.add(logs_command());
     group.add(macos_console_command());
     group.add(macos_wait_command());
