@@ -73,7 +73,7 @@ class Api:
 
 
 class Viewer:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         self.folder = folder
         self.progress_file = folder / "progress.json"
         self.vnc = folder / "vnc.sock"
@@ -86,7 +86,7 @@ class Viewer:
         self.log = folder / "log"
         self.process = subprocess.Popen(
             [BIN / "hako-viewer", "--listen", f"tcp://127.0.0.1:{self.port}", "--container", "mac",
-             "--progress", self.progress_file, "--vnc", self.vnc, "--api", f"unix://{folder}/api.sock"],
+             "--progress", self.progress_file, "--vnc", self.vnc, "--api", f"unix://{folder}/api.sock", *flags],
             stdout=self.log.open("w"), stderr=subprocess.STDOUT)
         wait_until(lambda: "the viewer is at" in self.log.read_text(), what="the viewer serves")
 
@@ -107,10 +107,10 @@ class Viewer:
         new.write_text(json.dumps(state))
         new.rename(self.progress_file)
 
-    def boot(self) -> None:
+    def boot(self, *, machine: str = "q35", screen: str = "", flags: tuple[str, ...] = ()) -> None:
         self.qemu = subprocess.Popen(
-            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-m", "128", "-nodefaults", "-vga", "std",
-             "-vnc", f"unix:{self.vnc}", "-boot", "menu=on,splash-time=65000",
+            ["qemu-system-x86_64", "-M", machine, "-accel", "tcg", "-m", "128", "-nodefaults", "-vga", "std",
+             *flags, "-vnc", f"unix:{self.vnc}{screen}", "-boot", "menu=on,splash-time=65000",
              "-device", "qemu-xhci", "-device", "usb-kbd",
              "-trace", f"enable=input_event_key_qcode,file={self.keys}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.keys.open("w"))
@@ -132,6 +132,11 @@ class Viewer:
         text = response.read().decode()
         connection.close()
         return response.status, text
+
+    def enter(self, browser: Browser) -> None:
+        browser("open", url=self.url)
+        browser("fill", at="#password", text=self.password)
+        browser("click", at="#login button")
 
     def close(self) -> None:
         self.halt()

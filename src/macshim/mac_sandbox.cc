@@ -82,7 +82,8 @@ Result<ExitStatus> MacSandbox::live() {
                                      if (viewer_) viewer_->show(now);
                                      log_->tell(now);
                                  });
-    if (parsed.settings.display == macos::Display::web) HAKO_CHECK(start_viewer());
+    if (parsed.settings.display == macos::Display::web)
+        HAKO_CHECK(start_viewer(parsed.settings.audio));
     auto ended = live_in(parsed, folder, progress);
     if (!ended) progress.enter(Stage::failed, ended.error().message());
     viewer_.reset();
@@ -209,7 +210,7 @@ Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSetting
     return std::move(image.dmg);
 }
 
-Result<void> MacSandbox::start_viewer() {
+Result<void> MacSandbox::start_viewer(bool has_sound) {
     auto password = variable(request_.variables, "PASSWORD");
     const bool given = !password.empty();
     if (!given) password = viewer::generate_password();
@@ -220,6 +221,7 @@ Result<void> MacSandbox::start_viewer() {
              .folder = shown(),
              .endpoint = {.path = {}, .host = request_.viewer_host, .port = request_.viewer_port},
              .password = password,
+             .has_sound = has_sound,
              .api = request_.api,
              .errors = log_->errors()},
             installation_));

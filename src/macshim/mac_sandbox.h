@@ -105,7 +105,7 @@ private:
     std::filesystem::path screen() const {
         return (viewer_ ? shown() : spec_.folder) / macos::kVncSocket;
     }
-    Result<void> start_viewer();
+    Result<void> start_viewer(bool has_sound);
     void began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp);
     std::optional<ExitStatus> ended_early() const;
     void finish(const Result<ExitStatus>& ended);

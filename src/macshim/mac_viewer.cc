@@ -43,11 +43,23 @@ std::jthread listen_to_buttons(Fd pipe, http::Client api, std::string container)
 }
 
 vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installation, uid_t uid) {
-    return {.argv = {installation.viewer(), "--parent", std::to_string(::getpid()), "--power-fd",
-                     std::to_string(kPowerFd), "--password-fd", std::to_string(kPasswordFd),
-                     "--listen-fd", std::to_string(kListenFd), "--web", installation.web(),
-                     "--progress", spec.folder / macos::kProgressFile, "--vnc",
-                     spec.folder / macos::kVncSocket},
+    std::vector<std::string> argv{installation.viewer(),
+                                  "--parent",
+                                  std::to_string(::getpid()),
+                                  "--power-fd",
+                                  std::to_string(kPowerFd),
+                                  "--password-fd",
+                                  std::to_string(kPasswordFd),
+                                  "--listen-fd",
+                                  std::to_string(kListenFd),
+                                  "--web",
+                                  installation.web(),
+                                  "--progress",
+                                  spec.folder / macos::kProgressFile,
+                                  "--vnc",
+                                  spec.folder / macos::kVncSocket};
+    if (spec.has_sound) argv.emplace_back("--sound");
+    return {.argv = std::move(argv),
             .files = {installation.viewer(), installation.web(), spec.folder},
             .devices = {"/dev/null", "/dev/urandom"},
             .uid = uid,

@@ -22,6 +22,7 @@ struct ViewerSpec {
     std::filesystem::path folder;  // where the viewer sees progress and screen; short
     http::Endpoint endpoint;       // where it listens; port 0: a free one
     std::string password;
+    bool has_sound = false;
     std::string api;  // hakod, for the power buttons
     int errors = 2;   // where its words go
 };

@@ -26,6 +26,8 @@ public:
         return http::connect(http::Endpoint::unix_socket(places_.vnc));
     }
 
+    bool has_sound() const override { return places_.has_sound; }
+
     Result<void> power(std::string_view action) override {
         constexpr std::array<std::string_view, 4> kActions{"start", "stop", "restart", "kill"};
         if (std::ranges::find(kActions, action) == kActions.end())

@@ -24,6 +24,8 @@ public:
     virtual Result<macos::Progress> progress() const = 0;
     // A connection of its own to the screen, which speaks RFB.
     virtual Result<Fd> screen() const = 0;
+    // The screen's server also tells what it plays.
+    virtual bool has_sound() const = 0;
     // "start", "stop", "restart" or "kill". ErrorKind::invalid for others.
     virtual Result<void> power(std::string_view action) = 0;
 };
@@ -31,6 +33,7 @@ public:
 struct MachinePlaces {
     std::filesystem::path progress;  // macos/progress.h tells what these are
     std::filesystem::path vnc;
+    bool has_sound = false;
 };
 // The machine of a container; `api` is hakod's, for the power buttons.
 std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoint api,

@@ -4,10 +4,12 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "base/json.h"
 #include "http/websocket.h"
 #include "viewer/screen.h"
+#include "viewer/sound.h"
 
 namespace hako::viewer {
 namespace {
@@ -67,33 +69,43 @@ Result<void> login(Access& access, Request& request, Response& response) {
     return response.send_empty(204);
 }
 
-// Counts the screens that are open.
+// One of those that look or listen at once.
 class Place {
 public:
-    explicit Place(std::atomic<int>& taken) : taken_(taken), free_(++taken <= kMaxScreens) {}
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
-    ~Place() { --taken_; }
-    bool free() const { return free_; }
-
-private:
-    std::atomic<int>& taken_;
-    bool free_;
-};
-
-Result<void> screen(Machine& machine, std::atomic<int>& taken, const Request& request,
-                    Response& response) {
-    HAKO_CHECK(http::check_origin(request));
-    const Place place(taken);
-    if (!place.free())
+    static Result<Place> take(std::atomic<int>& taken) {
+        Place place(taken);
+        if (++taken <= kMaxScreens) return place;
         return fail(ErrorKind::unavailable,
                     "{} viewers look at this machine already: close one of them", kMaxScreens);
-    HAKO_TRY(const Fd socket, machine.screen());
-    HAKO_TRY(const auto browser,
-             http::WebSocket::accept(request, response,
-                                     {.max_message = kMostOfMessage, .protocol = "binary"}));
-    join(*browser, socket);
-    return {};
+    }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    Place(Place&& other) noexcept : taken_(std::exchange(other.taken_, nullptr)) {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+        if (taken_ != nullptr) --*taken_;
+    }
+
+private:
+    explicit Place(std::atomic<int>& taken) : taken_(&taken) {}
+    std::atomic<int>* taken_;
+};
+
+// A WebSocket that carries what the machine's screen, or its sound, is made of.
+http::Handler carry(Machine& machine, Access& access,
+                    void (*copy)(http::Hijacked& browser, const Fd& server)) {
+    return [&machine, &access, copy, taken = std::make_shared<std::atomic<int>>(0)](
+               Request& request, Response& response) -> Result<void> {
+        HAKO_CHECK(access.check(request));
+        HAKO_CHECK(http::check_origin(request));
+        HAKO_TRY([[maybe_unused]] const auto place, Place::take(*taken));
+        HAKO_TRY(const Fd server, machine.screen());
+        HAKO_TRY(const auto browser,
+                 http::WebSocket::accept(request, response,
+                                         {.max_message = kMostOfMessage, .protocol = "binary"}));
+        copy(*browser, server);
+        return {};
+    };
 }
 
 }  // namespace
@@ -114,7 +126,9 @@ http::Handler make_viewer(Machine& machine, Access& access, std::filesystem::pat
                 [&machine, &access](Request& request, Response& response) -> Result<void> {
                     HAKO_CHECK(access.check(request));
                     HAKO_TRY(const auto progress, machine.progress());
-                    return response.send_json(200, macos::to_json(progress));
+                    auto state = macos::to_json(progress);
+                    state["sound"] = machine.has_sound();
+                    return response.send_json(200, state);
                 });
     router->add("POST", "/power",
                 [&machine, &access](Request& request, Response& response) -> Result<void> {
@@ -123,12 +137,8 @@ http::Handler make_viewer(Machine& machine, Access& access, std::filesystem::pat
                     HAKO_CHECK(machine.power(request.query.value_or("action", "")));
                     return response.send_empty(204);
                 });
-    router->add("GET", "/screen",
-                [&machine, &access, taken = std::make_shared<std::atomic<int>>(0)](
-                    Request& request, Response& response) -> Result<void> {
-                    HAKO_CHECK(access.check(request));
-                    return screen(machine, *taken, request, response);
-                });
+    router->add("GET", "/screen", carry(machine, access, join));
+    if (machine.has_sound()) router->add("GET", "/sound", carry(machine, access, play));
     return [router](Request& request, Response& response) -> Result<void> {
         set_page_headers(response.headers());
         return router->handle(request, response);

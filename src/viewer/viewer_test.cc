@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <optional>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -23,6 +24,7 @@ public:
         return macos::Progress{.stage = macos::Stage::downloading, .title = "macOS 14"};
     }
     Result<Fd> screen() const override { return http::connect(http::Endpoint::unix_socket(vnc_)); }
+    bool has_sound() const override { return true; }
     Result<void> power(std::string_view action) override {
         asked = action;
         return {};
@@ -64,12 +66,13 @@ protected:
         EXPECT_NE(set.find("HttpOnly; SameSite=Strict"), std::string::npos);
         return set.substr(0, set.find(';'));
     }
-    Fd open_screen(const std::string& headers) const {
+    Fd open_screen(const std::string& headers, std::string_view path = "/screen") const {
         Fd socket = http::connect(endpoint_).value();
         EXPECT_TRUE(write_all(socket.get(),
-                              "GET /screen HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: "
-                              "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
-                              "dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+                              fmt::format("GET {}", path) +
+                                  " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: "
+                                  "websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+                                  "dGhlIHNhbXBsZSBub25jZQ==\r\n" +
                                   headers + "\r\n"));
         return socket;
     }
@@ -159,6 +162,58 @@ TEST_F(ViewerTest, TheScreenGoesBothWays) {
     EXPECT_EQ(read_until(vnc.get(), "abc"), "abc");
     ::shutdown(vnc.get(), SHUT_RDWR);
     EXPECT_EQ(read_until(socket.get(), ""), "\x88\x02\x03\xe8") << "a good-bye";
+}
+
+TEST_F(ViewerTest, TheSoundIsAskedForAndCarried) {
+    EXPECT_TRUE(read_until(open_screen("Connection: close\r\n", "/sound").get(), "")
+                    .starts_with("HTTP/1.1 401"));
+    const Fd socket = open_screen("Cookie: " + cookie() + "\r\n", "/sound");
+    EXPECT_TRUE(read_until(socket.get(), "\r\n\r\n").starts_with("HTTP/1.1 101"));
+    const Fd vnc(::accept4(vnc_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const auto say = [&](std::string_view words) { ASSERT_TRUE(write_all(vnc.get(), words)); };
+    say("RFB 003.008\n");
+    EXPECT_EQ(read_until(vnc.get(), "\n"), "RFB 003.008\n");
+    say("\x02\x02\x01");  // two ways in
+    EXPECT_EQ(read_until(vnc.get(), "\x01"), "\x01");
+    say(std::string(4, '\0'));
+    EXPECT_EQ(read_until(vnc.get(), "\x01"), "\x01");
+    say(std::string(23, '\0') + "\x03mac");
+    const std::string wanted("\x02\0\0\x01\xff\xff\xfe\xfd", 8);
+    EXPECT_EQ(read_until(vnc.get(), wanted), wanted);
+
+    // What a screen may say as well: a bell, a clipboard, a palette.
+    say(std::string_view("\x02\x03\0\0\0\0\0\0\x02hi\x01\0\0\0\0\x01rrggbb", 23));
+    say(std::string_view("\0\0\0\x01\0\0\0\0\0\x40\0\x30\xff\xff\xfe\xfd", 16));
+    const std::string format("\xff\x01\0\x02\x03\x02\0\0\xbb\x80\xff\x01\0\0", 14);
+    EXPECT_EQ(read_until(vnc.get(), format), format);
+    say(std::string_view("\xff\x01\0\x01", 4));  // it begins
+    say(
+        std::string_view("\xff\x01\0\x02\0\0\0\x06"
+                         "abcdef",
+                         14));
+    EXPECT_EQ(read_until(socket.get(), "abcd"),
+              "\x82\x04"
+              "abcd")
+        << "whole frames";
+    say(
+        std::string_view("\xff\x01\0\x02\0\0\0\x04"
+                         "wxyz",
+                         12));
+    EXPECT_EQ(read_until(socket.get(), "wxyz"),
+              "\x82\x04"
+              "wxyz");
+    say("nonsense");
+    EXPECT_EQ(read_until(socket.get(), ""), "\x88\x02\x03\xe8") << "a good-bye";
+    EXPECT_EQ(read_until(vnc.get(), ""), "") << "and the screen is left";
+}
+
+TEST_F(ViewerTest, WhoListensNoMoreLeavesTheScreen) {
+    std::optional<Fd> socket = open_screen("Cookie: " + cookie() + "\r\n", "/sound");
+    const Fd vnc(::accept4(vnc_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    socket.reset();
+    EXPECT_EQ(read_until(vnc.get(), ""), "");
+    EXPECT_EQ(parse_json(send("GET", "/progress", {{"Cookie", cookie()}}).body).value()["sound"],
+              true);
 }
 
 TEST_F(ViewerTest, SoManyScreensAndNoMore) {

@@ -8,6 +8,7 @@ export interface Progress {
   bytes_total: number | null;
   bytes_per_second: number | null;
   seconds_left: number | null;
+  sound: boolean; // whether it plays any
 }
 
 export const hasScreen = ({ stage }: Progress): boolean =>

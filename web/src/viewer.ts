@@ -1,8 +1,9 @@
-// One machine in the browser: how far it is, then its screen.
+// One machine in the browser: how far it is, then its screen and its sound.
 import RFB from "@novnc/novnc/lib/rfb";
 
 import { press, type } from "./keyboard";
 import { figures, hasScreen, headline, type Progress } from "./progress";
+import { Sound } from "./sound";
 
 const poll = 1000; // milliseconds
 
@@ -16,6 +17,8 @@ const body = document.body;
 const meter = element<HTMLProgressElement>("meter");
 const size = element<HTMLSelectElement>("size");
 const typing = element<HTMLDialogElement>("typing");
+const speaker = element<HTMLButtonElement>("sound");
+const sound = new Sound();
 
 let rfb: RFB | null = null;
 let connected = false;
@@ -30,6 +33,13 @@ function say(text: string): void {
   element("state").textContent = text;
 }
 
+// What somebody asked for and did not get is said for a while, whatever the machine tells meanwhile.
+let refused = { text: "", until: 0 };
+function refuse(text: string): void {
+  refused = { text, until: Date.now() + 10_000 };
+  say(text);
+}
+
 function wait(title: string, message: string): void {
   element("headline").textContent = title;
   element("message").textContent = message;
@@ -42,8 +52,10 @@ function showProgress(progress: Progress): void {
   element("title").textContent = title;
   document.title = progress.percent === null ? title : `${Math.floor(progress.percent)} % · ${title}`;
   body.dataset.stage = progress.stage;
-  if (connected) say(progress.stage === "waiting" ? progress.message : "");
-  else say(headline(progress));
+  speaker.hidden = !progress.sound;
+  if (Date.now() < refused.until) say(refused.text);
+  else if (!connected) say(headline(progress));
+  else say(progress.stage === "waiting" ? progress.message : "");
   if (connected) return;
   wait(headline(progress), progress.message);
   const loads = progress.stage === "downloading" || progress.stage === "preparing";
@@ -91,6 +103,7 @@ async function look(): Promise<void> {
   if (!connected) show("wait");
   showProgress(progress);
   if (hasScreen(progress) && !rfb) connect();
+  if (connected) sound.keep();
 }
 
 async function keepLooking(): Promise<void> {
@@ -140,7 +153,7 @@ function menu(id: string, chosen: (value: string) => unknown): void {
 menu("keys", (shortcut) => rfb && press(rfb, shortcut));
 menu("power", async (action) => {
   if (action === "kill" && !confirm("Cut the machine's power? What is not saved is lost.")) return;
-  say(await send(`power?action=${action}`));
+  refuse(await send(`power?action=${action}`));
 });
 size.addEventListener("change", () => {
   applySize();
@@ -169,6 +182,12 @@ element("shot").addEventListener("click", () => {
   link.download = `screen-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.png`;
   link.click();
   rfb.focus();
+});
+speaker.addEventListener("click", () => {
+  if (sound.wanted) sound.stop();
+  else sound.start();
+  speaker.setAttribute("aria-pressed", String(sound.wanted));
+  rfb?.focus();
 });
 element("full").addEventListener("click", () => {
   void element("screen").requestFullscreen();

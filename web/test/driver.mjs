@@ -14,6 +14,18 @@ const errors = [];
 page.on("pageerror", (error) => errors.push(String(error)));
 page.on("dialog", (dialog) => dialog.accept());
 page.setDefaultTimeout(60_000);
+// Notes what the page plays: [seconds from now on when it is to be heard, its length, its peak, its tone in Hz].
+await page.addInitScript(() => {
+  window.heard = [];
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (when) {
+    const line = this.buffer.getChannelData(0);
+    const rises = line.reduce((count, value, i) => count + (i > 0 && line[i - 1] < 0 && value >= 0), 0);
+    const peak = line.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    window.heard.push([when - this.context.currentTime, this.buffer.duration, peak, rises / this.buffer.duration]);
+    start.call(this, when);
+  };
+});
 
 const commands = {
   open: ({ url }) => page.goto(url).then(() => null),
@@ -34,6 +46,7 @@ const commands = {
     await download.saveAs(path);
     return download.suggestedFilename();
   },
+  heard: () => page.evaluate(() => window.heard.splice(0)),
   errors: () => errors,
 };
 

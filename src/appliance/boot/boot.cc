@@ -167,6 +167,7 @@ Result<std::optional<Process>> start_viewer(const ApplianceSettings& appliance,
                  "--progress", fs::path(kFolder) / macos::kProgressFile, "--vnc",
                  fs::path(kFolder) / macos::kVncSocket},
         .new_session = true};
+    if (settings.audio) command.argv.emplace_back("--sound");
     if (const auto given = appliance.variables.find("PASSWORD");
         given != appliance.variables.end() && !given->second.empty())
         command.extra_environment["HAKO_VIEWER_PASSWORD"] = given->second;

@@ -51,9 +51,10 @@ Result<void> wait_for_ssh(const Api& api, const std::string& name, const std::st
 Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,
                                              const macos::DownloadProgress& progress);
 
-// The page of the machine that we run in the folder; prints where it is. Ends with its owner.
+// The page of the machine that we run in the folder, at the settings' port; prints where it is.
+// Ends with its owner.
 Result<Process> start_mac_viewer(const Session& session, const std::filesystem::path& folder,
-                                 const std::string& address, std::uint16_t port);
+                                 const std::string& address, const macos::MacSettings& settings);
 
 // Of -e NAME=VALUE.
 Result<macos::Variables> read_variables(const std::vector<std::string>& list);

@@ -126,7 +126,7 @@ Result<int> boot(const Session& session, const Flags& flags) {
     std::optional<Process> viewer;
     if (asked.request.settings.display == macos::Display::web) {
         HAKO_TRY(viewer, start_mac_viewer(session, asked.folder(), flags.web_address,
-                                          asked.request.settings.web_port));
+                                          asked.request.settings));
     }
     const auto ended = make_and_run(session, asked, progress);
     if (ended) return ended->shell_code();

@@ -15,8 +15,8 @@ constexpr int kListener = 3;  // in the viewer
 }  // namespace
 
 Result<Process> start_mac_viewer(const Session& session, const std::filesystem::path& folder,
-                                 const std::string& address, std::uint16_t port) {
-    http::Endpoint endpoint{.path = {}, .host = address, .port = port};
+                                 const std::string& address, const macos::MacSettings& settings) {
+    http::Endpoint endpoint{.path = {}, .host = address, .port = settings.web_port};
     const auto listener = http::listen(endpoint, 0, http::Reach::anywhere);
     if (!listener)
         return fail(listener.error().kind(),
@@ -25,13 +25,14 @@ Result<Process> start_mac_viewer(const Session& session, const std::filesystem::
                     listener.error().message());
     HAKO_TRY(endpoint.port, http::bound_port(listener->get()));
     HAKO_TRY(const auto installation, Installation::find());
-    HAKO_TRY(auto viewer,
-             spawn({.argv = {installation.viewer(), "--parent", std::to_string(::getpid()),
-                             "--listen-fd", std::to_string(kListener), "--progress",
-                             folder / macos::kProgressFile, "--vnc", folder / macos::kVncSocket},
-                    .new_session = true},
-                   {{.source = listener->get(), .target = kListener},
-                    {.source = STDERR_FILENO, .target = STDERR_FILENO}}));
+    hako::Command command{
+        .argv = {installation.viewer(), "--parent", std::to_string(::getpid()), "--listen-fd",
+                 std::to_string(kListener), "--progress", folder / macos::kProgressFile, "--vnc",
+                 folder / macos::kVncSocket},
+        .new_session = true};
+    if (settings.audio) command.argv.emplace_back("--sound");
+    HAKO_TRY(auto viewer, spawn(command, {{.source = listener->get(), .target = kListener},
+                                          {.source = STDERR_FILENO, .target = STDERR_FILENO}}));
     session.io.print_line("http" + endpoint.to_string().substr(std::string_view("tcp").size()) +
                           "/");
     return viewer;
