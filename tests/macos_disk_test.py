@@ -7,6 +7,7 @@ import hashlib
 import json
 import plistlib
 import shutil
+import struct
 import subprocess
 import zipfile
 from pathlib import Path
@@ -42,6 +43,15 @@ KEXTS = {
     "Zebra.kext/Contents/Info.plist": b"<plist/>",
 }
 SAMPLE = {"Docs/AcpiSamples/Binaries/SSDT-EC.aml": b"ec", "Docs/AcpiSamples/Binaries/SSDT-OTHER.aml": b"other"}
+
+
+def boot_code() -> dict[str, bytes]:
+    """In OpenDuet's place: the disk's code says A and starts the partition's, which says B and stops."""
+    disk = bytes.fromhex("31c08ed888d3baf803b041ee88dabe1f7cb442cd137205ea007e0000f4ebfd")
+    disk += struct.pack("<BBHHHQ", 16, 0, 1, 0x7E00, 0, FIRST_BYTE // 512)
+    partition = bytes.fromhex("eb5890").ljust(90, b"\xff") + bytes.fromhex("baf803b042eef4ebfd")
+    return {"Utilities/LegacyBoot/boot0": disk.ljust(512, b"\0"), "Utilities/LegacyBoot/bootX64": b"duet",
+            "Utilities/LegacyBoot/boot1f32": partition.ljust(510, b"\0") + b"\x55\xaa"}
 
 
 def write_tree(folder: Path, files: dict[str, bytes]) -> Path:
@@ -89,11 +99,7 @@ def test_the_disk_is_what_other_tools_take_it_for(tmp_path: Path, identity: Path
     table = subprocess.run(["sgdisk", "-v", "-p", disk], capture_output=True, text=True, check=True).stdout
     assert "No problems found" in table
     assert "EF00" in table
-    partition = tmp_path / "partition"
-    partition.write_bytes(disk.read_bytes()[FIRST_BYTE:-33 * 512])
-    checked = subprocess.run(["fsck.vfat", "-n", "-v", partition], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout
-    assert "2 FATs, 32 bit entries" in checked.stdout
+    assert "2 FATs, 32 bit entries" in check_partition(disk, tmp_path / "partition")
 
     for name, content in FILES.items():
         assert read(disk, name) == content, name
@@ -185,6 +191,8 @@ def test_a_release_must_have_the_sum_that_is_named(tmp_path: Path, identity: Pat
     (FILES, ["--opencore", "/nonexistent.zip"], "no such file"),
     ({**FILES, "EFI/OC/opencore.EFI": b""}, [], "is there twice"),
     ({**FILES, "EFI/OC/caf\u00e9": b""}, [], "rename it"),
+    ({**FILES, **boot_code(), "Utilities/LegacyBoot/boot0": b"x"}, [], "it is no boot code"),
+    ({**FILES, **boot_code(), "Utilities/LegacyBoot/boot1f32": b"x" * 512}, [], "no boot sector"),
 ])
 def test_bad_input_leaves_no_disk(files: dict[str, bytes], arguments: list[str], says: str, tmp_path: Path,
                                   identity: Path) -> None:
@@ -192,6 +200,34 @@ def test_bad_input_leaves_no_disk(files: dict[str, bytes], arguments: list[str],
     assert refused.returncode == 1
     assert says in refused.stderr
     assert not list(tmp_path.glob("boot.img*"))
+
+
+def check_partition(disk: Path, partition: Path) -> str:
+    """What fsck.vfat says of it: it is sound."""
+    partition.write_bytes(disk.read_bytes()[FIRST_BYTE:-33 * 512])
+    checked = subprocess.run(["fsck.vfat", "-n", "-v", partition], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    return checked.stdout
+
+
+@pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="QEMU is missing")
+def test_a_bios_boots_it_too(tmp_path: Path, identity: Path) -> None:
+    disk = tmp_path / "boot.img"
+    tree = write_tree(tmp_path / "tree", {**FILES, **boot_code()})
+    assert make(disk, identity, "--opencore", tree).returncode == 0
+    assert "No problems found" in subprocess.run(["sgdisk", "-v", disk], capture_output=True, text=True, check=True).stdout
+    assert "differences" not in check_partition(disk, tmp_path / "partition")
+    assert read(disk, "boot") == b"duet"
+    serial = tmp_path / "serial"
+    with subprocess.Popen(["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", "64", "-nodefaults", "-display", "none",
+                           "-drive", f"file={disk},format=raw,readonly=on,if=virtio", "-serial", f"file:{serial}"]) as qemu:
+        try:
+            wait_until(lambda: serial.exists() and b"AB" in serial.read_bytes(), 120, "the partition's code runs")
+        finally:
+            qemu.kill()
+    (tree / "Utilities/LegacyBoot/boot0").unlink()
+    assert make(disk, identity, "--opencore", tree).returncode == 0
+    assert disk.read_bytes()[:440] == bytes(440), "without code it is for UEFI alone"
 
 
 @pytest.mark.skipif(not GRUB.exists() or not (OVMF / "OVMF_CODE_4M.fd").exists() or

@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kConfig = "EFI/OC/config.plist";
 constexpr std::size_t kMaxConfig = 4U << 20U;
-constexpr std::string_view kFormat = "1";  // of the disk: another one makes disks anew
+constexpr std::string_view kFormat = "2";  // of the disk: another one makes disks anew
 
 Result<std::string> read_config(const fs::path& file) {
     HAKO_TRY(auto text, read_file(file, kMaxConfig));
@@ -21,9 +21,10 @@ Result<std::string> read_config(const fs::path& file) {
     return text;
 }
 
-std::string inputs_of(const FileTree& tree) {
+std::string inputs_of(const FileTree& tree, const BootCode& code) {
     Sha256 sum;
     sum.update(as_bytes(kFormat));
+    sum.update(as_bytes(sha256_hex(as_bytes(code.disk)) + sha256_hex(as_bytes(code.partition))));
     for (const auto& [path, content] : tree)
         sum.update(as_bytes(fmt::format("{} {} ", path, sha256_hex(as_bytes(content)))));
     return sum.hex_digest();
@@ -33,13 +34,14 @@ std::string inputs_of(const FileTree& tree) {
 
 Result<BootDisk> make_boot_disk(const BootDiskSpec& spec, const fs::path& file) {
     HAKO_CHECK(validate(spec.settings));
-    HAKO_TRY(auto tree, read_opencore(spec.sources));
+    HAKO_TRY(auto opencore, read_opencore(spec.sources));
+    auto& tree = opencore.tree;
     BootDisk disk{.warnings = missing_parts(tree)};
     tree[std::string(kConfig)] = opencore_config(spec.settings, tree).to_xml();
     if (spec.custom_config) {
         HAKO_TRY(tree[std::string(kConfig)], read_config(*spec.custom_config));
     }
-    const auto inputs = inputs_of(tree);
+    const auto inputs = inputs_of(tree, opencore.bios);
     fs::path note = file;
     note += ".inputs";
     std::error_code error;
@@ -48,7 +50,7 @@ Result<BootDisk> make_boot_disk(const BootDiskSpec& spec, const fs::path& file) 
     if (disk.was_current) return disk;
     // First the note goes: a disk that a power failure left half is never taken for whole.
     fs::remove(note, error);
-    HAKO_CHECK(write_esp_disk(file, tree));
+    HAKO_CHECK(write_esp_disk(file, tree, opencore.bios));
     HAKO_CHECK(store::write_file_atomic(note, inputs, 0644));
     return disk;
 }

@@ -48,7 +48,8 @@ Result<void> write_esp(int fd, const Partition& partition, const FileTree& tree,
                        tree);
 }
 
-Result<void> write_esp_disk(const std::filesystem::path& file, const FileTree& tree) {
+Result<void> write_esp_disk(const std::filesystem::path& file, const FileTree& tree,
+                            const BootCode& code) {
     const auto size = esp_bytes(tree);
     if (size > kLargestDisk)
         return fail(ErrorKind::too_large,
@@ -60,7 +61,9 @@ Result<void> write_esp_disk(const std::filesystem::path& file, const FileTree& t
     PartitionTable table{.sectors = size / kSector, .digest = digest_of(tree)};
     table.partitions = {{kEspType, std::string(kName), kFirstAlignedSector, table.last_usable()}};
     HAKO_CHECK(write_partition_table(output.fd(), table));
-    HAKO_CHECK(write_esp(output.fd(), table.partitions.front(), tree, table.digest));
+    const auto& partition = table.partitions.front();
+    HAKO_CHECK(write_esp(output.fd(), partition, tree, table.digest));
+    if (!code.empty()) HAKO_CHECK(write_boot_code(output.fd(), partition, code, table.digest));
     return output.commit();
 }
 

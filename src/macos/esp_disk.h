@@ -6,14 +6,16 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "macos/boot_code.h"
 #include "macos/file_tree.h"
 #include "macos/gpt.h"
 
 namespace hako::macos {
 
 // The same tree gives the same bytes. The file appears complete or not at all; it has 64 MiB, or
-// what the files need.
-Result<void> write_esp_disk(const std::filesystem::path& file, const FileTree& tree);
+// what the files need. With code it boots by BIOS, too.
+Result<void> write_esp_disk(const std::filesystem::path& file, const FileTree& tree,
+                            const BootCode& code = {});
 
 // SHA-256 of all of it, in hexadecimal digits.
 std::string digest_of(const FileTree& tree);

@@ -20,6 +20,9 @@ namespace fs = std::filesystem;
 constexpr std::size_t kMaxBytes = 512 * kMiB;
 constexpr std::size_t kMaxFiles = 20'000;
 constexpr std::string_view kNeeded[] = {"EFI/BOOT/BOOTx64.efi", "EFI/OC/OpenCore.efi"};
+constexpr std::string_view kLegacyBoot = "Utilities/LegacyBoot/";
+constexpr std::string_view kDuetFile = "boot";
+constexpr std::string_view kDuet[] = {"bootX64", "bootx64"};
 constexpr std::string_view kAcpiSamples = "Docs/AcpiSamples/Binaries/";
 constexpr std::string_view kAcpiTables[] = {"SSDT-EC.aml", "SSDT-USBX.aml"};
 
@@ -112,6 +115,10 @@ std::optional<std::string> place_of(const std::string& path) {
         if (std::ranges::find(kAcpiTables, name) == std::end(kAcpiTables)) return std::nullopt;
         return "EFI/OC/ACPI/" + name;
     }
+    if (const auto legacy = from_folder(path, kLegacyBoot))
+        return std::ranges::find(kDuet, legacy->substr(kLegacyBoot.size())) != std::end(kDuet)
+                   ? std::optional<std::string>(kDuetFile)
+                   : std::nullopt;
     const auto kext = path.find(".kext/");
     if (kext == std::string::npos) return std::nullopt;
     const auto slash = path.rfind('/', kext);
@@ -129,20 +136,28 @@ Result<FileTree> read_source(const OpenCoreSource& source) {
 
 }  // namespace
 
-Result<FileTree> read_opencore(const std::vector<OpenCoreSource>& sources) {
-    FileTree placed;
+Result<OpenCoreFiles> read_opencore(const std::vector<OpenCoreSource>& sources) {
+    OpenCoreFiles opencore;
+    auto& placed = opencore.tree;
     for (const auto& source : sources) {
         HAKO_TRY(auto files, with_context(read_source(source), source.path.native()));
-        for (auto& [path, content] : files)
-            if (const auto place = place_of(path)) placed[*place] = std::move(content);
+        for (auto& [path, content] : files) {
+            const auto legacy = from_folder(path, kLegacyBoot).value_or("");
+            if (legacy.ends_with("/boot0")) opencore.bios.disk = std::move(content);
+            else if (legacy.ends_with("/boot1f32")) opencore.bios.partition = std::move(content);
+            else if (const auto place = place_of(path)) placed[*place] = std::move(content);
+        }
     }
+    if (!placed.contains(std::string(kDuetFile))) opencore.bios = {};
+    if (opencore.bios.empty()) placed.erase(std::string(kDuetFile));
+    else HAKO_CHECK(with_context(validate(opencore.bios), "OpenCore"));
     for (const auto needed : kNeeded)
         if (!placed.contains(std::string(needed)))
             return fail(ErrorKind::invalid,
                         "there is no {}: name an OpenCore release, a folder or its ZIP, with "
                         "--opencore",
                         needed);
-    return placed;
+    return opencore;
 }
 
 }  // namespace hako::macos

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "macos/boot_code.h"
 #include "macos/file_tree.h"
 
 namespace hako::macos {
@@ -16,12 +17,18 @@ struct OpenCoreSource {
     std::string sha256 = {};     // of the ZIP: it must be this one; empty: any
 };
 
+struct OpenCoreFiles {
+    FileTree tree;
+    BootCode bios;  // empty where the sources have none
+};
+
 // What is needed of all sources, placed as the firmware wants it; a later source wins:
 // - what lies below X64/EFI or EFI
 // - every *.kext, below EFI/OC/Kexts
 // - the ACPI samples that the configuration names, below EFI/OC/ACPI
+// - what boots by BIOS (Utilities/LegacyBoot): its code, and the file "boot"
 // ErrorKind::invalid when EFI/BOOT/BOOTx64.efi or EFI/OC/OpenCore.efi is in none; corrupt when a
-// sum is wrong.
-Result<FileTree> read_opencore(const std::vector<OpenCoreSource>& sources);
+// sum is wrong, or the boot code is none.
+Result<OpenCoreFiles> read_opencore(const std::vector<OpenCoreSource>& sources);
 
 }  // namespace hako::macos
