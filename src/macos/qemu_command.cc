@@ -85,14 +85,23 @@ public:
     Disks(Arguments& list, DiskBus bus) : list_(list), bus_(bus) {
         if (bus == DiskBus::scsi) add(list_, {"-device", "virtio-scsi-pci,id=scsi"});
     }
-    void attach(std::string_view node, std::string_view block, std::string_view more = "") {
-        add(list_, {"-blockdev", fmt::format("node-name={},{}", node, block), "-device",
-                    fmt::format("{},drive={}{}", device(node), node, more)});
+    void attach(std::string_view node, std::string_view block) {
+        attach(node, block, device(bus_, node));
+    }
+    // What is only read. SATA disks can be written, or QEMU refuses them.
+    void attach_read_only(std::string_view node, std::string_view block,
+                          std::string_view more = "") {
+        const auto bus = bus_ == DiskBus::sata ? DiskBus::usb : bus_;
+        attach(node, block, device(bus, node) + std::string(more));
     }
 
 private:
-    std::string device(std::string_view node) {
-        switch (bus_) {
+    void attach(std::string_view node, std::string_view block, std::string_view device) {
+        add(list_, {"-blockdev", fmt::format("node-name={},{}", node, block), "-device",
+                    fmt::format("{},drive={}", device, node)});
+    }
+    std::string device(DiskBus bus, std::string_view node) {
+        switch (bus) {
             case DiskBus::sata: return fmt::format("ide-hd,bus=ide.{}", next_++);
             case DiskBus::nvme: return fmt::format("nvme,serial={}", node);
             case DiskBus::usb: return "usb-storage,bus=usb.0";
@@ -114,8 +123,8 @@ void add_disks(Arguments& list, const MacMachine& machine) {
                            machine.boots_from_devices ? "host_device" : "file",
                            escaped(path.native()));
     };
-    disks.attach("opencore", read_only("raw", machine.boot_disk), ",bootindex=0");
-    if (machine.recovery) disks.attach("recovery", read_only("dmg", *machine.recovery));
+    disks.attach_read_only("opencore", read_only("raw", machine.boot_disk), ",bootindex=0");
+    if (machine.recovery) disks.attach_read_only("recovery", read_only("dmg", *machine.recovery));
     for (std::size_t i = 0; i < machine.disks.size(); ++i) {
         const auto& disk = machine.disks[i];
         const auto& settings = machine.settings;

@@ -61,7 +61,7 @@ TEST(QemuCommand, WholeOnIntel) {
         "-display vnc=unix:/m/vnc.sock -qmp unix:/m/qmp.sock,server=on,wait=off "
         "-blockdev node-name=opencore,driver=raw,read-only=on,file.driver=file,"
         "file.filename=/m/boot.img -device "
-        "virtio-blk-pci,serial=opencore,drive=opencore,bootindex=0 "
+        "virtio-blk-pci,serial=opencore,bootindex=0,drive=opencore "
         "-blockdev node-name=recovery,driver=dmg,read-only=on,file.driver=file,"
         "file.filename=/c/a,,b.dmg -device virtio-blk-pci,serial=recovery,drive=recovery "
         "-blockdev node-name=data,driver=raw,discard=unmap,file.driver=file,file.discard=unmap,"
@@ -111,7 +111,7 @@ TEST(QemuCommand, EveryReleaseGetsItsDevices) {
         const auto text = line({{"VERSION", version}, {"BALLOONING", "Y"}});
         EXPECT_THAT(text, HasSubstr(fmt::format("-device {},netdev=net", nic)));
         EXPECT_THAT(
-            text, HasSubstr(virtio ? "virtio-blk-pci,serial=data" : "ide-hd,bus=ide.2,drive=data"));
+            text, HasSubstr(virtio ? "virtio-blk-pci,serial=data" : "ide-hd,bus=ide.0,drive=data"));
         EXPECT_EQ(text.find("virtio-balloon") != std::string::npos,
                   find_version(version)->darwin >= 20)
             << version;
@@ -121,7 +121,16 @@ TEST(QemuCommand, EveryReleaseGetsItsDevices) {
 TEST(QemuCommand, OnlyOpenCoreHasAPlaceInTheBootOrder) {
     const auto text = line({});
     EXPECT_EQ(text.find("bootindex"), text.rfind("bootindex"));
-    EXPECT_THAT(text, HasSubstr("drive=opencore,bootindex=0"));
+    EXPECT_THAT(text, HasSubstr("bootindex=0,drive=opencore"));
+}
+
+TEST(QemuCommand, SixDisksHaveTheSataPortsAndWhatIsReadIsBesideThem) {
+    auto wanted = machine({{"DISK_TYPE", "sata"}}, kIntel);
+    wanted.disks.resize(6, {"/m/x", DiskFormat::raw});
+    const auto text = to_shell(qemu_command(wanted));
+    EXPECT_THAT(text, HasSubstr("-device usb-storage,bus=usb.0,bootindex=0,drive=opencore"));
+    EXPECT_THAT(text, HasSubstr("-device usb-storage,bus=usb.0,drive=recovery"));
+    EXPECT_THAT(text, HasSubstr("-device ide-hd,bus=ide.5,drive=data6"));
 }
 
 TEST(QemuCommand, WhatItBootsFromMayBePartitions) {

@@ -14,8 +14,6 @@
 namespace hako::macos {
 namespace {
 
-constexpr std::size_t kMostSataDisks =
-    4;  // of six ports: OpenCore and the recovery system have two
 constexpr std::uint64_t kLeastBudget = 11;  // QEMU gets the last ten seconds
 constexpr std::uint64_t kMostBudget = 3600;
 constexpr unsigned kMostCpus = 255;
@@ -95,11 +93,6 @@ void read_disks(VariableReader& reader, MacSettings& settings) {
                             {"scsi", DiskBus::scsi}},
                            bus);
     if (reader.text("DISK_TYPE")) settings.disk_bus = bus;
-    else if (settings.version.disk == "sata") bus = DiskBus::sata;
-    if (bus == DiskBus::sata && settings.disks.size() > kMostSataDisks)
-        reader.refuse(fmt::format("DISK{}_SIZE", settings.disks.size()),
-                      "a machine has at most {} SATA disks: use DISK_TYPE=blk, or fewer",
-                      kMostSataDisks);
     reader.read("ALLOCATE", settings.allocate);
     reader.choose<std::string>("DISK_CACHE", {{"none", "none"}, {"writeback", "writeback"}},
                                settings.disk_cache);

@@ -186,11 +186,5 @@ TEST(Settings, DevicesOfTheHostTakeTheDisksPlaces) {
     EXPECT_THAT(settings.arguments, ElementsAre("-name", "x"));
 }
 
-TEST(Settings, SataHasNoRoomForSixDisks) {
-    EXPECT_FALSE(parse_settings({{"VERSION", "10.14"}, {"DISK5_SIZE", "5G"}}, kHost));
-    EXPECT_TRUE(
-        parse_settings({{"VERSION", "10.14"}, {"DISK5_SIZE", "5G"}, {"DISK_TYPE", "blk"}}, kHost));
-}
-
 }  // namespace
 }  // namespace hako::macos
