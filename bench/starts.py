@@ -29,8 +29,8 @@ class Daemon:
         self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(folder / "run"), "HAKO_BRIDGE": "bridge",
                                          "HAKO_HOST": f"unix://{folder}/run/docker.sock"}
         (folder / "daemon.json").write_text(json.dumps({"templates": templates, "warm-pool": pool}))
-        self.process = subprocess.Popen([build / "bin" / "hakod", "--config", folder / "daemon.json"], env=self.environment,
-                                        stderr=(folder / "log").open("w"))
+        self.process = subprocess.Popen([build / "bin" / "hakod", "--root", folder / "root", "--run", folder / "run", "--config",
+                                         folder / "daemon.json"], env=self.environment, stderr=(folder / "log").open("w"))
         while not (folder / "run" / "docker.sock").exists():
             time.sleep(0.1)
         while templates and "*" not in self("template", "ls"):

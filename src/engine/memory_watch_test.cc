@@ -19,15 +19,14 @@ protected:
         milliseconds busy{0};
         bool answers = true;
     };
-    MemoryWatch watch_{{.guests = [this] { return guests(); },
-                        .is_memory_short = [this] { return is_short_; }}};
+    MemoryWatch watch_{
+        {.guests = [this] { return guests(); }, .is_memory_short = [this] { return is_short_; }}};
 
     std::vector<MemoryWatch::Guest> guests() {
         std::vector<MemoryWatch::Guest> list;
         for (auto& [name, guest] : guests_)
-            list.push_back({name, guest.busy, [&, vm = name](std::uint64_t bytes) {
-                                return reclaim(vm, bytes);
-                            }});
+            list.push_back({name, guest.busy,
+                            [&, vm = name](std::uint64_t bytes) { return reclaim(vm, bytes); }});
         return list;
     }
     Result<std::uint64_t> reclaim(const std::string& vm, std::uint64_t bytes) {

@@ -76,10 +76,11 @@ Result<void> send_wake(int channel) {
 
 namespace {
 
-// at_last: there is no other attempt. A timer that was measured wrongly is still to be right.
-Result<void> build_once(const TemplateJob& job, bool at_last, const std::stop_token& stop) {
+// again: the first attempt failed. The guest then takes the timer that is right on a busy host,
+// too.
+Result<void> build_once(const TemplateJob& job, bool again, const std::stop_token& stop) {
     auto spec = bare_machine(job.spec);
-    if (at_last && spec.accelerator == vmm::Accelerator::tcg)
+    if (again && spec.accelerator == vmm::Accelerator::tcg)
         spec.kernel_arguments.emplace_back("nolapic_timer");
     HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path, vmm::memory_bytes_of(spec)));
     spec.kernel_arguments.emplace_back("hako.wake=1");
@@ -87,7 +88,7 @@ Result<void> build_once(const TemplateJob& job, bool at_last, const std::stop_to
         HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail, .saves = true}));
         const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
         // Open until the state is saved: the guest is to see the same host as when it is loaded.
-        HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec, at_last));
+        HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec, again));
         std::this_thread::sleep_for(kSettle);
         HAKO_TRY(const Fd memory, machine->save_state(writer.state(), kSaveDeadline));
         HAKO_CHECK(writer.write_memory(memory.get()));
@@ -102,7 +103,7 @@ Result<void> build_once(const TemplateJob& job, bool at_last, const std::stop_to
 
 Result<void> build_template(const TemplateJob& job, const std::stop_token& stop) {
     for (int attempt = 1;; ++attempt) {
-        auto built = build_once(job, attempt == kAttempts, stop);
+        auto built = build_once(job, attempt > 1, stop);
         // As a boot: a guest that fell gets another try, emulated processors are not perfect.
         if (built || stop.stop_requested() || attempt == kAttempts ||
             built.error().kind() != ErrorKind::unavailable)
