@@ -28,7 +28,8 @@ class Daemon:
         self.program = build / "bin" / "hako"
         self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(folder / "run"), "HAKO_BRIDGE": "bridge",
                                          "HAKO_HOST": f"unix://{folder}/run/docker.sock"}
-        (folder / "daemon.json").write_text(json.dumps({"templates": templates, "warm-pool": pool}))
+        (folder / "daemon.json").write_text(json.dumps({
+            "templates": templates, "warm-pool": pool, "template-folder": str(folder.parent / "templates")}))
         self.process = subprocess.Popen([build / "bin" / "hakod", "--root", folder / "root", "--run", folder / "run", "--config",
                                          folder / "daemon.json"], env=self.environment, stderr=(folder / "log").open("w"))
         while not (folder / "run" / "docker.sock").exists():
