@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import pytest
 
 from hako import BIN, BUILD, wait_until
 from macos_disk_test import FILES, GRUB, OVMF, write_tree
+from macos_test import DISK, make_dmg
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 NEEDED = [GRUB, OVMF / "OVMF_CODE_4M.fd", Path("/usr/lib/grub/i386-pc/boot.img")]
@@ -50,6 +52,11 @@ class Builder:
         made = subprocess.run([BIN / "hako", "macos", "identity", "generate", "--format", "json"], capture_output=True,
                               check=True)
         self.identity.write_bytes(made.stdout)
+        self.recovery = folder / "recovery.dmg"
+        self.recovery.write_bytes(make_dmg(DISK))
+        self.more = ("--recovery", self.recovery)
+        # QEMU is told to end ten seconds before the time to shut down is over.
+        self.settings = {"ARGUMENTS": "-serial /dev/ttyS1", "PASSWORD": "let me in", "ON_FAILURE": "poweroff", "TIMEOUT": "12"}
 
     def build(self, output: Path, *more: str | Path, environment: dict[str, str] | None = None,
               **variables: str) -> subprocess.CompletedProcess[str]:
@@ -68,7 +75,7 @@ def builder(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> Builder:
 def image(builder: Builder) -> Path:
     """macOS's serial port is the machine's second one."""
     output = builder.folder / "disk.raw"
-    made = builder.build(output, ARGUMENTS="-serial /dev/ttyS1", PASSWORD="let me in", ON_FAILURE="poweroff")
+    made = builder.build(output, *builder.more, **builder.settings)
     assert made.returncode == 0, made.stderr
     assert made.stdout.strip() == str(output)
     return output
@@ -87,18 +94,20 @@ def test_the_disk_is_sound_and_the_same_every_time(builder: Builder, image: Path
     listed = subprocess.run(["sgdisk", "-p", image], capture_output=True, text=True, check=True).stdout
     rows = re.findall(r"^ +\d+ +(\d+) +(\d+) .* ([0-9A-F]{4}) +(\S+)$", listed, re.MULTILINE)
     assert [(kind, name) for _, _, kind, name in rows] == [("EF02", "hako-bios"), ("EF00", "hako-boot"), ("8300", "hako-variables"),
-                                                          ("8300", "hako-opencore")]
-    boot, variables = (int(rows[at][0]) * 512 for at in (1, 2))
+                                                          ("8300", "hako-opencore"), ("8300", "hako-recovery")]
+    boot, variables, recovery = (int(rows[at][0]) * 512 for at in (1, 2, 4))
     with image.open("rb") as disk:
         disk.seek(variables)
         assert disk.read((OVMF / "OVMF_VARS_4M.fd").stat().st_size) == (OVMF / "OVMF_VARS_4M.fd").read_bytes()
+        disk.seek(recovery)
+        assert disk.read(builder.recovery.stat().st_size) == builder.recovery.read_bytes()
     esp = builder.folder / "esp"
     subprocess.run(["dd", f"if={image}", f"of={esp}", "bs=512", f"skip={boot // 512}", f"count={int(rows[1][1]) - boot // 512 + 1}",
                     "conv=sparse"], check=True, capture_output=True)
     subprocess.run(["fsck.vfat", "-n", esp], check=True, capture_output=True)
     esp.unlink()
     again = builder.folder / "again.raw"
-    made = builder.build(again, ARGUMENTS="-serial /dev/ttyS1", PASSWORD="let me in", ON_FAILURE="poweroff")
+    made = builder.build(again, *builder.more, **builder.settings)
     assert made.returncode == 0, made.stderr
     same = sha256(again) == sha256(image)
     again.unlink()
@@ -119,6 +128,13 @@ class Machine:
         wait_until(lambda: text in self.said(port) or self.process.poll() is not None, DEADLINE, f"{text!r}: {self.said()[-2000:]}")
         assert text in self.said(port), self.said()[-3000:]
 
+    def press_power(self) -> None:
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self.folder / "monitor"))
+            monitor.sendall(b"system_powerdown\n")
+            monitor.settimeout(60)
+            monitor.recv(1)  # it has been read
+
     def ends(self) -> None:
         assert self.process.wait(DEADLINE) == 0
 
@@ -128,6 +144,7 @@ def machine(image: Path, folder: Path, *more: str, memory: str = "5G", disks: in
             cpu: str = "Haswell-noTSX") -> Iterator[Machine]:
     command = ["qemu-system-x86_64", "-nodefaults", "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", cpu, "-smp", "2", "-m", memory,
                "-display", "none", "-drive", f"file={image},format=raw,if=virtio,snapshot=on", *more]
+    command += ["-monitor", f"unix:{folder}/monitor,server=on,wait=off"]
     for port in range(2):
         command += ["-serial", f"file:{folder}/serial{port}"]
     for number in range(disks):
@@ -159,6 +176,10 @@ def test_it_boots_macos_on_the_second_disk(builder: Builder, image: Path, tmp_pa
         # OVMF in it says what it boots, and what it boots finds the configuration.
         it.says("BdsDxe: starting Boot", port=1)
         it.says(identity["serial"], port=1)
+        it.press_power()
+        it.says("macOS is asked to shut down")
+        it.says("powering off")
+        it.ends()
         assert "macOS cannot be run" not in it.said()
 
 
