@@ -17,7 +17,7 @@ pkg_check_modules(EXT2FS REQUIRED IMPORTED_TARGET ext2fs com_err)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(NL_ROUTE REQUIRED IMPORTED_TARGET libnl-route-3.0)
 
-# fmt goes into static guest programs too; Debian has no archive of it, so it is header-only here.
+# Its headers; src/base/fmt.cc is the archive that Debian does not have.
 find_package(fmt REQUIRED)
 
 # gRPC without TLS, static: Debian's CMake targets are shared only, pkg-config knows the archives.

@@ -33,6 +33,19 @@ function(hako_precompile target owner)
     endif()
 endfunction()
 
+# hako_compile_together(TARGET): in a lean build its sources share their compilers' runs. Then names in
+# their anonymous namespaces must differ.
+function(hako_compile_together target)
+    if(NOT HAKO_LEAN)
+        return()
+    endif()
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    # g++ takes sources that are compiled together for headers, and g++ 12 sees uninitialised values
+    # and overreads that are not there where more is inlined (GCC bugs 105651, 105562).
+    target_compile_options(${target} PRIVATE
+        -Wno-subobject-linkage -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overread)
+endfunction()
+
 function(hako_module folder)
     cmake_parse_arguments(arg "" "" "PUBLIC;PRIVATE" ${ARGN})
     set(name hako_${folder})
@@ -49,13 +62,7 @@ function(hako_module folder)
     target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} hako_flags)
     set_target_properties(${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
     hako_precompile(${name} hako_base)
-    if(HAKO_LEAN)
-        set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-        # g++ takes sources that are compiled together for headers, and g++ 12 sees uninitialised values
-        # and overreads that are not there where more is inlined (GCC bugs 105651, 105562).
-        target_compile_options(${name} PRIVATE
-            -Wno-subobject-linkage -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overread)
-    endif()
+    hako_compile_together(${name})
 
     if(HAKO_TESTS AND tests)
         add_executable(${name}_test ${tests})

@@ -10,7 +10,7 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct UsageOptions {
     bool verbose = false;
     std::string format;
 };
@@ -90,7 +90,7 @@ Usage volumes_usage(const Json& usage) {
     return result;
 }
 
-Result<std::string> summary(const Json& usage, const Options& options) {
+Result<std::string> summary(const Json& usage, const UsageOptions& options) {
     const std::vector<ListedItem> rows{images_usage(usage).row(), containers_usage(usage).row(),
                                        volumes_usage(usage).row(),
                                        Usage{.type = "Build Cache"}.row()};
@@ -152,7 +152,7 @@ std::string volume_table(const Json& usage) {
     return format_table(rows);
 }
 
-Result<int> disk_usage(Session& session, const Options& options) {
+Result<int> disk_usage(Session& session, const UsageOptions& options) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto usage, api->get("/system/df"));
     if (!options.verbose) {
@@ -170,7 +170,7 @@ Result<int> disk_usage(Session& session, const Options& options) {
 }  // namespace
 
 Command disk_usage_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<UsageOptions>();
     Command command("df", "Show disk usage");
     command.option("--format", options->format,
                    "Format output: table, json, a Go template, or \"table TEMPLATE\"");

@@ -9,7 +9,7 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct EventOptions {
     std::string format, since, until;
     std::vector<std::string> filters;
 };
@@ -31,7 +31,7 @@ Result<std::string> describe(const Json& event) {
     return line;
 }
 
-Result<int> events(Session& session, const Options& options) {
+Result<int> events(Session& session, const EventOptions& options) {
     std::optional<Template> format;
     if (!options.format.empty() && options.format != "json") {
         HAKO_TRY(format, Template::parse(options.format));
@@ -64,7 +64,7 @@ Result<int> events(Session& session, const Options& options) {
 }  // namespace
 
 Command events_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<EventOptions>();
     Command command("events", "Get real time events from the server");
     command.option("-f,--filter", options->filters, "Filter output based on conditions provided");
     command.option("--format", options->format, "Format output: json, or a Go template");

@@ -10,14 +10,14 @@ namespace {
 
 constexpr int kSignalBase = 128;
 
-struct Options {
+struct ExecOptions {
     bool detach = false, interactive = false, tty = false, privileged = false;
     std::string user, folder;
     std::string detach_keys = std::string(kDefaultDetachKeys);
     std::vector<std::string> environment, environment_files;
 };
 
-Result<Json> exec_body(const Stdio& io, const Options& options,
+Result<Json> exec_body(const Stdio& io, const ExecOptions& options,
                        const std::vector<std::string>& arguments) {
     std::vector<std::string> environment;
     for (const auto& path : options.environment_files) {
@@ -45,7 +45,7 @@ Result<Json> exec_body(const Stdio& io, const Options& options,
     return body;
 }
 
-Result<int> exec(Session& session, const Options& options,
+Result<int> exec(Session& session, const ExecOptions& options,
                  const std::vector<std::string>& arguments) {
     if (!options.detach) HAKO_CHECK(check_terminal(session.io, options.tty, options.interactive));
     HAKO_TRY(const auto keys, parse_detach_keys(options.detach_keys));
@@ -77,7 +77,7 @@ Result<int> exec(Session& session, const Options& options,
 }  // namespace
 
 Command exec_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ExecOptions>();
     Command command("exec", "Execute a command in a running container");
     command.flag("-d,--detach", options->detach, "Detached mode: run command in the background");
     command.flag("-i,--interactive", options->interactive, "Keep STDIN open even if not attached");

@@ -9,12 +9,12 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct HistoryOptions {
     bool human = true, full = false, quiet = false;
     std::string format, platform;
 };
 
-ListedItem row(const Json& step, const Options& options) {
+ListedItem row(const Json& step, const HistoryOptions& options) {
     constexpr std::size_t kShown = 45;
     const auto id = step.value("Id", std::string());
     const auto created = step.value("Created", std::int64_t{0});
@@ -37,7 +37,7 @@ ListedItem row(const Json& step, const Options& options) {
     return item;
 }
 
-Result<int> history(Session& session, const Options& options, const std::string& image) {
+Result<int> history(Session& session, const HistoryOptions& options, const std::string& image) {
     http::Query query;
     if (!options.platform.empty()) query.add("platform", options.platform);
     HAKO_TRY(const auto* api, session.api());
@@ -59,7 +59,7 @@ Result<int> history(Session& session, const Options& options, const std::string&
 }  // namespace
 
 Command history_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<HistoryOptions>();
     Command command("history", "Show the history of an image");
     command.option("--format", options->format,
                    "Format output: table, json, a Go template, or \"table TEMPLATE\"");

@@ -9,7 +9,7 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct ImageListOptions {
     bool all = false, digests = false, full = false, platforms = false, quiet = false;
     std::string format;
     std::vector<std::string> filters;
@@ -35,7 +35,7 @@ std::string platform_of(const Json& image) {
     return text.empty() ? "N/A" : text;
 }
 
-ListedItem row(const Json& image, const Options& options, const std::string& repository,
+ListedItem row(const Json& image, const ImageListOptions& options, const std::string& repository,
                const std::string& tag, const std::string& digest) {
     const auto id = image.value("Id", std::string());
     const auto created = image.value("Created", std::int64_t{0});
@@ -69,7 +69,7 @@ std::string digest_for(const std::vector<std::string>& digests, std::string_view
 }
 
 // One row for each tag; an image without one has a row for each digest, or one of <none>.
-void describe(const Json& image, const Options& options, std::vector<ListedItem>& rows) {
+void describe(const Json& image, const ImageListOptions& options, std::vector<ListedItem>& rows) {
     const auto digests = texts(image, "RepoDigests");
     const std::string none(kNone);
     bool shown = false;
@@ -89,7 +89,7 @@ void describe(const Json& image, const Options& options, std::vector<ListedItem>
     if (!shown) rows.push_back(row(image, options, none, none, none));
 }
 
-ListingStyle style(const Options& options) {
+ListingStyle style(const ImageListOptions& options) {
     ListingStyle style;
     style.columns = {{"Repository", "REPOSITORY"}, {"Tag", "TAG"}};
     (options.digests ? style.columns : style.more).push_back({"Digest", "DIGEST"});
@@ -107,7 +107,7 @@ ListingStyle style(const Options& options) {
     return style;
 }
 
-Result<int> images(Session& session, const Options& options,
+Result<int> images(Session& session, const ImageListOptions& options,
                    const std::vector<std::string>& arguments) {
     auto wanted = options.filters;
     if (!arguments.empty()) wanted.push_back("reference=" + arguments.front());
@@ -128,7 +128,7 @@ Result<int> images(Session& session, const Options& options,
 }  // namespace
 
 Command images_command(std::string name) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ImageListOptions>();
     Command command(std::move(name), "List images");
     command.flag("-a,--all", options->all, "Show all images (default hides intermediate images)");
     command.flag("--digests", options->digests, "Show digests");

@@ -8,7 +8,7 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct InspectOptions {
     std::string format, type;
     bool size = false, machine = false;
 };
@@ -29,7 +29,7 @@ Result<Json> look_up_mac(const Api& api, const std::string& name, const http::Qu
 }
 
 // The object with the name: a container, or else an image.
-Result<Json> look_up(const Api& api, const Options& options, const std::string& name) {
+Result<Json> look_up(const Api& api, const InspectOptions& options, const std::string& name) {
     if (options.machine) return api.hako_get(fmt::format("/containers/{}/vm", name));
     http::Query query;
     if (options.size) query.add("size", "1");
@@ -50,7 +50,7 @@ Result<Json> look_up(const Api& api, const Options& options, const std::string& 
     return found;
 }
 
-Result<int> inspect(Session& session, const Options& options,
+Result<int> inspect(Session& session, const InspectOptions& options,
                     const std::vector<std::string>& names) {
     std::optional<Template> format;
     if (!options.format.empty() && options.format != "json") {
@@ -101,7 +101,7 @@ Result<int> top(Session& session, const std::vector<std::string>& arguments) {
 }  // namespace
 
 Command inspect_command(std::string_view type) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<InspectOptions>();
     options->type = type;
     Command command("inspect",
                     type == "image"       ? "Display detailed information on one or more images"

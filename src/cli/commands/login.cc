@@ -7,7 +7,7 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct LoginOptions {
     std::optional<std::string> username, password;
     bool password_from_input = false;
 };
@@ -53,7 +53,7 @@ Result<std::string> read_all(int fd) {
     return text;
 }
 
-Result<void> check(const Options& options) {
+Result<void> check(const LoginOptions& options) {
     if (!options.password_from_input) return {};
     if (options.password)
         return fail(ErrorKind::invalid, "--password and --password-stdin are mutually exclusive");
@@ -63,7 +63,7 @@ Result<void> check(const Options& options) {
 }
 
 // From flags, from stdin, or from the user at the terminal.
-Result<Credentials> ask(const Stdio& io, const Options& options, const std::string& server) {
+Result<Credentials> ask(const Stdio& io, const LoginOptions& options, const std::string& server) {
     Credentials credentials{.server = server, .username = options.username.value_or("")};
     if (options.password_from_input) {
         HAKO_TRY(credentials.password, read_all(io.in));
@@ -108,7 +108,7 @@ Result<void> log_in(Session& session, DockerConfig& config, Credentials credenti
     return {};
 }
 
-Result<int> login(Session& session, const Options& options, const std::string& server) {
+Result<int> login(Session& session, const LoginOptions& options, const std::string& server) {
     HAKO_CHECK(check(options));
     HAKO_TRY(auto config, DockerConfig::load());
     if (!options.username && !options.password) {
@@ -145,7 +145,7 @@ std::string first_or_hub(const std::vector<std::string>& arguments) {
 }  // namespace
 
 Command login_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<LoginOptions>();
     Command command("login", "Log in to a registry");
     command.option("-u,--username", options->username, "Username");
     command.option("-p,--password", options->password, "Password");

@@ -11,12 +11,12 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct LogOptions {
     bool follow = false, timestamps = false, details = false;
     std::string tail = "all", since, until;
 };
 
-Result<http::Query> log_query(const Options& options) {
+Result<http::Query> log_query(const LogOptions& options) {
     http::Query query{{"stdout", "1"}, {"stderr", "1"}};
     if (options.follow) query.add("follow", "1");
     if (options.timestamps) query.add("timestamps", "1");
@@ -33,7 +33,7 @@ Result<http::Query> log_query(const Options& options) {
     return query;
 }
 
-Result<int> logs(Session& session, const Options& options, const std::string& name) {
+Result<int> logs(Session& session, const LogOptions& options, const std::string& name) {
     HAKO_TRY(const auto query, log_query(options));
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto info, api->get(fmt::format("/containers/{}/json", name)));
@@ -59,7 +59,7 @@ Result<int> logs(Session& session, const Options& options, const std::string& na
 }  // namespace
 
 Command logs_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<LogOptions>();
     Command command("logs", "Fetch the logs of a container");
     command.flag("-f,--follow", options->follow, "Follow log output");
     command.flag("-t,--timestamps", options->timestamps, "Show timestamps");

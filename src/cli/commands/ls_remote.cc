@@ -7,13 +7,14 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct RemoteOptions {
     bool catalog = false, referrers = false;
     std::string format;
 };
 
 // One line each, or the daemon's answer as it is.
-Result<int> show(Session& session, const Json& answer, const char* field, const Options& options) {
+Result<int> show(Session& session, const Json& answer, const char* field,
+                 const RemoteOptions& options) {
     if (options.format == "json") {
         session.io.print_line(dump_json(answer));
         return 0;
@@ -23,7 +24,7 @@ Result<int> show(Session& session, const Json& answer, const char* field, const 
     return 0;
 }
 
-Result<int> show_referrers(Session& session, const Json& answer, const Options& options) {
+Result<int> show_referrers(Session& session, const Json& answer, const RemoteOptions& options) {
     if (options.format == "json") return show(session, answer, "Referrers", options);
     HAKO_TRY(const auto list, json_field_or<std::vector<Json>>(answer, "Referrers", {}));
     for (const auto& referrer : list) {
@@ -34,7 +35,7 @@ Result<int> show_referrers(Session& session, const Json& answer, const Options& 
     return 0;
 }
 
-Result<int> list(Session& session, const Options& options, const std::string& name) {
+Result<int> list(Session& session, const RemoteOptions& options, const std::string& name) {
     if (options.catalog && options.referrers)
         return fail(ErrorKind::invalid, "--catalog and --referrers exclude each other");
     if (!options.format.empty() && options.format != "json")
@@ -59,7 +60,7 @@ Result<int> list(Session& session, const Options& options, const std::string& na
 }  // namespace
 
 Command ls_remote_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RemoteOptions>();
     Command command("ls-remote", "List the tags of an image in its registry");
     command.flag("--catalog", options->catalog, "List the repositories of the registry NAME");
     command.flag("--referrers", options->referrers,

@@ -7,7 +7,7 @@
 namespace hako::cli {
 namespace {
 
-struct Flags {
+struct ApplianceFlags {
     std::string output;
     std::vector<std::string> sources, variables;
     std::string sha256, identity, custom_config, recovery;
@@ -21,7 +21,7 @@ Result<macos::Identity> choose_identity(const std::string& file,
     return macos::make_identity(parsed.settings.identity, macos::system_draw());
 }
 
-Result<int> build(Session& session, const Flags& flags) {
+Result<int> build(Session& session, const ApplianceFlags& flags) {
     if (flags.output.empty() || flags.sources.empty())
         return fail(ErrorKind::invalid,
                     "name the image with --output, and an OpenCore release with --opencore");
@@ -41,7 +41,7 @@ Result<int> build(Session& session, const Flags& flags) {
 }
 
 Command build_command() {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<ApplianceFlags>();
     Command command("build", "Write the image, from this host's packages and an OpenCore release");
     command.option("-o,--output", flags->output, "Image to write (raw)")
         .completes(Completes::files)

@@ -10,7 +10,7 @@
 namespace hako::cli {
 namespace {
 
-struct Flags {
+struct DiskFlags {
     std::string output;
     std::vector<std::string> sources;
     std::string sha256;
@@ -32,7 +32,7 @@ Result<void> parse_resolution(const std::string& text, macos::OpenCoreSettings& 
     return {};
 }
 
-Result<int> make(Session& session, const Flags& flags) {
+Result<int> make(Session& session, const DiskFlags& flags) {
     if (flags.output.empty() || flags.sources.empty() || flags.identity.empty())
         return fail(ErrorKind::invalid,
                     "name the disk with --output, an OpenCore release with --opencore, and a Mac "
@@ -62,7 +62,7 @@ Result<macos::Identity> read_mac_identity(const std::string& file) {
 }
 
 Command macos_disk_command() {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<DiskFlags>();
     Command command("disk", "Write the boot disk of a macOS machine, from an OpenCore release");
     command.option("-o,--output", flags->output, "Disk to write")
         .completes(Completes::files)

@@ -17,7 +17,7 @@ constexpr std::size_t kBarColumns = 60;
 constexpr std::int64_t kMostConnections = 16;
 constexpr auto kRedraw = std::chrono::milliseconds(200);
 
-struct Flags {
+struct FetchFlags {
     std::string version = std::string(macos::kDefaultVersion);
     std::string cache;
     std::string server;
@@ -26,14 +26,14 @@ struct Flags {
     bool allow_unverified = false;
 };
 
-void add_common(Command& command, Flags& flags) {
+void add_common(Command& command, FetchFlags& flags) {
     command.option("--version", flags.version, "Release of macOS, by number or name (default 14)")
         .option("--cache", flags.cache, "Folder of the images (default: the daemon's)")
         .flag("--allow-unverified", flags.allow_unverified,
               "Take an image that Apple did not sign: whoever made it rules what boots");
 }
 
-Result<macos::RecoveryCache> open_cache(const Session& session, const Flags& flags) {
+Result<macos::RecoveryCache> open_cache(const Session& session, const FetchFlags& flags) {
     macos::RecoveryOptions options{.allow_unverified = flags.allow_unverified};
     if (!flags.server.empty()) options.server = flags.server;
     options.transport.proxies = oci::Proxies::from_environment();
@@ -91,7 +91,7 @@ void tell(const Session& session, const macos::RecoveryImage& image) {
     session.io.print_line(image.dmg.native());
 }
 
-Result<macos::RecoveryImage> fetch_image(const Session& session, const Flags& flags,
+Result<macos::RecoveryImage> fetch_image(const Session& session, const FetchFlags& flags,
                                          const macos::Version& version,
                                          const macos::DownloadProgress& progress) {
     HAKO_TRY(auto cache, open_cache(session, flags));
@@ -104,7 +104,7 @@ Result<macos::RecoveryImage> fetch_image(const Session& session, const Flags& fl
                        {});
 }
 
-Result<int> fetch(Session& session, const Flags& flags) {
+Result<int> fetch(Session& session, const FetchFlags& flags) {
     HAKO_TRY(const auto version, macos::find_version(flags.version));
     HAKO_TRY(auto image, fetch_image(session, flags, version, {}));
     if (!flags.output.empty()) {
@@ -125,7 +125,7 @@ Result<std::filesystem::path> fetch_recovery(const Session& session, const macos
 }
 
 Command macos_fetch_command() {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<FetchFlags>();
     Command command("fetch", "Download the recovery system of a macOS release from Apple");
     add_common(command, *flags);
     command.option("-o,--output", flags->output, "Also copy it to this folder, for `import`")
@@ -138,7 +138,7 @@ Command macos_fetch_command() {
 }
 
 Command macos_import_command() {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<FetchFlags>();
     Command command("import", "Take a recovery system that `fetch -o` put into a folder");
     add_common(command, *flags);
     command.arguments("[OPTIONS] FOLDER", 1, 1, Completes::files);

@@ -17,7 +17,7 @@
 namespace hako::cli {
 namespace {
 
-struct Flags {
+struct MachineFlags {
     std::string storage;
     std::vector<std::string> variables;
     std::vector<std::string> sources;
@@ -42,7 +42,7 @@ struct Asked {
     }
 };
 
-Result<Asked> read_flags(const Flags& flags) {
+Result<Asked> read_flags(const MachineFlags& flags) {
     if (flags.storage.empty() || flags.sources.empty())
         return fail(ErrorKind::invalid,
                     "name the machine's folder with --storage and an OpenCore release with "
@@ -74,7 +74,7 @@ Result<macos::PreparedMachine> prepare(const Session& session, const Asked& aske
     return prepared;
 }
 
-Result<int> print_command(const Session& session, const Flags& flags) {
+Result<int> print_command(const Session& session, const MachineFlags& flags) {
     if (flags.recovery.empty())
         return fail(
             ErrorKind::invalid,
@@ -116,7 +116,7 @@ Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
     return macos::run_machine(prepared.machine, stop.get(), progress);
 }
 
-Result<int> boot(const Session& session, const Flags& flags) {
+Result<int> boot(const Session& session, const MachineFlags& flags) {
     HAKO_TRY(auto asked, read_flags(flags));
     HAKO_TRY([[maybe_unused]] const auto lock, macos::lock_storage(asked.request.storage));
     HAKO_CHECK(make_folders(asked.folder()));
@@ -134,7 +134,7 @@ Result<int> boot(const Session& session, const Flags& flags) {
     return fail(ended.error());
 }
 
-Command& add_flags(Command& command, Flags& flags) {
+Command& add_flags(Command& command, MachineFlags& flags) {
     return command.option("--storage", flags.storage, "Folder of the machine's disks")
         .completes(Completes::files)
         .option("-e,--env", flags.variables, "Setting, as VERSION=14 or RAM_SIZE=8G")
@@ -166,7 +166,7 @@ Result<macos::Variables> read_variables(const std::vector<std::string>& list) {
 }
 
 Command macos_prepare_command() {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<MachineFlags>();
     Command command("prepare", "Make a macOS machine in a folder, and print what starts it");
     add_flags(command, *flags);
     command.action(
@@ -175,7 +175,7 @@ Command macos_prepare_command() {
 }
 
 Command macos_boot_command() {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<MachineFlags>();
     Command command("boot", "Make a macOS machine in a folder and run it until it shuts down");
     add_flags(command, *flags)
         .option("--web-address", flags->web_address,

@@ -10,7 +10,7 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct PsOptions {
     bool all = false, quiet = false, full = false, latest = false, size = false;
     std::optional<std::int64_t> last;
     std::string format;
@@ -64,7 +64,7 @@ Json object_field(const Json& summary, const char* name) {
     return found == summary.end() || found->is_null() ? Json::object() : *found;
 }
 
-ListedItem describe(const Json& summary, const Options& options) {
+ListedItem describe(const Json& summary, const PsOptions& options) {
     constexpr std::size_t kCommandWidth = 20;
     const auto id = summary.value("Id", std::string());
     const auto created = summary.value("Created", std::int64_t{0});
@@ -121,7 +121,7 @@ ListingStyle style(bool size) {
     return style;
 }
 
-Result<int> run_ps(Session& session, const Options& options) {
+Result<int> run_ps(Session& session, const PsOptions& options) {
     HAKO_TRY(const auto* api, session.api());
     http::Query query;
     if (options.all || options.latest || options.last.value_or(0) > 0) query.add("all", "1");
@@ -143,7 +143,7 @@ Result<int> run_ps(Session& session, const Options& options) {
 }  // namespace
 
 Command ps_command(std::string name) {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PsOptions>();
     Command command(std::move(name), "List containers");
     command.flag("-a,--all", options->all, "Show all containers (default shows just running)");
     command.option("-f,--filter", options->filters, "Filter output based on conditions provided");

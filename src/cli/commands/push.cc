@@ -8,12 +8,12 @@
 namespace hako::cli {
 namespace {
 
-struct Options {
+struct PushOptions {
     bool all_tags = false, quiet = false;
     std::string platform;
 };
 
-Result<int> push(Session& session, const Options& options, const std::string& image) {
+Result<int> push(Session& session, const PushOptions& options, const std::string& image) {
     const auto [name, tag] = split_image_name(image);
     const bool tagged = name.size() < image.size();
     if (options.all_tags && tagged)
@@ -39,7 +39,7 @@ Result<int> push(Session& session, const Options& options, const std::string& im
 }  // namespace
 
 Command push_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<PushOptions>();
     Command command("push", "Upload an image to a registry");
     command.flag("-a,--all-tags", options->all_tags, "Push all tags of an image to the repository");
     command.flag("-q,--quiet", options->quiet, "Suppress verbose output");

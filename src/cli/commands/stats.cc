@@ -12,7 +12,7 @@ namespace {
 constexpr std::chrono::seconds kInterval{1};
 constexpr std::string_view kClearScreen = "\033[H\033[J";
 
-struct Options {
+struct StatsOptions {
     bool all = false, once = false, full = false;
     std::string format;
 };
@@ -100,7 +100,7 @@ ListingStyle style() {
 }
 
 // In the order of the listing; those that are gone are left out unless they were named.
-Result<std::vector<Sample>> take(const Api& api, const Options& options,
+Result<std::vector<Sample>> take(const Api& api, const StatsOptions& options,
                                  std::vector<std::string> names) {
     const bool named = !names.empty();
     if (!named) {
@@ -119,7 +119,8 @@ Result<std::vector<Sample>> take(const Api& api, const Options& options,
     return samples;
 }
 
-Result<int> stats(Session& session, const Options& options, const std::vector<std::string>& names) {
+Result<int> stats(Session& session, const StatsOptions& options,
+                  const std::vector<std::string>& names) {
     HAKO_TRY(const auto* api, session.api());
     Samples before;
     for (int round = 0;; ++round) {
@@ -147,7 +148,7 @@ Result<int> stats(Session& session, const Options& options, const std::vector<st
 }  // namespace
 
 Command stats_command() {
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<StatsOptions>();
     Command command("stats", "Display a live stream of containers' resource usage");
     command.flag("-a,--all", options->all, "Show all containers (default shows just running)");
     command.flag("--no-stream", options->once, "Print the first result and end");
