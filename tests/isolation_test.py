@@ -40,7 +40,6 @@ def test_devices_of_the_vm(clean: Daemon) -> None:
                "ls /dev/fuse /dev/other; exec 3<>/dev/other && echo opened")
     assert said == "/dev/fuse\n/dev/other\nopened\n"
     assert "/dev/none" in run(clean, "--device", "/dev/none", HELLO, "true")
-    assert "devices of the host" in run(clean, "--device", "/dev/vfio/1", HELLO, "true")
 
 
 def test_device_nodes_that_are_made_are_not_opened(clean: Daemon) -> None:

@@ -107,6 +107,24 @@ def test_a_published_udp_port(host: Daemon) -> None:
     assert sh(f'nsenter --net=/run/netns/{OUTSIDE} python3 -c "{program}"') == "ping\n"
 
 
+def test_host_mode_publishes_what_listens(host: Daemon) -> None:
+    """From the host's loopback and from others, for as long as it listens, and again after hakod was killed."""
+    serve = "echo as the host > /tmp/index.html; httpd -p 8090 -h /tmp; httpd -p 127.0.0.1:8091 -h /tmp; exec sleep 3600"
+    host.hako("run", "-d", "--name", "native", "--network", "host", HELLO, "sh", "-c", serve)
+    served = "as the host\n"
+    wait_until(lambda: fetch(HOST, "http://127.0.0.1:8090/") == served, 30)
+    assert fetch(OUTSIDE, f"http://{HOST_IP}:8090/") == served
+    assert list(host.inspect("native")["NetworkSettings"]["Networks"]) == ["host"]
+    assert host.hako("port", "native").stdout.startswith("8090/tcp -> 0.0.0.0:8090\n"), "8091 is for the container alone"
+    assert fetch(HOST, "http://127.0.0.1:8091/") == ""
+    host.kill()
+    host.start()
+    wait_until(lambda: fetch(HOST, "http://127.0.0.1:8090/") == served, 30)
+    host.hako("exec", "native", "killall", "httpd")
+    wait_until(lambda: host.hako("port", "native").stdout == "", 30)
+    assert host.hako("rm", "-f", "native").returncode == 0
+
+
 def test_what_is_published_is_told(host: Daemon) -> None:
     assert "80/tcp -> 0.0.0.0:8080" in host.hako("port", "web").stdout
     assert "0.0.0.0:8080->80/tcp" in host.hako("ps").stdout

@@ -155,6 +155,18 @@ constexpr Wrong kNotOffered[] = {
     {"DeviceRequests", R"({"DeviceRequests":[{"Count":-1}]})"},
 };
 
+TEST(CreateRequest, DevicesAsCdiNamesThem) {
+    const auto parsed = parse_create(body_with(
+        R"("HostConfig":{"Devices":[{"PathOnHost":"/dev/fuse"}],
+            "DeviceRequests":[{"Driver":"cdi","DeviceIDs":["hako/usb=046d:c52b","hako/usb=1/4"]}]})"));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    const auto& devices = parsed->request.host_config.devices;
+    ASSERT_EQ(devices.size(), 3U);
+    EXPECT_EQ(devices[0].path, "/dev/fuse");
+    EXPECT_EQ(devices[1].node, "hako/usb=046d:c52b");
+    EXPECT_EQ(devices[2].node, "hako/usb=1/4");
+}
+
 TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
     for (const auto& refused : kNotOffered) {
         const auto parsed =
@@ -164,9 +176,16 @@ TEST(CreateRequest, WhatIsNotOfferedIsRefused) {
         EXPECT_THAT(parsed.error().message(), HasSubstr(refused.field));
         EXPECT_THAT(parsed.error().message(), HasSubstr("not offered by this version of hako"));
     }
-    const auto host = parse_create(body_with(R"("HostConfig":{"NetworkMode":"host"})"));
-    ASSERT_FALSE(host);
-    EXPECT_THAT(host.error().message(), HasSubstr("-p"));
+}
+
+TEST(CreateRequest, NetworkModeHostPublishesWhatListens) {
+    const auto parsed = parse_create(body_with(
+        R"("HostConfig":{"NetworkMode":"host","PortBindings":{"80/tcp":[{"HostPort":"8080"}]}})"));
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(parsed->request.host_config.network_mode, "host");
+    EXPECT_TRUE(parsed->request.host_config.port_bindings.empty());
+    ASSERT_EQ(parsed->warnings.size(), 1U);
+    EXPECT_EQ(parsed->warnings[0], "Published ports are discarded when using host network mode");
 }
 
 TEST(CreateRequest, NetworksAndPorts) {

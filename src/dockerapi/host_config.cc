@@ -27,7 +27,6 @@ struct Field {
 
 // To ignore these would lose data, open nothing or weaken a promise: the client must know.
 constexpr std::array kRefused{
-    Field{"DeviceRequests", "giving GPUs and other devices to a container (--gpus)"},
     Field{"OomKillDisable", "disabling the OOM killer"},
     Field{"CgroupParent", "a parent cgroup: a container is a VM of its own"},
 };
@@ -77,18 +76,17 @@ Result<void> refuse_what_must_not_be_ignored(const Json& host) {
     return {};
 }
 
-Result<void> read_network(const Json& host, engine::HostConfig& config) {
+Result<void> read_network(const Json& host, engine::HostConfig& config, Strings& warnings) {
     HAKO_CHECK(read_field(host, "NetworkMode", config.network_mode));
     const std::string& mode = config.network_mode;
-    if (mode == "host")
-        return fail(ErrorKind::unimplemented,
-                    "NetworkMode: a container is a virtual machine and cannot share the host's "
-                    "network: publish its ports with -p, and reach the host as "
-                    "host.docker.internal");
     if (mode == "container:")
         return not_offered(fmt::format("NetworkMode: sharing the network of {}", mode));
     HAKO_TRY(config.port_bindings, parse_port_bindings(host));
     HAKO_CHECK(read_field(host, "PublishAllPorts", config.publish_all_ports));
+    if (mode == "host" && !config.port_bindings.empty()) {
+        warnings.emplace_back("Published ports are discarded when using host network mode");
+        config.port_bindings.clear();
+    }
     HAKO_CHECK(read_field(host, "Dns", config.dns));
     HAKO_CHECK(read_field(host, "DnsSearch", config.dns_search));
     HAKO_CHECK(read_field(host, "DnsOptions", config.dns_options));
@@ -193,6 +191,24 @@ Result<std::vector<engine::Device>> devices(const Json& host) {
     return devices;
 }
 
+// Names as CDI has them, which is how Docker's CLI sends `--device hako/usb=046d:c52b`.
+Result<void> read_device_requests(const Json& host, std::vector<engine::Device>& devices) {
+    HAKO_TRY(const auto list, json_field_or<std::vector<Json>>(host, "DeviceRequests", {}));
+    for (const auto& entry : list) {
+        std::string driver;
+        Strings ids;
+        HAKO_CHECK(with_context(read_field(entry, "Driver", driver), "field DeviceRequests"));
+        HAKO_CHECK(with_context(read_field(entry, "DeviceIDs", ids), "field DeviceRequests"));
+        if (driver != "cdi")
+            return not_offered(
+                "DeviceRequests: asking for any GPU (--gpus): name the one that is "
+                "meant (--device hako/pci=0000:01:00.0)");
+        for (auto& id : ids)
+            devices.push_back({.node = std::move(id), .path = {}, .permissions = {}});
+    }
+    return {};
+}
+
 // The VM is the border, and it has no such modules.
 void warn_of_security_modules(const Strings& options, Strings& warnings) {
     for (const auto& option : options)
@@ -228,6 +244,7 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "SecurityOpt", config.security_opt));
     warn_of_security_modules(config.security_opt, warnings);
     HAKO_TRY(config.devices, devices(host));
+    HAKO_CHECK(read_device_requests(host, config.devices));
     HAKO_CHECK(read_field(host, "DeviceCgroupRules", config.device_cgroup_rules));
     HAKO_CHECK(read_field(host, "ExtraHosts", config.extra_hosts));
     HAKO_CHECK(read_field(host, "Tmpfs", config.tmpfs));
@@ -240,7 +257,7 @@ Result<engine::HostConfig> parse_host_config(const Json& host, Strings& warnings
     HAKO_CHECK(read_field(host, "ReadonlyRootfs", config.readonly_rootfs));
     HAKO_CHECK(read_field(host, "AutoRemove", config.auto_remove));
     HAKO_CHECK(read_field(host, "Init", config.init));
-    HAKO_CHECK(read_network(host, config));
+    HAKO_CHECK(read_network(host, config, warnings));
     HAKO_CHECK(read_field(host, "PidMode", config.pid_mode));
     HAKO_CHECK(read_field(host, "IpcMode", config.ipc_mode));
     HAKO_CHECK(read_field(host, "UTSMode", config.uts_mode));

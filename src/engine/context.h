@@ -136,6 +136,8 @@ bool take_files_vm(Context& context, const EntryPtr& entry, const runtime::Sandb
 
 // --- health_watch.cc: runs the health check of a container that has just begun to run.
 void watch_health(Context& context, const EntryPtr& entry);
+// --- host_mode.cc: does nothing for a container in another network mode.
+void watch_listening(Context& context, const EntryPtr& entry);
 
 // --- exec.cc: as the engine's verbs.
 Result<std::string> create_exec(Context& context, const EntryPtr& entry, const ExecConfig& config);

@@ -76,6 +76,7 @@ public:
     std::condition_variable_any changed;
     std::map<std::string, FakeProcess> processes;
     std::map<std::string, std::string> files;  // copied in, by path
+    std::vector<std::string> listening;        // "80/tcp"
     bool lost = false;
     bool paused = false;
     int freezes = 0;  // for a commit
@@ -207,7 +208,12 @@ public:
         world_.caches[vm_] -= given;
         return given;
     }
-    Result<guest::Statistics> statistics() override { return guest::Statistics{}; }
+    Result<guest::Statistics> statistics() override {
+        const std::lock_guard lock(sandbox_->mutex);
+        guest::Statistics statistics;
+        statistics.listening = sandbox_->listening;
+        return statistics;
+    }
     Result<std::vector<guest::ProcessRow>> list_processes() override {
         guest::ProcessRow row;
         row.pid = 1;
@@ -313,6 +319,7 @@ private:
     static constexpr std::string_view kForeign = "foreign/";
 };
 
+constexpr std::string_view kPluggedIn = "/dev/bus/usb/001/004";  // the only device of the host
 constexpr std::string_view kEmulated = "s390x";  // the only processor that machines emulate
 
 class FakeMachines : public MachineSource {
@@ -326,6 +333,14 @@ public:
         return vmm::Kernel{.name = "builtin", .vmlinux = "/share/vmlinux"};
     }
     std::filesystem::path initramfs() override { return "/share/initramfs.cpio"; }
+    Result<std::vector<vmm::HostDevice>> devices(const std::vector<std::string>& names) override {
+        std::vector<vmm::HostDevice> found;
+        for (const auto& name : names) {
+            if (name != kPluggedIn) return fail(ErrorKind::not_found, "no {} is plugged in", name);
+            found.push_back({vmm::HostDevice::Bus::usb, name});
+        }
+        return found;
+    }
     Result<std::filesystem::path> emulator(std::string_view architecture) override {
         if (architecture != kEmulated)
             return fail(ErrorKind::unimplemented, "install an emulator for {}", architecture);

@@ -34,6 +34,11 @@ Attachment& published_on(std::vector<Attachment>& attachments,
     return attachments.front();
 }
 
+// Who holds the host's port for something that listens: it comes and goes by itself.
+std::string listener_key(const std::string& container, const std::string& port) {
+    return container + ' ' + port;
+}
+
 }  // namespace
 
 std::vector<network::NetworkConfig> Networks::raised(const State& state) const {
@@ -184,7 +189,13 @@ void Networks::leave(State& state, const std::string& container) {
     const bool ran = state.running.erase(container) != 0;
     const auto publishes = [](const Attachment& one) { return !one.ports.empty(); };
     if (std::ranges::any_of(state.attachments[container], publishes))
-        if (const auto ports = source_.ports(); ports) (*ports)->release(container);
+        if (const auto ports = source_.ports(); ports) {
+            (*ports)->release(container);
+            for (const Attachment& one : state.attachments[container])
+                for (const PublishedPort& port : one.ports)
+                    (*ports)->release(listener_key(container, port.container_port));
+        }
+    std::erase_if(state.refused, [&](const auto& key) { return key.starts_with(container); });
     std::vector<std::string> taps;
     for (Attachment& one : state.attachments[container]) {
         if (!one.live() && one.ports.empty()) continue;
@@ -211,6 +222,52 @@ std::vector<Attachment> Networks::leave(const std::string& container) {
     std::erase_if(left, [](const Attachment& one) { return !one.live(); });
     if (!left.empty()) leave(*state, container);
     return left;
+}
+
+std::vector<Error> Networks::publish_listening(const std::string& container,
+                                               const std::set<std::string>& ports) {
+    auto state = state_.lock();
+    const auto running = state->running.find(container);
+    if (running == state->running.end() || state->attachments[container].empty()) return {};
+    std::vector<Error> refusals;
+    Attachment& on = state->attachments[container].front();
+    const auto before = on.ports;
+    const auto publish_one = [&](network::Ports& holder, const std::string& port) -> Result<void> {
+        const std::string key = listener_key(container, port);
+        HAKO_TRY(const auto binding, to_binding({port, "", port.substr(0, port.find('/'))}));
+        HAKO_TRY(const auto held, holder.reserve(key, running->second.name, {binding}));
+        if (auto forwarded = holder.forward(key, parse_optional(on.ipv4), parse_optional(on.ipv6));
+            !forwarded) {
+            holder.release(key);
+            return forwarded;
+        }
+        for (const auto& one : held) on.ports.push_back(to_published(one));
+        return {};
+    };
+    const auto holder = source_.ports();
+    if (!holder) return {holder.error()};
+    std::erase_if(on.ports, [&](const PublishedPort& port) {
+        if (ports.contains(port.container_port)) return false;
+        (*holder)->release(listener_key(container, port.container_port));
+        return true;
+    });
+    std::erase_if(state->refused, [&](const std::string& key) {
+        return key.starts_with(container) && !ports.contains(key.substr(container.size() + 1));
+    });
+    for (const std::string& port : ports) {
+        const auto is_it = [&](const PublishedPort& other) { return other.container_port == port; };
+        if (std::ranges::any_of(on.ports, is_it)) continue;
+        const auto published = publish_one(**holder, port);
+        const std::string key = listener_key(container, port);
+        if (published) state->refused.erase(key);
+        else if (state->refused.insert(key).second) refusals.push_back(published.error());
+    }
+    const auto same = [](const PublishedPort& one, const PublishedPort& other) {
+        return one.container_port == other.container_port && one.host_ip == other.host_ip;
+    };
+    if (!std::ranges::equal(before, on.ports, same))
+        if (const auto applied = apply(*state); !applied) refusals.push_back(applied.error());
+    return refusals;
 }
 
 void Networks::forget(const std::string& container) {

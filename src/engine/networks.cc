@@ -305,8 +305,14 @@ Result<void> Networks::enlist(const Container& container,
                               const std::map<std::string, EndpointSettings>& wanted) {
     auto state = state_.lock();
     HAKO_CHECK(ensure_default(*state));
+    const bool is_host = container.host_config.network_mode == kHostNetwork;
+    if (is_host && !default_bridge_)
+        return fail(ErrorKind::unimplemented,
+                    "NetworkMode host: what the container listens to is published on the host, and "
+                    "this daemon has no network to do it by: start hakod without HAKO_BRIDGE=none");
     const auto resolve = [&](const std::string& name) {
-        const bool is_default = name.empty() || name == "default";
+        const bool is_default =
+            name.empty() || name == "default" || (is_host && name == kHostNetwork);
         return is_default ? std::string(kDefaultNetwork) : name;
     };
     const std::string mode = resolve(container.host_config.network_mode);
@@ -327,6 +333,10 @@ Result<void> Networks::enlist(const Container& container,
         if (resolve(name) == mode) of_mode = settings;
     HAKO_CHECK(add_one(mode, of_mode));
     for (const auto& [name, settings] : wanted) HAKO_CHECK(add_one(resolve(name), settings));
+    if (is_host && attachments.size() > 1)
+        return fail(ErrorKind::invalid,
+                    "conflicting options: a container in network mode host is on no other network");
+    if (is_host) attachments.front().network_name = kHostNetwork;
     HAKO_CHECK(store_.save(container.id, attachments));
     if (!attachments.empty()) state->attachments[container.id] = std::move(attachments);
     return {};
@@ -341,7 +351,8 @@ Result<Network> Networks::connect(const Container& container, std::string_view r
         return fail(ErrorKind::forbidden,
                     "container cannot be connected to multiple networks with one of the networks "
                     "in private (none) mode");
-    if (container.host_config.network_mode.starts_with("container:"))
+    if (container.host_config.network_mode == kHostNetwork ||
+        container.host_config.network_mode.starts_with("container:"))
         return fail(ErrorKind::forbidden,
                     "container sharing network namespace with another container or host cannot be "
                     "connected to any other network");

@@ -81,6 +81,10 @@ public:
     Result<Joined> join(const Container& container, const std::string& tap = {});
     // After its VM has ended, also when it never joined: the networks that it left.
     std::vector<Attachment> leave(const std::string& container);
+    // In network mode host: these ports of the container ("80/tcp") are published under their own
+    // numbers from now on, and no others. Returns why some are not, each reason once.
+    std::vector<Error> publish_listening(const std::string& container,
+                                         const std::set<std::string>& ports);
     std::vector<Attachment> attachments(const std::string& container) const;
     // How many cards its VM needs; none where one of them is no port of a bridge.
     std::optional<std::size_t> bridged(const std::string& container) const;
@@ -97,6 +101,7 @@ private:
         std::map<std::string, std::vector<Attachment>> attachments;
         std::map<std::string, Container> running;  // those that joined
         std::set<std::string> bridges;             // ids of networks whose bridge is up
+        std::set<std::string> refused;             // listeners that the host has no port for
         network::Ipam ipam = network::Ipam();
     };
     Networks(NetworkStore store, NetworkSource& source, bool default_bridge)

@@ -309,5 +309,77 @@ TEST_F(NetworksTest, AContainerThatRunsKeepsItsCards) {
     EXPECT_EQ(attachment(id).network_name, "other");
 }
 
+class HostModeTest : public NetworksTest {
+protected:
+    void listen(const std::string& id, std::vector<std::string> ports) {
+        const auto sandbox = world_.find(id);
+        const std::lock_guard lock(sandbox->mutex);
+        sandbox->listening = std::move(ports);
+    }
+    std::vector<std::string> published(const std::string& id) {
+        std::vector<std::string> ports;
+        for (const auto& port : attachment(id).ports)
+            ports.push_back(port.container_port + " at " + port.host_port);
+        return ports;
+    }
+    void wait_for_ports(const std::string& id, const std::vector<std::string>& wanted) {
+        wait_for([&] { return published(id) == wanted; });
+        std::size_t forwarded = 0;
+        for (const auto& [key, held] : *ports_->held.lock()) forwarded += held.v4 ? 1 : 0;
+        EXPECT_EQ(forwarded, wanted.size());
+    }
+};
+
+TEST_F(HostModeTest, WhatListensIsPublishedAsLongAsItDoes) {
+    const std::string id = run_on("aa", "host");
+    EXPECT_EQ(attachment(id).network_name, "host");
+    EXPECT_FALSE(attachment(id).ipv4.empty()) << "on the default network";
+    EXPECT_THAT(published(id), SizeIs(0));
+    listen(id, {"80/tcp"});
+    wait_for_ports(id, {"80/tcp at 80"});
+    EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints.front().ports, SizeIs(1));
+    listen(id, {"80/tcp", "53/udp"});
+    wait_for_ports(id, {"80/tcp at 80", "53/udp at 53"});
+    listen(id, {"53/udp"});
+    wait_for_ports(id, {"53/udp at 53"});
+    stop(id);
+    EXPECT_TRUE(ports_->held.lock()->empty());
+}
+
+TEST_F(HostModeTest, APortThatIsTakenIsPublishedOnceItIsFree) {
+    const std::string first = run_on("aa", "host");
+    const std::string second = run_on("bb", "host");
+    listen(first, {"80/tcp"});
+    wait_for_ports(first, {"80/tcp at 80"});
+    listen(second, {"80/tcp", "81/tcp"});
+    wait_for([&] { return published(second) == std::vector<std::string>{"81/tcp at 81"}; });
+    listen(first, {});
+    wait_for([&] { return published(second).size() == 2; });
+}
+
+TEST_F(HostModeTest, ANewDaemonPublishesThemAgain) {
+    const std::string id = run_on("aa", "host");
+    listen(id, {"80/tcp"});
+    wait_for_ports(id, {"80/tcp at 80"});
+    stop_daemon();
+    start_daemon();
+    wait_for_ports(id, {"80/tcp at 80"});
+}
+
+TEST_F(HostModeTest, IsOneNetworkAndNoOther) {
+    make("app");
+    CreateRequest wanted = request("aa");
+    wanted.host_config.network_mode = "host";
+    wanted.endpoints["app"] = {};
+    const auto created = engine_->create(wanted);
+    ASSERT_FALSE(created);
+    EXPECT_THAT(created.error().message(), HasSubstr("conflicting options"));
+    const std::string id = run_on("bb", "host");
+    stop(id);
+    const auto connected = engine_->connect_network("app", id, {});
+    ASSERT_FALSE(connected);
+    EXPECT_EQ(connected.error().kind(), ErrorKind::forbidden);
+}
+
 }  // namespace
 }  // namespace hako::engine

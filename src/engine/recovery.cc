@@ -63,6 +63,7 @@ void adopt(Context& context, const EntryPtr& entry, const runtime::SandboxState&
     }
     watch_container(context, entry);
     watch_health(context, entry);
+    watch_listening(context, entry);
     for (const runtime::ProcessState& process : sandbox.processes)
         if (!process.id.empty() && process.started) watch_exec(context, entry, process.id);
     log_info("container {} goes on running", entry->id);

@@ -121,16 +121,16 @@ Result<void> check_cpuset(const HostConfig& config, unsigned host_cpus) {
 
 Result<void> check_devices(const std::vector<Device>& devices) {
     for (const Device& device : devices) {
-        for (const std::string_view host : {"/dev/bus/usb", "/dev/vfio", "/sys/"})
-            if (device.node.starts_with(host))
-                return fail(ErrorKind::unimplemented,
-                            "{}: passing devices of the host into a VM is not offered by this "
-                            "version of hako",
-                            device.node.substr(0, 64));
+        if (vmm::names_host_device(device.node)) {
+            HAKO_CHECK(vmm::check_host_device(device.node));
+            continue;
+        }
         if (!device.node.starts_with("/dev/") || device.node.find("..") != std::string::npos)
             return fail(ErrorKind::invalid,
                         "error gathering device information while adding custom device \"{}\": "
-                        "name a node of the VM, such as /dev/fuse",
+                        "name a node of the VM, such as /dev/fuse, or a device of the host: "
+                        "/dev/bus/usb/001/004, /dev/vfio/12, hako/usb=046d:c52b or "
+                        "hako/pci=0000:01:00.0",
                         device.node.substr(0, 64));
         if (device.permissions.find_first_not_of("rwm") != std::string::npos)
             return fail(ErrorKind::invalid, "invalid device mode: {}", device.permissions);
@@ -218,7 +218,8 @@ Result<oci::ProcessSettings> base_process(const Container& container, bool privi
     return process;
 }
 
-Result<Json> make_spec(const Container& container, bool alone) {
+Result<Json> make_spec(const Container& container, bool alone,
+                       const std::vector<vmm::HostDevice>& devices) {
     const HostConfig& host = container.host_config;
     HAKO_TRY(auto process, base_process(container, host.privileged));
     process.args = container.command;
@@ -236,7 +237,11 @@ Result<Json> make_spec(const Container& container, bool alone) {
     settings.resources = make_resources(host);
     settings.tmpfs = host.tmpfs;
     for (const Device& device : host.devices)
-        settings.devices[device.path] = {device.node, device.permissions};
+        if (!vmm::names_host_device(device.node))
+            settings.devices[device.path] = {device.node, device.permissions};
+    if (!devices.empty())
+        settings.host_devices = static_cast<unsigned>(
+            std::ranges::count(devices, vmm::HostDevice::Bus::usb, &vmm::HostDevice::bus));
     settings.mounts = guest_mounts(container);
     settings.device_rules = host.device_cgroup_rules;
     settings.sysctls = host.sysctls;
@@ -277,6 +282,13 @@ Result<void> check_host_config(const HostConfig& config, unsigned host_cpus) {
     return check_restart_policy(config);
 }
 
+std::vector<std::string> host_devices(const HostConfig& config) {
+    std::vector<std::string> names;
+    for (const Device& device : config.devices)
+        if (vmm::names_host_device(device.node)) names.push_back(device.node);
+    return names;
+}
+
 oci::Resources make_resources(const HostConfig& config) {
     oci::Resources resources;
     if (config.memory != 0 || shared_with(config).empty())
@@ -314,7 +326,7 @@ Result<Container> make_container(const CreateRequest& request, const images::Ima
         kernel != request.host_config.annotations.end())
         container.kernel = kernel->second;
     // What is wrong with the rest shows here rather than at the start.
-    HAKO_CHECK(make_spec(container, false));
+    HAKO_CHECK(make_spec(container, false, {}));
     return container;
 }
 
@@ -367,7 +379,7 @@ Result<std::uint64_t> scratch_size(const HostConfig& config) {
 Result<runtime::ContainerSpec> make_sandbox_container(const Container& container,
                                                       const MachineParts& parts,
                                                       const Layout& layout) {
-    HAKO_TRY(const Json oci_spec, make_spec(container, parts.alone));
+    HAKO_TRY(const Json oci_spec, make_spec(container, parts.alone, parts.devices));
     HAKO_TRY(const SecurityOptions security, parse_security(container.host_config));
     runtime::ContainerSpec spec;
     spec.id = container.id;
@@ -414,6 +426,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.tsc_khz = parts.tsc_khz;
     sandbox.machine.disks = {rootfs, scratch};
     sandbox.machine.shares = shares(container);
+    sandbox.machine.devices = parts.devices;
     vmm::choose_agent_channel(sandbox.machine);
     HAKO_CHECK(vmm::validate(sandbox.machine));
     return sandbox;

@@ -48,11 +48,14 @@ struct MachineParts {
     vmm::Accelerator accelerator = vmm::Accelerator::tcg;
     std::uint32_t tsc_khz = 0;  // as MachineSpec::tsc_khz
     unsigned host_cpus = 1;
+    std::vector<vmm::HostDevice> devices;
     bool alone = false;  // in a VM of its own, whatever it shares
 };
 // linux.resources of a container with these limits. In another one's VM there is no limit of memory
 // but one that is asked for.
 oci::Resources make_resources(const HostConfig& config);
+// Those of its devices that are the host's, by their names (vmm/host_device.h).
+std::vector<std::string> host_devices(const HostConfig& config);
 Result<void> check_host_config(const HostConfig& config, unsigned host_cpus);
 Result<runtime::ContainerSpec> make_sandbox_container(const Container& container,
                                                       const MachineParts& parts,

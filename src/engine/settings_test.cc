@@ -130,8 +130,12 @@ TEST(Settings, DevicesAndProcessorsOfTheVm) {
     for (const char* wrong : {"x", "1-", "2-1", "0,,1", "-1", "0,"})
         EXPECT_THAT(refusal({.cpuset_cpus = wrong}), HasSubstr("cpuset cpus")) << wrong;
     EXPECT_THAT(refusal({.cpuset_mems = "1"}), HasSubstr("memory nodes"));
-    EXPECT_THAT(refusal({.devices = {{"/dev/vfio/7", "/dev/vfio/7", "rwm"}}}),
-                HasSubstr("devices of the host"));
+    EXPECT_EQ(
+        refusal({.devices = {{"/dev/vfio/7", "/dev/vfio/7", "rwm"}, {"hako/usb=1/4", "", ""}}}),
+        "none");
+    EXPECT_THAT(refusal({.devices = {{"/dev/vfio/vfio", "/dev/vfio/vfio", "rwm"}}}),
+                HasSubstr("/dev/vfio/12"));
+    EXPECT_THAT(refusal({.devices = {{"nvidia.com/gpu=all", "", ""}}}), HasSubstr("hako/pci="));
     EXPECT_THAT(refusal({.devices = {{"fuse", "/dev/fuse", "rwm"}}}), HasSubstr("/dev/fuse"));
     EXPECT_THAT(refusal({.devices = {{"/dev/fuse", "/dev/fuse", "x"}}}), HasSubstr("device mode"));
 }

@@ -123,4 +123,19 @@ Result<void> check_room(const vmm::MachineSpec& machine, const Container& contai
     return {};
 }
 
+Result<void> check_devices(const vmm::MachineSpec& machine,
+                           const std::vector<vmm::HostDevice>& wanted) {
+    for (const auto& device : wanted) {
+        const auto is_it = [&](const vmm::HostDevice& other) {
+            return other.node == device.node && other.address == device.address;
+        };
+        if (!std::ranges::any_of(machine.devices, is_it))
+            return fail(ErrorKind::invalid,
+                        "the VM that the container is to run in was started without the device "
+                        "{}: give it to the container which the VM belongs to as well",
+                        device.address.empty() ? device.node.native() : device.address);
+    }
+    return {};
+}
+
 }  // namespace hako::engine

@@ -29,4 +29,8 @@ Result<std::vector<std::string>> resolve_sharing(const Registry& registry, Conta
 // Whether a VM has room for a container with these limits; the error says what to ask for.
 Result<void> check_room(const vmm::MachineSpec& machine, const Container& container);
 
+// Whether it has these devices of the host: a VM that runs takes none.
+Result<void> check_devices(const vmm::MachineSpec& machine,
+                           const std::vector<vmm::HostDevice>& wanted);
+
 }  // namespace hako::engine

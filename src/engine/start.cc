@@ -140,6 +140,10 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
     if (!container.emulated.empty()) {
         HAKO_TRY(emulator, context.world.machines->emulator(container.emulated));
     }
+    std::vector<vmm::HostDevice> devices;
+    if (!alone) {
+        HAKO_TRY(devices, context.world.machines->devices(host_devices(container.host_config)));
+    }
     HAKO_CHECK(check_block_volumes(context, container));
     Container located = container;
     HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
@@ -151,6 +155,7 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
                          .accelerator = probe.accelerator,
                          .tsc_khz = probe.tsc_khz,
                          .host_cpus = context.host_cpus,
+                         .devices = std::move(devices),
                          .alone = alone},
                         context.layout);
 }
@@ -175,6 +180,7 @@ Result<void> start_container(Context& context, const EntryPtr& entry) {
     if (started) {
         watch_container(context, entry);
         watch_health(context, entry);
+        watch_listening(context, entry);
         return {};
     }
     const Error error = as_start_error(started.error(), container.name);

@@ -68,6 +68,9 @@ public:
     }
     Result<vmm::Kernel> kernel(std::string_view name) override { return kernels_.find(name); }
     std::filesystem::path initramfs() override { return installation_.initramfs(); }
+    Result<std::vector<vmm::HostDevice>> devices(const std::vector<std::string>& names) override {
+        return vmm::find_host_devices(names);
+    }
     Result<std::filesystem::path> emulator(std::string_view architecture) override {
         return vmm::find_emulator(architecture);
     }

@@ -59,6 +59,8 @@ public:
     virtual Result<vmm::ProbeResult> accelerator() = 0;
     virtual Result<vmm::Kernel> kernel(std::string_view name) = 0;
     virtual std::filesystem::path initramfs() = 0;
+    // As vmm::find_host_devices.
+    virtual Result<std::vector<vmm::HostDevice>> devices(const std::vector<std::string>& names) = 0;
     // As vmm::find_emulator.
     virtual Result<std::filesystem::path> emulator(std::string_view architecture) = 0;
 };

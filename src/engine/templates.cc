@@ -34,9 +34,10 @@ Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
         log_warn("there are no templates: {}", opened.error().message());
 }
 
-// QEMU 7.2 loads no state into a machine with vhost-user-fs. macOS machines have no kernel.
+// QEMU 7.2 loads no state into a machine with vhost-user-fs, and devices of the host want another
+// machine. macOS machines have no kernel.
 bool Templates::fits(const vmm::MachineSpec& spec) const {
-    return enabled_ && spec.shares.empty() && !spec.kernel.empty();
+    return enabled_ && spec.shares.empty() && spec.devices.empty() && !spec.kernel.empty();
 }
 
 std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {

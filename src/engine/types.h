@@ -51,10 +51,10 @@ struct ContainerConfig {
     bool attach_stdin = false, attach_stdout = false, attach_stderr = false;
 };
 
-// A device node of the VM in the container.
+// A device node of the VM in the container, or a device of the host for its VM.
 struct Device {
-    std::string node;         // in the VM: "/dev/fuse"
-    std::string path;         // in the container
+    std::string node;         // in the VM: "/dev/fuse"; of the host: vmm/host_device.h
+    std::string path;         // in the container; of no meaning for the host's
     std::string permissions;  // of "rwm"
 };
 

@@ -55,6 +55,7 @@ Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::s
     HAKO_TRY(const auto sandbox, runtime::read_sandbox_spec(context.layout.sandbox(vm)));
     if (spec.shares) HAKO_CHECK(check_room(sandbox.machine, container));
     HAKO_CHECK(check_shares(sandbox.machine, spec.machine.shares));
+    HAKO_CHECK(check_devices(sandbox.machine, spec.machine.devices));
     // The next daemon is to find it there.
     ContainerState state = container.state;
     state.vm = vm;

@@ -127,6 +127,8 @@ struct Statistics {
     std::uint64_t block_read_bytes = 0, block_write_bytes = 0;
     std::uint64_t system_cpu_us = 0;  // all CPUs of the VM
     unsigned online_cpus = 0;
+    // What listens on the VM's network, not on its loopback alone: "80/tcp".
+    std::vector<std::string> listening;
 };
 
 struct ProcessRow {

@@ -80,6 +80,7 @@ Result<Statistics> parse_statistics(std::string_view serialised) {
     statistics.block_write_bytes = message.block_write_bytes();
     statistics.system_cpu_us = message.system_cpu_us();
     statistics.online_cpus = message.online_cpus();
+    statistics.listening = {message.listening().begin(), message.listening().end()};
     return statistics;
 }
 

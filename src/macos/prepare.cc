@@ -148,8 +148,8 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
                              .warnings = std::move(boot.warnings)};
     look_at_storage(request.storage, prepared.warnings);
     HAKO_CHECK(make_disks(settings, folder, prepared.machine));
-    for (const UsbWish& wish : settings.usb) {
-        HAKO_TRY(auto device, with_context(find_usb(wish), "USB"));
+    for (const vmm::UsbName& wish : settings.usb) {
+        HAKO_TRY(auto device, with_context(vmm::find_usb(wish), "USB"));
         prepared.machine.usb.push_back(std::move(device));
     }
     if (settings.use_kvm)

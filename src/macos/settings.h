@@ -68,7 +68,7 @@ struct MacSettings {
     std::string vga = {};                   // of QEMU; empty: vmware-svga
     std::string osk = {};                   // of the SMC of the user's own Mac
     bool audio = false;
-    std::vector<UsbWish> usb = {};
+    std::vector<vmm::UsbName> usb = {};
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };
 

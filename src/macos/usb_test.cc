@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include "base/fd.h"
-
 namespace hako::macos {
 namespace {
 
@@ -23,7 +21,7 @@ TEST(Usb, IsNamedAsLsusbDoes) {
 }
 
 TEST(Usb, DockursArgumentsAreWishes) {
-    std::vector<UsbWish> wishes;
+    std::vector<vmm::UsbName> wishes;
     EXPECT_THAT(
         take_usb({"-name", "x", "-device", "usb-host,vendorid=0x1234,productid=0x5678", "-device",
                   "usb-host,hostbus=1,hostaddr=4", "-device", "usb-host,port=1", "-device"},
@@ -32,29 +30,6 @@ TEST(Usb, DockursArgumentsAreWishes) {
     ASSERT_EQ(wishes.size(), 2U);
     EXPECT_EQ(wishes[0].product, 0x5678U);
     EXPECT_EQ(wishes[1].device, 4U);
-}
-
-TEST(Usb, IsFoundWhereItIsPluggedIn) {
-    const auto sys = TempDir::create().value();
-    const auto plug = [&](const char* place, const char* bus, const char* device,
-                          const char* vendor, const char* product) {
-        const auto folder = sys.path() / place;
-        std::filesystem::create_directories(folder);
-        for (const auto& [name, text] : {std::pair("busnum", bus),
-                                         {"devnum", device},
-                                         {"idVendor", vendor},
-                                         {"idProduct", product}})
-            ASSERT_TRUE(write_file(folder / name, std::string(text) + "\n"));
-    };
-    plug("usb1", "1", "1", "1d6b", "0002");
-    plug("1-4", "1", "14", "046d", "c52b");
-    std::filesystem::create_directories(sys.path() / "1-4:1.0");
-    EXPECT_EQ(find_usb({.vendor = 0x46d, .product = 0xc52b}, sys.path()).value(),
-              "/dev/bus/usb/001/014");
-    EXPECT_EQ(find_usb({.bus = 1, .device = 1}, sys.path()).value(), "/dev/bus/usb/001/001");
-    EXPECT_THAT(find_usb({.vendor = 1, .product = 2}, sys.path()).error().message(),
-                HasSubstr("0001:0002"));
-    EXPECT_EQ(find_usb({.bus = 9, .device = 9}, sys.path()).error().kind(), ErrorKind::not_found);
 }
 
 }  // namespace

@@ -234,6 +234,8 @@ Result<Json> make_runtime_spec(const RuntimeSettings& settings) {
                  {"linux", std::move(linux_part)}};
     if (settings.init) spec["annotations"]["io.hako.init"] = "true";
     if (settings.privileged) spec["annotations"]["io.hako.devices"] = "all";
+    if (settings.host_devices)
+        spec["annotations"]["io.hako.host-devices"] = std::to_string(*settings.host_devices);
     if (settings.shared_namespaces.contains("uts")) return spec;
     spec["hostname"] = settings.hostname;
     if (!settings.domainname.empty()) spec["domainname"] = settings.domainname;

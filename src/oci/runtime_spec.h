@@ -77,6 +77,9 @@ struct RuntimeSettings {
     std::optional<std::vector<std::string>> masked_paths, readonly_paths;
     std::uint64_t shm_size = 0;  // bytes; 0: 64 MiB
     bool readonly_rootfs = false;
+    // The VM has devices of the host, of which it may use all; so many come on the USB and are
+    // waited for (annotation io.hako.host-devices).
+    std::optional<unsigned> host_devices;
     bool privileged = false;  // with all devices of the VM (annotation io.hako.devices)
     // Namespaces of another container in the VM: "pid", "ipc", "uts", "network" -> its id.
     std::map<std::string, std::string> shared_namespaces;

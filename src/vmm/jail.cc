@@ -88,11 +88,23 @@ Result<void> make_device(const fs::path& path, uid_t uid) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) return fail_errno(errno, "no {}", path.native());
     const auto target = staged(path);
+    std::error_code error;
+    fs::create_directories(target.parent_path(), error);
     const bool made = ::mknod(target.c_str(), S_IFCHR | 0600, status.st_rdev) == 0;
     // A user namespace makes no devices, but may show the host's.
     if (!made && errno == EPERM) return show(path, MOUNT_ATTR_RDONLY);
     if (!made) return fail_errno(errno, "cannot make the device {}", path.native());
     return system_call(::chown(target.c_str(), uid, uid), "give a device to QEMU");
+}
+
+// Where VFIO looks for devices. The stage lies over the host's own.
+Result<void> mount_sysfs() {
+    const auto target = staged("/sys");
+    std::error_code error;
+    fs::create_directory(target, error);
+    return system_call(::mount("sysfs", target.c_str(), "sysfs",
+                               MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
+                       "show devices to QEMU");
 }
 
 Result<void> build_root(const JailSpec& spec, uid_t uid) {
@@ -111,6 +123,7 @@ Result<void> build_root(const JailSpec& spec, uid_t uid) {
         if (!file.native().starts_with("/usr/")) HAKO_CHECK(show(file));
     for (const auto& folder : spec.folders) HAKO_CHECK(show(folder, MOUNT_ATTR_NODEV));
     for (const auto& device : spec.devices) HAKO_CHECK(make_device(device, uid));
+    if (spec.vfio) HAKO_CHECK(mount_sysfs());
 
     HAKO_CHECK(system_call(::chdir(kStage.data()), "enter the jail's root"));
     HAKO_CHECK(system_call(::syscall(SYS_pivot_root, ".", "."), "change the root"));
@@ -121,7 +134,7 @@ Result<void> build_root(const JailSpec& spec, uid_t uid) {
         "make the jail's root read-only");
 }
 
-void set_limits() {
+void set_limits(const JailSpec& spec) {
     const auto limit = [](auto resource, rlim_t value) {
         const rlimit both{.rlim_cur = value, .rlim_max = value};
         tolerate(system_call(::setrlimit(resource, &both), "set a resource limit"));
@@ -129,6 +142,8 @@ void set_limits() {
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, 1024);
     limit(RLIMIT_NPROC, 1024);
+    // A device reads and writes all of the guest's memory.
+    if (spec.vfio) limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
     // The shim's own limit is none for the guest's memory.
     rlimit data{};
     if (::getrlimit(RLIMIT_DATA, &data) == 0) limit(RLIMIT_DATA, data.rlim_max);
@@ -163,7 +178,7 @@ bool is_mapped(uid_t uid) {
 
 Result<void> confine(const JailSpec& spec) {
     tolerate(join_cgroups(spec));
-    set_limits();
+    set_limits(spec);
     if (!spec.huge_pages)
         tolerate(system_call(::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), "do without huge pages"));
     if (::geteuid() != 0) {
@@ -221,6 +236,7 @@ Json to_json(const JailSpec& spec) {
             {"devices", strings(spec.devices)},
             {"cgroup_procs", strings(spec.cgroup_procs)},
             {"huge_pages", spec.huge_pages},
+            {"vfio", spec.vfio},
             {"own_network", spec.own_network},
             {"uid", spec.uid},
             {"parent", spec.parent}};
@@ -240,6 +256,7 @@ Result<JailSpec> jail_spec_from_json(const Json& json) {
     HAKO_CHECK(paths("devices", spec.devices));
     HAKO_CHECK(paths("cgroup_procs", spec.cgroup_procs));
     HAKO_TRY(spec.huge_pages, json_field_or(json, "huge_pages", spec.huge_pages));
+    HAKO_TRY(spec.vfio, json_field_or(json, "vfio", spec.vfio));
     HAKO_TRY(spec.own_network, json_field_or(json, "own_network", spec.own_network));
     HAKO_TRY(spec.uid, json_field_or<uid_t>(json, "uid", 0));
     HAKO_TRY(spec.parent, json_field_or<pid_t>(json, "parent", 0));

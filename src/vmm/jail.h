@@ -30,6 +30,7 @@ struct JailSpec {
     // An emulated guest touches its memory sparsely: whole huge pages would cost it a quarter of
     // its boot and make it larger.
     bool huge_pages = true;
+    bool vfio = false;        // with sysfs, read-only, and the right to lock its memory
     bool own_network = true;  // without: the host's, for QEMU's user network
     uid_t uid = 0;            // and gid
     pid_t parent = 0;         // with which it dies

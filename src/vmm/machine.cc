@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <thread>
@@ -104,6 +105,11 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
     }
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
+    for (const auto& device : spec.devices)
+        if (device.bus == HostDevice::Bus::pci) jail.devices.push_back(device.node);
+    jail.vfio = std::ranges::find(spec.devices, HostDevice::Bus::pci, &HostDevice::bus) !=
+                spec.devices.end();
+    if (jail.vfio) jail.devices.emplace_back("/dev/vfio/vfio");
     return jail;
 }
 

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "vmm/host_device.h"
 #include "vmm/share.h"
 
 namespace hako::vmm {
@@ -62,6 +63,7 @@ struct MachineSpec {
     std::vector<Disk> disks;
     std::vector<Nic> nics;
     std::vector<Share> shares;
+    std::vector<HostDevice> devices;  // USB ones come behind a controller of the machine
     // A template of this shape (vmm/template_file.h): the guest is loaded instead of booted.
     std::filesystem::path state;
 };

@@ -13,6 +13,7 @@
 #include "init/common/vmexec_protocol.h"
 #include "init/vminitd/device_filter.h"
 #include "init/vminitd/oom_watch.h"
+#include "init/vminitd/plugged_devices.h"
 
 namespace hako::init {
 namespace {
@@ -46,6 +47,7 @@ Result<std::shared_ptr<Container>> Container::create(
     const std::map<std::string, std::string>& files,
     const std::vector<agent::v1::Socket>& sockets) {
     HAKO_CHECK(check_id(id));
+    HAKO_CHECK(add_plugged_devices(spec));
     HAKO_TRY(auto namespaces, namespaces_of(spec));
     HAKO_TRY(const auto root, json_field_or<Json>(spec, "root", Json::object()));
     HAKO_TRY(auto path, json_field_or<std::string>(root, "path", ""));

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/fd.h"
+#include "init/vminitd/listening.h"
 
 namespace hako::init {
 namespace {
@@ -131,6 +132,7 @@ agent::v1::StatisticsResponse read_statistics(const Cgroup& cgroup) {
     response.set_block_write_bytes(sum_io(io, "wbytes"));
     response.set_online_cpus(static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
     response.set_system_cpu_us(system_cpu_us());
+    for (const auto& port : listening_ports()) response.add_listening(port);
     return response;
 }
 

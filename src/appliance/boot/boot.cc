@@ -145,7 +145,7 @@ Result<macos::MacMachine> describe_machine(const ApplianceSettings& appliance,
         machine.disks.push_back(disk_of(path));
     }
     for (const auto& wish : settings.usb) {
-        HAKO_TRY(auto device, with_context(macos::find_usb(wish), "USB"));
+        HAKO_TRY(auto device, with_context(vmm::find_usb(wish), "USB"));
         machine.usb.push_back(std::move(device));
     }
     if (settings.use_kvm) machine.settings.use_kvm = has_kvm(machine.cpu);

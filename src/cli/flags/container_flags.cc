@@ -209,6 +209,11 @@ void ContainerFlags::declare_security(Command& command) {
          "Cgroup namespace to use (host|private)");
     command.option("--device", "list", "Add a host device to the container",
                    [this](const std::string& value) -> Result<void> {
+                       // As CDI has names: hako/usb=046d:c52b.
+                       if (!value.starts_with('/') && value.find('=') != std::string::npos) {
+                           cdi_devices_.push_back(value);
+                           return {};
+                       }
                        HAKO_TRY(auto device, parse_device(value));
                        at("/HostConfig/Devices").push_back(std::move(device));
                        return {};
@@ -391,6 +396,8 @@ Result<Json> ContainerFlags::body(const std::vector<std::string>& arguments) con
             if (!body["Labels"].contains(key)) body["Labels"][key] = value;
         }
     }
+    if (!cdi_devices_.empty())
+        host["DeviceRequests"] = {{{"Driver", "cdi"}, {"DeviceIDs", cdi_devices_}}};
     if (no_healthcheck_) {
         if (body.contains("Healthcheck"))
             return fail(ErrorKind::invalid, "--no-healthcheck conflicts with --health-* options");

@@ -67,6 +67,7 @@ private:
     std::vector<std::string> environment_files_;
     std::vector<std::string> label_files_;
     std::vector<std::string> environment_;
+    std::vector<std::string> cdi_devices_;
     bool no_healthcheck_ = false;
     bool ssh_ = false;
 };

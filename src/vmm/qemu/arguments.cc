@@ -26,10 +26,11 @@ constexpr std::uint64_t kSlotBytes = 512;
 constexpr unsigned kUsableSlots = kSlots - 1;
 constexpr std::string_view kMemoryName = "microvm.ram";  // as the machine itself would name it
 
-// Hands the slots out in order.
+// Hands the slots out in order. With ACPI there are 24 of them, on an interrupt controller of their
+// own, and QEMU 7.2 mistakes the first one's interrupt for the timer's (hw/intc/ioapic.c).
 class Slots {
 public:
-    explicit Slots(Arguments& list) : list_(list) {}
+    Slots(Arguments& list, bool acpi) : list_(list), next_(acpi ? 1 : 0) {}
     // A device on the bus; its options follow its name.
     void add_device(std::string_view name, std::string_view options) {
         add(list_, {"-device", fmt::format("{},bus=virtio-mmio-bus.{}{}{}", name, next_++,
@@ -39,7 +40,7 @@ public:
 
 private:
     Arguments& list_;
-    unsigned next_ = 0;
+    unsigned next_;
 };
 
 // Slots that are free for disks and network cards: not those of the agent channel, the balloon, the
@@ -62,12 +63,21 @@ std::string slot_announcements() {
 
 std::uint64_t memory_mib(const MachineSpec& spec) { return (spec.memory_bytes + kMiB - 1) / kMiB; }
 
+bool has_device(const MachineSpec& spec, HostDevice::Bus bus) {
+    return std::ranges::find(spec.devices, bus, &HostDevice::bus) != spec.devices.end();
+}
+
 void add_machine(Arguments& list, const MachineSpec& spec) {
+    const auto on = [](bool yes) { return yes ? "on" : "off"; };
     // Interval timer and real-time clock stay: without KVM's clock the kernel waits for them.
+    // Devices of the host want buses, and those want ACPI, which wants a firmware that knows it.
     add(list, {"-machine",
-               "microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,"
-               "pit=on,pic=on,usb=off,graphics=off",
+               fmt::format("microvm,acpi={},auto-kernel-cmdline=off,x-option-roms=off,"
+                           "isa-serial=on,rtc=on,pit=on,pic=on,usb={},pcie={},graphics=off",
+                           on(!spec.devices.empty()), on(has_device(spec, HostDevice::Bus::usb)),
+                           on(has_device(spec, HostDevice::Bus::pci))),
                "-global", "virtio-mmio.force-legacy=false"});
+    if (!spec.devices.empty()) add(list, {"-bios", "qboot.rom"});
     if (spec.accelerator == Accelerator::kvm) add(list, {"-accel", "kvm", "-cpu", "host"});
     // One thread for all emulated processors: with a thread each, QEMU 7.2 now and then lets one of
     // them run into a breakpoint that the kernel put up while it patched its own code, and panic.
@@ -153,21 +163,40 @@ void add_shares(QemuLaunch& launch, Slots& slots) {
     slots.add_device("vhost-user-fs-device", fmt::format("chardev=shares,tag={}", kShareTag));
 }
 
+// USB devices are opened for QEMU, as disks are. QEMU 7.2 opens VFIO's by itself.
+void add_devices(QemuLaunch& launch, const MachineSpec& spec) {
+    auto& list = launch.command.argv;
+    for (const auto& device : spec.devices) {
+        if (device.bus == HostDevice::Bus::pci) {
+            add(list, {"-device", fmt::format("vfio-pci,host={}", device.address)});
+            continue;
+        }
+        const int fd = kFirstDiskFd + static_cast<int>(launch.files.size());
+        add(list, {"-add-fd", fmt::format("fd={0},set={0}", fd), "-device",
+                   fmt::format("usb-host,hostdevice=/dev/fdset/{}", fd)});
+        launch.files.push_back({.fd = fd, .path = device.node, .read_only = false});
+    }
+}
+
 }  // namespace
 
 std::uint64_t memory_bytes_of(const MachineSpec& spec) { return memory_mib(spec) * kMiB; }
 
 std::string kernel_command_line(const MachineSpec& spec) {
-    Arguments words{"console=ttyS0", "quiet", "panic=-1", "reboot=t", "no_timer_check",
-                    "tsc=reliable", "acpi=off", "noreplace-smp",
-                    fmt::format("hako.agent={}", to_string(spec.channel)),
-                    // The controller is empty at first: asking 256 targets would only cost.
-                    "scsi_mod.scan=manual"};
+    Arguments words{"console=ttyS0", "quiet", "panic=-1", "reboot=t"};
+    // With ACPI, which announces the slots itself, the interval timer comes by another way than
+    // the tables say, and the kernel finds it by its check.
+    const bool acpi = !spec.devices.empty();
+    if (acpi) add(words, {"tsc=reliable", "usb-storage.delay_use=0"});
+    else add(words, {"no_timer_check", "tsc=reliable", "acpi=off"});
+    add(words, {"noreplace-smp", fmt::format("hako.agent={}", to_string(spec.channel)),
+                // The controller is empty at first: asking 256 targets would only cost.
+                "scsi_mod.scan=manual"});
     // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it by.
     if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
         words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
     words.insert(words.end(), spec.kernel_arguments.begin(), spec.kernel_arguments.end());
-    return fmt::format("{}{}", fmt::join(words, " "), slot_announcements());
+    return fmt::format("{}{}", fmt::join(words, " "), acpi ? "" : slot_announcements());
 }
 
 std::size_t disks_with_a_slot(const MachineSpec& spec) {
@@ -193,13 +222,14 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
             "-no-reboot",
             "-sandbox",
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
-    Slots slots(list);
+    Slots slots(list, !spec.devices.empty());
     add_machine(list, spec);
     add_control(list);
     add_agent_channel(list, slots, spec);
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
     slots.add_device("virtio-scsi-device", "id=scsi");
     HAKO_CHECK(add_disks(launch, slots, spec));
+    add_devices(launch, spec);
     add_nics(launch, slots, spec);
     add_memory(list, spec, saves);
     if (!spec.shares.empty()) add_shares(launch, slots);

@@ -43,7 +43,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -nographic
 -no-reboot
 -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
--machine microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off
+-machine microvm,acpi=off,auto-kernel-cmdline=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,pcie=off,graphics=off
 -global virtio-mmio.force-legacy=false
 -accel tcg,thread=single,tb-size=64
 -cpu max,-erms,-fsrm
@@ -157,6 +157,37 @@ createType="monolithicFlat"
 RW 8 FLAT "/dev/fdset/7" 0
 RW 16 FLAT "/dev/fdset/8" 0
 )");
+}
+
+// Buses come with ACPI, which announces the slots, and a firmware that hands it over.
+TEST(ArgumentsTest, DevicesOfTheHostComeOnBusesOfTheirOwn) {
+    auto spec = small_machine();
+    spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
+    spec.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    spec.devices = {{HostDevice::Bus::usb, "/dev/bus/usb/001/004"}};
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_TRUE(launch) << launch.error().message();
+    auto text = argument_lines(*launch);
+    EXPECT_NE(text.find("-machine microvm,acpi=on,"), std::string::npos);
+    EXPECT_NE(text.find(",usb=on,pcie=off,"), std::string::npos);
+    EXPECT_NE(text.find("\n-bios qboot.rom\n"), std::string::npos);
+    EXPECT_EQ(text.find("virtio_mmio.device"), std::string::npos);
+    EXPECT_EQ(text.find("acpi=off"), std::string::npos);
+    EXPECT_EQ(text.find("no_timer_check"), std::string::npos);
+    EXPECT_EQ(text.substr(text.find("-add-fd fd=8")), R"(-add-fd fd=8,set=8
+-device usb-host,hostdevice=/dev/fdset/8
+-netdev tap,id=nic0,fd=9
+-device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic0,mac=02:42:ac:11:00:02)");
+    ASSERT_EQ(launch->files.size(), 2U);
+    EXPECT_EQ(launch->files[1].path, "/dev/bus/usb/001/004");
+    EXPECT_FALSE(launch->files[1].read_only);
+
+    spec.devices = {{HostDevice::Bus::pci, "/dev/vfio/12", "0000:01:00.0"},
+                    {HostDevice::Bus::pci, "/dev/vfio/12", "0000:01:00.1"}};
+    text = lines_of(spec);
+    EXPECT_NE(text.find(",usb=off,pcie=on,"), std::string::npos);
+    EXPECT_NE(text.find("-device vfio-pci,host=0000:01:00.0\n-device vfio-pci,host=0000:01:00.1\n"),
+              std::string::npos);
 }
 
 // The kernel would only take time to read: the state holds the memory of the one that was booted.
