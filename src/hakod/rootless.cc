@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "base/fd.h"
+#include "base/fd_message.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -107,8 +108,10 @@ Result<ProcessIdentity> start_pasta(pid_t holder, const fs::path& run) {
 
 Result<ProcessIdentity> start_qemu(const Fd& ready) {
     const auto start = [&]() -> Result<ProcessIdentity> {
-        HAKO_TRY(Fd tap, receive_fd(ready.get()));
-        return start_user_network(std::move(tap));
+        char byte = 0;
+        HAKO_TRY(FdMessage message, receive_message(ready.get(), {&byte, 1}));
+        if (!message.fd) return fail(ErrorKind::unavailable, "no tap comes");
+        return start_user_network(std::move(message.fd));
     };
     log_warn(
         "pasta is missing: QEMU's user network is the way out, and published ports are not open "
@@ -183,7 +186,8 @@ int rootless_holder_main(std::string_view way_out) {
     if (!write_all(STDOUT_FILENO, "r")) return EXIT_FAILURE;
     if (way_out == kQemu) {
         const auto tap = make_user_network_tap();
-        const auto sent = tap ? send_fd(STDOUT_FILENO, *tap) : fail(tap.error());
+        const Result<std::size_t> sent =
+            tap ? send_message(STDOUT_FILENO, "t", tap->get()) : fail(tap.error());
         if (!sent) {
             std::fprintf(stderr, "hakod: %s\n", sent.error().message().c_str());
             return EXIT_FAILURE;

@@ -100,42 +100,4 @@ Result<ProcessIdentity> start_user_network(Fd tap) {
     return identity;
 }
 
-Result<void> send_fd(int socket, const Fd& fd) {
-    char byte = 'f';
-    iovec part{&byte, 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = space.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int number = fd.get();
-    std::memcpy(CMSG_DATA(header), &number, sizeof number);
-    if (::sendmsg(socket, &message, MSG_NOSIGNAL) != 1)
-        return fail_errno(errno, "cannot send a descriptor");
-    return {};
-}
-
-Result<Fd> receive_fd(int socket) {
-    char byte = 0;
-    iovec part{&byte, 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = space.size();
-    const auto got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    const cmsghdr* header = got == 1 ? CMSG_FIRSTHDR(&message) : nullptr;
-    if (header == nullptr || header->cmsg_type != SCM_RIGHTS)
-        return fail(ErrorKind::unavailable, "no descriptor comes");
-    int number = -1;
-    std::memcpy(&number, CMSG_DATA(header), sizeof number);
-    return Fd(number);
-}
-
 }  // namespace hako::hakod

@@ -12,8 +12,4 @@ Result<Fd> make_user_network_tap();
 // Outside of it.
 Result<ProcessIdentity> start_user_network(Fd tap);
 
-// Over a connected AF_UNIX socket.
-Result<void> send_fd(int socket, const Fd& fd);
-Result<Fd> receive_fd(int socket);
-
 }  // namespace hako::hakod

@@ -2,12 +2,8 @@
 #include "vmm/hotplug.h"
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <array>
-#include <cstring>
-
+#include "base/fd_message.h"
 #include "base/thread.h"
 
 namespace hako::vmm {
@@ -49,20 +45,9 @@ protected:
         }
     }
     bool receive(char& c) {
-        iovec part{&c, 1};
-        alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-        msghdr message{};
-        message.msg_iov = &part;
-        message.msg_iovlen = 1;
-        message.msg_control = space.data();
-        message.msg_controllen = space.size();
-        if (::recvmsg(server_.get(), &message, 0) != 1) return false;
-        if (const auto* header = CMSG_FIRSTHDR(&message); header != nullptr) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
-            ::close(fd);
-            ++descriptors_;
-        }
+        const auto message = receive_message(server_.get(), {&c, 1});
+        if (!message || message->size == 0) return false;
+        if (message->fd) ++descriptors_;
         return true;
     }
 

@@ -3,32 +3,18 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
 
+#include "base/fd_message.h"
 #include "init/common/vmexec_protocol.h"
 
 namespace hako::init {
 
 Result<void> send_report(const Json& report, std::optional<int> fd) {
-    std::string text = dump_json(report);
+    const std::string text = dump_json(report);
     if (text.size() > kMaxControlMessage)
         return fail(ErrorKind::internal, "a report to vminitd is too long");
-    iovec part{text.data(), text.size()};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
-    if (fd) {
-        message.msg_control = space;
-        message.msg_controllen = sizeof(space);
-        auto* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &*fd, sizeof(int));
-    }
-    if (::sendmsg(kControlFd, &message, MSG_NOSIGNAL) < 0)
-        return fail_errno(errno, "cannot report to vminitd");
+    HAKO_CHECK(
+        with_context(send_message(kControlFd, text, fd.value_or(-1)), "cannot report to vminitd"));
     return {};
 }
 

@@ -10,8 +10,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
+#include "base/fd_message.h"
 #include "init/common/vmexec_protocol.h"
 
 namespace hako::init {
@@ -111,27 +111,12 @@ ErrorKind kind_named(std::string_view name) {
 
 Result<std::optional<Conversation::Report>> Conversation::receive() {
     std::string text(kMaxControlMessage, '\0');
-    iovec part{text.data(), text.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = space.size();
-    ssize_t got = 0;
-    do got = ::recvmsg(control_.get(), &message, MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
-    if (got == 0 || (got < 0 && errno == ECONNRESET)) return std::nullopt;
-    if (got < 0) return fail_errno(errno, "cannot hear vmexec");
+    HAKO_TRY(FdMessage message,
+             with_context(receive_message(control_.get(), text), "cannot hear vmexec"));
+    if (message.size == 0) return std::nullopt;
+    text.resize(message.size);
 
-    Report report;
-    const auto* header = CMSG_FIRSTHDR(&message);
-    if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-        report.fd.reset(fd);
-    }
-    text.resize(static_cast<std::size_t>(got));
+    Report report{.json = {}, .fd = std::move(message.fd)};
     HAKO_TRY(report.json, parse_json(text));
     HAKO_TRY(const auto error, json_field<std::string>(report.json, "error"));
     if (!error) return report;

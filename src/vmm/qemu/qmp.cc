@@ -1,10 +1,8 @@
 #include "vmm/qemu/qmp.h"
 
-#include <sys/socket.h>
-
 #include <array>
-#include <cerrno>
-#include <cstring>
+
+#include "base/fd_message.h"
 
 namespace hako::vmm {
 namespace {
@@ -12,29 +10,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxLine = 1U << 20U;  // QEMU's longest answers are far below
-
-// As many bytes as the socket takes; the descriptor, if there is one, goes with them.
-Result<std::size_t> send_some(int socket, std::string_view text, int fd) {
-    iovec part{const_cast<char*>(text.data()), text.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (fd >= 0) {
-        message.msg_control = space.data();
-        message.msg_controllen = space.size();
-        auto* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &fd, sizeof(int));
-    }
-    for (;;) {
-        const ssize_t count = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-        if (count >= 0) return static_cast<std::size_t>(count);
-        if (errno != EINTR) return fail_errno(errno, "cannot write to QEMU's QMP socket");
-    }
-}
 
 }  // namespace
 
@@ -70,7 +45,8 @@ Result<void> QmpClient::send(State& state, const Json& message, int fd) {
     const std::string line = dump_json(message) + "\n";
     std::string_view rest = line;
     while (!rest.empty()) {
-        HAKO_TRY(const auto count, send_some(state.socket.get(), rest, fd));
+        HAKO_TRY(const auto count, with_context(send_message(state.socket.get(), rest, fd),
+                                                "cannot write to QEMU's QMP socket"));
         fd = -1;  // it went with the first byte
         rest.remove_prefix(count);
     }
