@@ -225,7 +225,7 @@ public:
     Result<void> add(const ContainerSpec& spec, const NetworkSpec& network) override {
         shim::v1::AddContainerRequest request;
         request.set_spec(dump_json(to_json(spec)));
-        if (!network.interfaces.empty()) request.set_network(dump_json(to_json(network)));
+        if (!network.interfaces.empty()) request.set_network(dump_json(runtime::to_json(network)));
         shim::v1::Empty response;
         return call(&shim::v1::Shim::Stub::AddContainer, request, response, kAddDeadline);
     }
