@@ -28,7 +28,7 @@ void WarmPool::keep(const vmm::MachineSpec& spec) {
 }
 
 WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards) {
-    if (size_ == 0 || !spec.shares.empty()) return {};
+    if (size_ == 0 || !spec.shares.empty() || !spec.devices.empty()) return {};
     const auto key = needs_.key(spec);
     auto state = state_.lock();
     const auto found = std::ranges::find_if(state->ready, [&](const Member& member) {
