@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Starts of containers with a network card: from a VM that waits, from a template, by a boot.
 
     bench/starts.py --build build [--rounds 20]
