@@ -371,6 +371,10 @@ Result<Network> Networks::connect(const Container& container, std::string_view r
 Result<Network> Networks::disconnect(const Container& container, std::string_view reference) {
     auto state = state_.lock();
     HAKO_TRY(const Network* found, look_up(*state, reference));
+    if (container.host_config.network_mode == kHostNetwork)
+        return fail(ErrorKind::forbidden,
+                    "container cannot be disconnected from host network or connected to host "
+                    "network");
     auto attachments = state->attachments[container.id];
     const std::string id = found->id;
     if (std::erase_if(attachments, [&](const Attachment& a) { return a.network_id == id; }) == 0)

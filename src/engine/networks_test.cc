@@ -379,6 +379,9 @@ TEST_F(HostModeTest, IsOneNetworkAndNoOther) {
     const auto connected = engine_->connect_network("app", id, {});
     ASSERT_FALSE(connected);
     EXPECT_EQ(connected.error().kind(), ErrorKind::forbidden);
+    const auto disconnected = engine_->disconnect_network("bridge", id);
+    ASSERT_FALSE(disconnected);
+    EXPECT_EQ(disconnected.error().kind(), ErrorKind::forbidden);
 }
 
 }  // namespace
