@@ -130,10 +130,14 @@ class Machine:
 
     def press_power(self) -> None:
         with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.connect(str(self.folder / "monitor"))
-            monitor.sendall(b"system_powerdown\n")
             monitor.settimeout(60)
-            monitor.recv(1)  # it has been read
+            monitor.connect(str(self.folder / "monitor"))
+            # What is not read when the connection ends is lost: the next prompt says that it was.
+            for command in (b"", b"system_powerdown\n"):
+                monitor.sendall(command)
+                heard = b""
+                while not heard.endswith(b"(qemu) "):
+                    heard += monitor.recv(4096) or pytest.fail(f"the monitor ended: {heard}")
 
     def ends(self) -> None:
         assert self.process.wait(DEADLINE) == 0
