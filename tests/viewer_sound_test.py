@@ -16,6 +16,8 @@ from hako import wait_until
 from viewer_test import Browser, Viewer, browser, pytestmark  # noqa: F401 (a fixture)
 
 RATE, FRAME = 48000, 4
+# To a monitor: the timer's third channel, at 1000 Hz, to the speaker.
+BEEP = b"o/b 0x43 0xb6\no/b 0x42 0xa9\no/b 0x42 0x04\no/b 0x61 0x03\n"
 SOUND = -259  # the pseudo-encoding of those that want sound
 
 
@@ -111,8 +113,7 @@ def test_a_beep_is_heard_by_who_wants_it(viewer: Viewer, browser: Browser) -> No
                 flags=("-audiodev", "none,id=speaker", "-monitor", f"unix:{monitor},server=on,wait=off"))
     with socket.socket(socket.AF_UNIX) as person:
         person.connect(str(monitor))
-        # The timer's third channel, at 1000 Hz, to the speaker.
-        person.sendall(b"o/b 0x43 0xb6\no/b 0x42 0xa9\no/b 0x42 0x04\no/b 0x61 0x03\n")
+        person.sendall(BEEP)
         viewer.tell("running", "")
         viewer.enter(browser)
         browser("see", at="body[data-view=screen] #sound[aria-pressed=false]")
@@ -121,8 +122,13 @@ def test_a_beep_is_heard_by_who_wants_it(viewer: Viewer, browser: Browser) -> No
         browser("see", at="#sound[aria-pressed=true]")
         browser.shot("sound")
 
+        pieces: list[tuple[float, float, float, float]] = []
+
         def beeps() -> bool:
-            pieces = [piece for piece in heard(browser) if piece[2] > 0.1]
+            loud = [piece for piece in heard(browser) if piece[2] > 0.1]
+            if not loud:
+                person.sendall(BEEP)  # the firmware may have set it since
+            pieces.extend(loud)
             seconds = sum(piece[1] for piece in pieces)
             return seconds > 0.5 and abs(sum(piece[1] * piece[3] for piece in pieces) / seconds - 1000) < 120
         wait_until(beeps, 90, "a tone of 1000 Hz")
