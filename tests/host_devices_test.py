@@ -19,7 +19,10 @@ arguments=()
 for word in "$@"; do
     case $word in
         usb-host,hostdevice=*) arguments+=(usb-serial,always-plugged=on,chardev=plugged -chardev null,id=plugged) ;;
-        vfio-pci,host=*) arguments+=(nvme,serial=plugged,drive=plugged -blockdev driver=null-co,node-name=plugged,size=1048576,read-zeroes=on) ;;
+        vfio-pci,host=*)
+            disk=plugged${#arguments[@]}
+            arguments+=(nvme,serial=$disk,drive=$disk -blockdev driver=null-co,node-name=$disk,size=1048576,read-zeroes=on)
+            ;;
         *) arguments+=("$word") ;;
     esac
 done
@@ -41,7 +44,7 @@ echo 1 > /sys/bus/usb/devices/1-4/busnum
 echo 4 > /sys/bus/usb/devices/1-4/devnum
 echo 0403 > /sys/bus/usb/devices/1-4/idVendor
 echo 6001 > /sys/bus/usb/devices/1-4/idProduct
-for device in 0000:01:00.0:vfio-pci 0000:02:00.0:nvme; do
+for device in 0000:01:00.0:vfio-pci 0000:01:00.1:vfio-pci 0000:02:00.0:nvme; do
     folder=/sys/bus/pci/devices/${device%:*}
     mkdir -p $folder
     echo 0x010802 > $folder/class
@@ -86,6 +89,11 @@ def test_a_pci_device_is_the_vms(host: Daemon) -> None:
     said = run(host, "--device", "hako/pci=0000:01:00.0", HELLO, "sh", "-c",
                "dd if=/dev/nvme0n1 bs=1M 2>/dev/null | wc -c; uname -s")
     assert said.split() == ["1048576", "Linux"], said
+
+
+def test_two_devices_of_one_group_share_its_node(host: Daemon) -> None:
+    said = run(host, "--device", "hako/pci=0000:01:00.0", "--device", "hako/pci=0000:01:00.1", HELLO, "sh", "-c", "ls /dev/nvme?n1")
+    assert said.split() == ["/dev/nvme0n1", "/dev/nvme1n1"], said
 
 
 def test_the_docker_cli_names_the_node(host: Daemon) -> None:

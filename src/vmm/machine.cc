@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <set>
 #include <thread>
 
 #include "base/guarded.h"
@@ -105,11 +105,13 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
     }
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
+    // Devices of one group share its node.
+    std::set<std::filesystem::path> groups;
     for (const auto& device : spec.devices)
-        if (device.bus == HostDevice::Bus::pci) jail.devices.push_back(device.node);
-    jail.vfio = std::ranges::find(spec.devices, HostDevice::Bus::pci, &HostDevice::bus) !=
-                spec.devices.end();
-    if (jail.vfio) jail.devices.emplace_back("/dev/vfio/vfio");
+        if (device.bus == HostDevice::Bus::pci) groups.insert(device.node);
+    jail.vfio = !groups.empty();
+    if (jail.vfio) groups.insert("/dev/vfio/vfio");
+    jail.devices.insert(jail.devices.end(), groups.begin(), groups.end());
     return jail;
 }
 
