@@ -2,8 +2,8 @@
 // carries is the machine's own and on neither.
 #pragma once
 
-#include <chrono>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/json.h"
