@@ -14,7 +14,8 @@ export LC_ALL=C
 
 readonly package=linux-source-6.1
 readonly tarball=/usr/src/$package.tar.xz
-readonly config_dir=$(dirname "$(readlink -f "$0")")/config
+readonly here=$(dirname "$(readlink -f "$0")")
+readonly config_dir=$here/config
 readonly cache=${HAKO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hako}/kernel
 
 fail() {
@@ -32,8 +33,13 @@ source_version() {
 
 # Everything that decides the bytes of the kernel. `declare -f` prints functions without comments.
 cache_key() {
-    { options; source_version; gcc -dumpfullversion; declare -f kbuild compile; } |
-        sha256sum | cut -c1-16
+    {
+        options
+        source_version
+        gcc -dumpfullversion
+        declare -f kbuild compile
+        grep -v '^ *#' "$here/cc.sh"
+    } | sha256sum | cut -c1-16
 }
 
 # Names the options that Kconfig did not take over (renamed, or with a dependency missing).
@@ -47,15 +53,19 @@ check_options() {
 # With fixed names and times the same input gives the same bytes. Without ccache: the cache entry is
 # what spares work, and ccache would make the one build that everybody pays a quarter longer.
 kbuild() {
-    make -s -j"$(nproc)" ARCH=x86_64 KBUILD_BUILD_USER=hako KBUILD_BUILD_HOST=hako \
-        KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' "$@"
+    make -s -j"$(nproc)" ARCH=x86_64 CC="$PWD/.headers/cc.sh" \
+        KBUILD_BUILD_USER=hako KBUILD_BUILD_HOST=hako KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' "$@"
 }
 
 # Leaves vmlinux, config and version in the directory $1; the current one holds the sources.
 compile() {
     options >asked.config
+    mkdir .headers
+    cp "$here/cc.sh" .headers/
     kbuild allnoconfig KCONFIG_ALLCONFIG=asked.config
     check_options
+    # First the sources whose flags the precompiled headers get (cc.sh).
+    kbuild init/main.o net/socket.o drivers/acpi/acpica/dsargs.o
     kbuild vmlinux
     strip --strip-all -o "$1/vmlinux" vmlinux
     cp .config "$1/config"
