@@ -30,7 +30,7 @@ Result<void> update(const Services& services, Request& request, Response& respon
     return response.send_json(200, {{"Warnings", parsed.warnings}});
 }
 
-Result<void> prune(const Services& services, Request& request, Response& response) {
+Result<void> prune_containers(const Services& services, Request& request, Response& response) {
     static constexpr std::array<std::string_view, 3> kKnown{"label", "label!", "until"};
     HAKO_TRY(const auto parsed, filters(request.query, kKnown));
     engine::PruneFilter filter{.labels = values_of(parsed, "label"),
@@ -51,7 +51,7 @@ void add_change_routes(http::Router& router, const Services& services) {
     routes.add("POST", "/containers/{id}/pause", pause);
     routes.add("POST", "/containers/{id}/unpause", unpause);
     routes.add("POST", "/containers/{id}/update", update);
-    routes.add("POST", "/containers/prune", prune);
+    routes.add("POST", "/containers/prune", prune_containers);
 }
 
 }  // namespace hako::dockerapi

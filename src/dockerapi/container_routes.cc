@@ -15,7 +15,7 @@ namespace {
 using http::Request;
 using http::Response;
 
-Result<void> create(const Services& services, Request& request, Response& response) {
+Result<void> create_container(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     HAKO_TRY(auto parsed, parse_create(body));
     parsed.request.name = request.query.value_or("name", "");
@@ -56,7 +56,7 @@ Result<std::vector<std::string>> port_filter(std::string_view name,
     return ports;
 }
 
-Result<engine::ListFilter> list_filter(const http::Query& query, const Filters& parsed) {
+Result<engine::ListFilter> container_filter(const http::Query& query, const Filters& parsed) {
     HAKO_TRY(const auto limit, number(query, "limit"));
     engine::ListFilter filter;
     filter.all = flag(query, "all");
@@ -103,16 +103,16 @@ bool asks_for_what_none_has(const Filters& parsed) {
     return std::ranges::find(tasks, "true") != tasks.end();
 }
 
-Result<void> list(const Services& services, Request& request, Response& response) {
+Result<void> list_containers(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto parsed, filters(request.query, kListFilters));
-    HAKO_TRY(const auto filter, list_filter(request.query, parsed));
+    HAKO_TRY(const auto filter, container_filter(request.query, parsed));
     Json answer = Json::array();
     if (asks_for_what_none_has(parsed)) return response.send_json(200, answer);
     HAKO_TRY(answer, container_list(services, filter));
     return response.send_json(200, answer);
 }
 
-Result<void> inspect(const Services& services, Request& request, Response& response) {
+Result<void> inspect_container(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto container, services.containers.inspect(request.parameter("id")));
     Json answer = container_details(container);
     if (flag(request.query, "size")) {
@@ -155,7 +155,7 @@ Result<void> rename(const Services& services, Request& request, Response& respon
     return response.send_empty(204);
 }
 
-Result<void> resize(const Services& services, Request& request, Response& response) {
+Result<void> resize_container(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto size, window_size(request.query));
     HAKO_CHECK(services.containers.resize(request.parameter("id"), size));
     return response.send_empty(200);
@@ -165,9 +165,9 @@ Result<void> resize(const Services& services, Request& request, Response& respon
 
 void add_container_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("POST", "/containers/create", create);
-    routes.add("GET", "/containers/json", list);
-    routes.add("GET", "/containers/{id}/json", inspect);
+    routes.add("POST", "/containers/create", create_container);
+    routes.add("GET", "/containers/json", list_containers);
+    routes.add("GET", "/containers/{id}/json", inspect_container);
     routes.add("POST", "/containers/{id}/start",
                [](const Services& s, Request& request, Response& response) -> Result<void> {
                    HAKO_CHECK(s.containers.start(request.parameter("id")));
@@ -182,7 +182,7 @@ void add_container_routes(http::Router& router, const Services& services) {
                    return response.send_empty(204);
                });
     routes.add("POST", "/containers/{id}/rename", rename);
-    routes.add("POST", "/containers/{id}/resize", resize);
+    routes.add("POST", "/containers/{id}/resize", resize_container);
     routes.add("GET", "/containers/{id}/top", top);
     routes.add("DELETE", "/containers/{id}",
                [](const Services& s, Request& request, Response& response) -> Result<void> {

@@ -48,7 +48,7 @@ bool is_of_image(const engine::Event& event, const std::string& wanted) {
 }
 
 // All filters that are set must match; of one filter's values one must, of labels all.
-bool matches(const engine::Event& event, const Filters& filters) {
+bool matches_event(const engine::Event& event, const Filters& filters) {
     const auto one_of = [&](const std::string& name, const auto& predicate) {
         const auto values = values_of(filters, name);
         return values.empty() || std::ranges::any_of(values, predicate);
@@ -96,7 +96,7 @@ Result<void> events(const Services& services, Request& request, Response& respon
     while (true) {
         HAKO_TRY(const auto event, stream->next(request.gone));
         if (!event) return {};
-        if (matches(*event, wanted))
+        if (matches_event(*event, wanted))
             HAKO_CHECK(client->write(dump_json(event_json(*event)) + "\n"));
     }
 }

@@ -11,7 +11,7 @@ namespace {
 using http::Request;
 using http::Response;
 
-Result<void> create(const Services& services, Request& request, Response& response) {
+Result<void> create_exec(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     HAKO_TRY(const auto config, parse_exec(body));
     HAKO_CHECK(DetachKeys::parse(config.detach_keys));
@@ -40,7 +40,7 @@ bool cannot_be_executed(const Error& error) {
     return error.kind() == ErrorKind::exec_not_found || error.kind() == ErrorKind::exec_failed;
 }
 
-Result<void> start(const Services& services, Request& request, Response& response) {
+Result<void> start_exec(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request, true));
     HAKO_TRY(const auto wanted, parse_start(body));
     const std::string& id = request.parameter("id");
@@ -65,7 +65,7 @@ Result<void> start(const Services& services, Request& request, Response& respons
     return run_session(*client, *std::move(session), std::move(options));
 }
 
-Result<void> resize(const Services& services, Request& request, Response& response) {
+Result<void> resize_exec(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto size, window_size(request.query));
     HAKO_CHECK(services.execs.resize(request.parameter("id"), size));
     return response.send_empty(200);
@@ -75,9 +75,9 @@ Result<void> resize(const Services& services, Request& request, Response& respon
 
 void add_exec_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("POST", "/containers/{id}/exec", create);
-    routes.add("POST", "/exec/{id}/start", start);
-    routes.add("POST", "/exec/{id}/resize", resize);
+    routes.add("POST", "/containers/{id}/exec", create_exec);
+    routes.add("POST", "/exec/{id}/start", start_exec);
+    routes.add("POST", "/exec/{id}/resize", resize_exec);
     routes.add("GET", "/exec/{id}/json",
                [](const Services& s, Request& request, Response& response) -> Result<void> {
                    HAKO_TRY(const auto exec, s.execs.inspect(request.parameter("id")));

@@ -15,7 +15,7 @@ namespace {
 using http::Request;
 using http::Response;
 
-Result<void> list(const Services& services, Request& request, Response& response) {
+Result<void> list_images(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto filter, ImageFilter::of_list(request.query, services.images));
     HAKO_TRY(auto images, services.images.list());
     const auto shared =
@@ -30,7 +30,7 @@ Result<void> list(const Services& services, Request& request, Response& response
     return response.send_json(200, answer);
 }
 
-Result<void> inspect(const Services& services, Request& request, Response& response) {
+Result<void> inspect_image(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto wanted, platform(request.query));
     HAKO_TRY(const auto image, services.images.find(request.parameter("name"), wanted));
     Json details = image_details(image, version_of(request));
@@ -57,7 +57,7 @@ Result<void> tag(const Services& services, Request& request, Response& response)
     return response.send_empty(201);
 }
 
-Result<void> remove(const Services& services, Request& request, Response& response) {
+Result<void> remove_image(const Services& services, Request& request, Response& response) {
     images::RemoveOptions options{.force = flag(request.query, "force")};
     HAKO_TRY(options.platform, platform(request.query, "platforms"));
     HAKO_TRY(const auto removed, services.images.remove(request.parameter("name"), options));
@@ -83,7 +83,7 @@ Result<images::Removed> prune_one(ImageService& images, const images::Image& ima
     return all;
 }
 
-Result<void> prune(const Services& services, Request& request, Response& response) {
+Result<void> prune_images(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto filter, ImageFilter::of_prune(request.query));
     HAKO_TRY(const auto before, services.images.disk_usage());
     HAKO_TRY(const auto users, container_counts(services.containers));
@@ -110,12 +110,12 @@ Result<void> check(const Services& services, Request& request, Response& respons
 
 void add_image_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("GET", "/images/json", list);
-    routes.add("GET", "/images/{name:*}/json", inspect);
+    routes.add("GET", "/images/json", list_images);
+    routes.add("GET", "/images/{name:*}/json", inspect_image);
     routes.add("GET", "/images/{name:*}/history", history);
-    routes.add("POST", "/images/prune", prune);
+    routes.add("POST", "/images/prune", prune_images);
     routes.add("POST", "/images/{name:*}/tag", tag);
-    routes.add("DELETE", "/images/{name:*}", remove);
+    routes.add("DELETE", "/images/{name:*}", remove_image);
     routes.add("POST", "/hako/v1/system/check", check);
 }
 

@@ -109,7 +109,7 @@ Result<void> load(const Services& services, Request& request, Response& response
     return stream.end({});
 }
 
-Result<void> import(const Services& services, Request& request, Response& response) {
+Result<void> import_image(const Services& services, Request& request, Response& response) {
     const http::Query& query = request.query;
     if (query.value_or("fromSrc", "") != "-")
         return fail(ErrorKind::unimplemented,
@@ -131,8 +131,8 @@ Result<void> import(const Services& services, Request& request, Response& respon
     return stream.end({});
 }
 
-Result<void> create(const Services& services, Request& request, Response& response) {
-    return request.query.has("fromSrc") ? import(services, request, response)
+Result<void> create_image(const Services& services, Request& request, Response& response) {
+    return request.query.has("fromSrc") ? import_image(services, request, response)
                                         : pull(services, request, response);
 }
 
@@ -161,7 +161,7 @@ Result<void> save_several(const Services& services, Request& request, Response& 
 
 void add_image_transfer_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("POST", "/images/create", create);
+    routes.add("POST", "/images/create", create_image);
     routes.add("POST", "/images/{name:*}/push", push);
     routes.add("POST", "/images/load", load);
     routes.add("GET", "/images/get", save_several);

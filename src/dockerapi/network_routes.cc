@@ -12,7 +12,7 @@ namespace {
 using http::Request;
 using http::Response;
 
-Result<engine::NetworkFilter> list_filter(const http::Query& query) {
+Result<engine::NetworkFilter> network_filter(const http::Query& query) {
     static constexpr std::array<std::string_view, 7> kKnown{"id",   "name",  "driver",  "label",
                                                             "type", "scope", "dangling"};
     HAKO_TRY(const auto parsed, filters(query, kKnown));
@@ -33,8 +33,8 @@ Result<engine::NetworkFilter> list_filter(const http::Query& query) {
     return filter;
 }
 
-Result<void> list(const Services& services, Request& request, Response& response) {
-    HAKO_TRY(const auto filter, list_filter(request.query));
+Result<void> list_networks(const Services& services, Request& request, Response& response) {
+    HAKO_TRY(const auto filter, network_filter(request.query));
     HAKO_TRY(const auto networks, services.networks.list(filter));
     Json answer = Json::array();
     for (const auto& network : networks) {
@@ -44,12 +44,12 @@ Result<void> list(const Services& services, Request& request, Response& response
     return response.send_json(200, answer);
 }
 
-Result<void> inspect(const Services& services, Request& request, Response& response) {
+Result<void> inspect_network(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto network, services.networks.inspect(request.parameter("id")));
     return response.send_json(200, network_details(network));
 }
 
-Result<void> create(const Services& services, Request& request, Response& response) {
+Result<void> create_network(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     HAKO_TRY(const auto wanted, parse_network(body));
     HAKO_TRY(const auto network, services.networks.create(wanted));
@@ -64,7 +64,7 @@ Result<std::string> container_of(const Json& body) {
     return container;
 }
 
-Result<void> connect(const Services& services, Request& request, Response& response) {
+Result<void> connect_network(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     HAKO_TRY(const auto container, container_of(body));
     HAKO_TRY(const auto settings, parse_endpoint(body.value("EndpointConfig", Json())));
@@ -72,14 +72,14 @@ Result<void> connect(const Services& services, Request& request, Response& respo
     return response.send_empty(200);
 }
 
-Result<void> disconnect(const Services& services, Request& request, Response& response) {
+Result<void> disconnect_network(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     HAKO_TRY(const auto container, container_of(body));
     HAKO_CHECK(services.networks.disconnect(request.parameter("id"), container));
     return response.send_empty(200);
 }
 
-Result<void> prune(const Services& services, Request& request, Response& response) {
+Result<void> prune_networks(const Services& services, Request& request, Response& response) {
     static constexpr std::array<std::string_view, 3> kKnown{"label", "label!", "until"};
     HAKO_TRY(const auto parsed, filters(request.query, kKnown));
     engine::NetworkFilter filter{.labels = values_of(parsed, "label"),
@@ -96,12 +96,12 @@ Result<void> prune(const Services& services, Request& request, Response& respons
 
 void add_network_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("GET", "/networks", list);
-    routes.add("GET", "/networks/{id}", inspect);
-    routes.add("POST", "/networks/create", create);
-    routes.add("POST", "/networks/prune", prune);
-    routes.add("POST", "/networks/{id}/connect", connect);
-    routes.add("POST", "/networks/{id}/disconnect", disconnect);
+    routes.add("GET", "/networks", list_networks);
+    routes.add("GET", "/networks/{id}", inspect_network);
+    routes.add("POST", "/networks/create", create_network);
+    routes.add("POST", "/networks/prune", prune_networks);
+    routes.add("POST", "/networks/{id}/connect", connect_network);
+    routes.add("POST", "/networks/{id}/disconnect", disconnect_network);
     routes.add("DELETE", "/networks/{id}",
                [](const Services& s, Request& request, Response& response) -> Result<void> {
                    HAKO_CHECK(s.networks.remove(request.parameter("id")));

@@ -20,7 +20,7 @@ namespace {
 using http::Request;
 using http::Response;
 
-std::string machine() {
+std::string machine_name() {
     utsname names{};
     return ::uname(&names) == 0 ? names.machine : "";
 }
@@ -164,7 +164,7 @@ Result<void> info(const Services& services, Request&, Response& response) {
                                     {"OperatingSystem", info.os_name},
                                     {"OSVersion", ""},
                                     {"OSType", "linux"},
-                                    {"Architecture", machine()},
+                                    {"Architecture", machine_name()},
                                     {"IndexServerAddress", "https://index.docker.io/v1/"},
                                     {"RegistryConfig", registries(services.registries)},
                                     {"NCPU", info.cpus},

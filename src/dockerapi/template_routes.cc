@@ -18,19 +18,19 @@ Json template_json(const engine::Template& one) {
             {"Ready", one.ready}};
 }
 
-Result<void> list(const Services& services, Request&, Response& response) {
+Result<void> list_templates(const Services& services, Request&, Response& response) {
     HAKO_TRY(const auto templates, services.system.templates());
     Json answer = Json::array();
     for (const auto& one : templates) answer.push_back(template_json(one));
     return response.send_json(200, answer);
 }
 
-Result<void> inspect(const Services& services, Request& request, Response& response) {
+Result<void> inspect_template(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto one, services.system.find_template(request.parameter("key")));
     return response.send_json(200, template_json(one));
 }
 
-Result<void> build(const Services& services, Request& request, Response& response) {
+Result<void> build_template(const Services& services, Request& request, Response& response) {
     engine::TemplateRequest wanted{.kernel = request.query.value_or("kernel", "")};
     const auto number = [&](std::string_view name, std::uint64_t& value) -> Result<void> {
         const std::string text = request.query.value_or(name, "");
@@ -44,7 +44,7 @@ Result<void> build(const Services& services, Request& request, Response& respons
     return response.send_json(201, template_json(one));
 }
 
-Result<void> remove(const Services& services, Request& request, Response& response) {
+Result<void> remove_template(const Services& services, Request& request, Response& response) {
     HAKO_CHECK(services.system.remove_template(request.parameter("key")));
     return response.send_empty(204);
 }
@@ -53,10 +53,10 @@ Result<void> remove(const Services& services, Request& request, Response& respon
 
 void add_template_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("GET", "/hako/v1/templates", list);
-    routes.add("POST", "/hako/v1/templates", build);
-    routes.add("GET", "/hako/v1/templates/{key}", inspect);
-    routes.add("DELETE", "/hako/v1/templates/{key}", remove);
+    routes.add("GET", "/hako/v1/templates", list_templates);
+    routes.add("POST", "/hako/v1/templates", build_template);
+    routes.add("GET", "/hako/v1/templates/{key}", inspect_template);
+    routes.add("DELETE", "/hako/v1/templates/{key}", remove_template);
 }
 
 }  // namespace hako::dockerapi

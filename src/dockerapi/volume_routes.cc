@@ -22,7 +22,7 @@ bool is_true(const std::vector<std::string>& values) {
     return !values.empty() && (values.back() == "true" || values.back() == "1");
 }
 
-bool matches(const engine::VolumeDetails& details, const Filters& parsed) {
+bool matches_volume(const engine::VolumeDetails& details, const Filters& parsed) {
     const auto any = [&](const char* name, const auto& predicate) {
         const auto values = values_of(parsed, name);
         return values.empty() || std::ranges::any_of(values, predicate);
@@ -42,17 +42,17 @@ bool matches(const engine::VolumeDetails& details, const Filters& parsed) {
            });
 }
 
-Result<void> list(const Services& services, Request& request, Response& response) {
+Result<void> list_volumes(const Services& services, Request& request, Response& response) {
     static constexpr std::array<std::string_view, 4> kKnown{"name", "driver", "dangling", "label"};
     HAKO_TRY(const auto parsed, filters(request.query, kKnown));
     HAKO_TRY(const auto volumes, services.volumes.list(false));
     Json found = Json::array();
     for (const auto& details : volumes)
-        if (matches(details, parsed)) found.push_back(volume_details(details));
+        if (matches_volume(details, parsed)) found.push_back(volume_details(details));
     return response.send_json(200, {{"Volumes", found}, {"Warnings", nullptr}});
 }
 
-Result<void> create(const Services& services, Request& request, Response& response) {
+Result<void> create_volume(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto body, json_body(request));
     volume::Volume wanted;
     HAKO_CHECK(read_field(body, "Name", wanted.name));
@@ -64,17 +64,17 @@ Result<void> create(const Services& services, Request& request, Response& respon
     return response.send_json(201, volume_details(made));
 }
 
-Result<void> inspect(const Services& services, Request& request, Response& response) {
+Result<void> inspect_volume(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto details, services.volumes.inspect(request.parameter("name")));
     return response.send_json(200, volume_details(details));
 }
 
-Result<void> remove(const Services& services, Request& request, Response& response) {
+Result<void> remove_volume(const Services& services, Request& request, Response& response) {
     HAKO_CHECK(services.volumes.remove(request.parameter("name"), flag(request.query, "force")));
     return response.send_empty(204);
 }
 
-Result<void> prune(const Services& services, Request& request, Response& response) {
+Result<void> prune_volumes(const Services& services, Request& request, Response& response) {
     static constexpr std::array<std::string_view, 3> kKnown{"all", "label", "label!"};
     HAKO_TRY(const auto parsed, filters(request.query, kKnown));
     const engine::VolumePruneFilter filter{
@@ -126,11 +126,11 @@ Json mount_points(const engine::Container& container) {
 
 void add_volume_routes(http::Router& router, const Services& services) {
     Routes routes(router, services);
-    routes.add("GET", "/volumes", list);
-    routes.add("POST", "/volumes/create", create);
-    routes.add("POST", "/volumes/prune", prune);
-    routes.add("GET", "/volumes/{name}", inspect);
-    routes.add("DELETE", "/volumes/{name}", remove);
+    routes.add("GET", "/volumes", list_volumes);
+    routes.add("POST", "/volumes/create", create_volume);
+    routes.add("POST", "/volumes/prune", prune_volumes);
+    routes.add("GET", "/volumes/{name}", inspect_volume);
+    routes.add("DELETE", "/volumes/{name}", remove_volume);
 }
 
 }  // namespace hako::dockerapi

@@ -1,9 +1,8 @@
 // hako pause, unpause, rename, update and container prune
 #include "cli/commands/commands.h"
 #include "cli/commands/each.h"
-#include "cli/commands/filters.h"
+#include "cli/commands/prune.h"
 #include "cli/flags/values.h"
-#include "cli/output/text.h"
 #include "cli/session.h"
 
 namespace hako::cli {
@@ -36,31 +35,6 @@ Result<int> update(Session& session, const Json& changes, const std::vector<std:
             for (const auto& warning : warnings) session.io.complain("WARNING: " + warning);
             return name;
         });
-}
-
-struct PruneOptions {
-    bool force = false;
-    std::vector<std::string> filters;
-};
-
-Result<int> prune(Session& session, const PruneOptions& options) {
-    if (!options.force) {
-        HAKO_TRY(const bool confirmed,
-                 session.io.confirm("WARNING! This will remove all stopped containers."));
-        if (!confirmed) return fail(ErrorKind::cancelled, "container prune has been cancelled");
-    }
-    HAKO_TRY(const auto encoded, encode_filters(options.filters));
-    HAKO_TRY(const auto* api, session.api());
-    http::Query query;
-    if (!encoded.empty()) query.add("filters", encoded);
-    HAKO_TRY(const auto answer, api->post("/containers/prune", query));
-    HAKO_TRY(const auto deleted,
-             json_field_or(answer, "ContainersDeleted", std::vector<std::string>()));
-    HAKO_TRY(const auto reclaimed, json_field_or<std::uint64_t>(answer, "SpaceReclaimed", 0));
-    if (!deleted.empty())
-        session.io.print(fmt::format("Deleted Containers:\n{}\n\n", fmt::join(deleted, "\n")));
-    session.io.print_line("Total reclaimed space: " + format_size(reclaimed));
-    return 0;
 }
 
 }  // namespace
@@ -132,12 +106,11 @@ Command update_command() {
 }
 
 Command container_prune_command() {
-    auto options = std::make_shared<PruneOptions>();
-    Command command("prune", "Remove all stopped containers");
-    command.flag("-f,--force", options->force, "Do not prompt for confirmation");
-    command.option("--filter", options->filters, "Provide filter values (e.g. \"until=24h\")");
-    command.action([options](Session& session, const auto&) { return prune(session, *options); });
-    return command;
+    return prune_command({.noun = "container",
+                          .title = "Containers",
+                          .summary = "Remove all stopped containers",
+                          .filters = "Provide filter values (e.g. \"until=24h\")",
+                          .unused = "all stopped containers"});
 }
 
 }  // namespace hako::cli

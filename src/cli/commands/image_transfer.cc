@@ -91,8 +91,8 @@ struct ImportOptions {
     std::string message, platform;
 };
 
-Result<int> import(Session& session, const ImportOptions& options,
-                   const std::vector<std::string>& arguments) {
+Result<int> import_image(Session& session, const ImportOptions& options,
+                         const std::vector<std::string>& arguments) {
     Fd file;
     const bool piped = arguments.front() == "-";
     if (!piped) {
@@ -172,7 +172,7 @@ Command import_command() {
     command.option("--platform", options->platform, "Set the platform of the image");
     command.arguments("file|- [REPOSITORY[:TAG]]", 1, 2, Completes::files);
     command.action([options](Session& session, const auto& arguments) {
-        return import(session, *options, arguments);
+        return import_image(session, *options, arguments);
     });
     return command;
 }

@@ -29,7 +29,7 @@ Result<Json> look_up_mac(const Api& api, const std::string& name, const http::Qu
 }
 
 // The object with the name: a container, or else an image.
-Result<Json> look_up(const Api& api, const InspectOptions& options, const std::string& name) {
+Result<Json> find_object(const Api& api, const InspectOptions& options, const std::string& name) {
     if (options.machine) return api.hako_get(fmt::format("/containers/{}/vm", name));
     http::Query query;
     if (options.size) query.add("size", "1");
@@ -50,8 +50,8 @@ Result<Json> look_up(const Api& api, const InspectOptions& options, const std::s
     return found;
 }
 
-Result<int> inspect(Session& session, const InspectOptions& options,
-                    const std::vector<std::string>& names) {
+Result<int> inspect_objects(Session& session, const InspectOptions& options,
+                            const std::vector<std::string>& names) {
     std::optional<Template> format;
     if (!options.format.empty() && options.format != "json") {
         HAKO_TRY(format, Template::parse(options.format));
@@ -60,7 +60,7 @@ Result<int> inspect(Session& session, const InspectOptions& options,
     Json found = Json::array();
     std::string failures;
     for (const auto& name : names) {
-        auto object = look_up(*api, options, name);
+        auto object = find_object(*api, options, name);
         if (object) found.push_back(*std::move(object));
         else failures += (failures.empty() ? "" : "\n") + object.error().message();
     }
@@ -131,7 +131,7 @@ Command inspect_command(std::string_view type) {
                       : type == "volume" ? Completes::nothing
                                          : Completes::containers);
     command.action([options](Session& session, const auto& names) {
-        return inspect(session, *options, names);
+        return inspect_objects(session, *options, names);
     });
     return command;
 }

@@ -11,12 +11,12 @@
 namespace hako::cli {
 namespace {
 
-struct ListOptions {
+struct ListKernelsOptions {
     bool quiet = false;
     std::string format;
 };
 
-Result<int> list(Session& session, const ListOptions& options) {
+Result<int> list_kernels(Session& session, const ListKernelsOptions& options) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto kernels, api->hako_get("/kernels"));
     std::vector<ListedItem> items;
@@ -40,7 +40,7 @@ Result<int> list(Session& session, const ListOptions& options) {
     return 0;
 }
 
-Result<int> import(Session& session, const std::string& name, const std::string& path) {
+Result<int> import_kernel(Session& session, const std::string& name, const std::string& path) {
     HAKO_TRY(const auto file, open_file(path, O_RDONLY));
     FdReader reader(file.get());
     HAKO_TRY(const auto* api, session.api());
@@ -58,7 +58,7 @@ Result<int> set_default(Session& session, const std::string& name) {
 
 // Builds our kernel from Debian's sources: the script that is installed with us, or the one of the
 // source tree that we stand in. Its last line of output is the kernel's path.
-Result<int> build(Session& session) {
+Result<int> build_kernel(Session& session) {
     HAKO_TRY(const auto installation, Installation::find());
     auto script = installation.share / "kernel" / "build.sh";
     std::error_code error;
@@ -77,21 +77,21 @@ Result<int> build(Session& session) {
 Command kernel_command() {
     Command group("kernel", "Manage guest kernels");
     {
-        auto options = std::make_shared<ListOptions>();
+        auto options = std::make_shared<ListKernelsOptions>();
         Command command("ls", "List kernels");
         command.option("--format", options->format,
                        "Format output: table, json, a Go template, or \"table TEMPLATE\"");
         command.flag("-q,--quiet", options->quiet, "Only show names");
         command.arguments("", 0, 0);
         command.action(
-            [options](Session& session, const auto&) { return list(session, *options); });
+            [options](Session& session, const auto&) { return list_kernels(session, *options); });
         group.add(std::move(command));
     }
     {
         Command command("import", "Import a kernel: an uncompressed vmlinux");
         command.arguments("NAME VMLINUX", 2, 2, Completes::files);
         command.action([](Session& session, const auto& arguments) {
-            return import(session, arguments[0], arguments[1]);
+            return import_kernel(session, arguments[0], arguments[1]);
         });
         group.add(std::move(command));
     }
@@ -106,7 +106,7 @@ Command kernel_command() {
     {
         Command command("build", "Build hako's kernel from Debian's sources and print its path");
         command.arguments("", 0, 0);
-        command.action([](Session& session, const auto&) { return build(session); });
+        command.action([](Session& session, const auto&) { return build_kernel(session); });
         group.add(std::move(command));
     }
     return group;

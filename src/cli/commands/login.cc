@@ -53,7 +53,7 @@ Result<std::string> read_all(int fd) {
     return text;
 }
 
-Result<void> check(const LoginOptions& options) {
+Result<void> check_login(const LoginOptions& options) {
     if (!options.password_from_input) return {};
     if (options.password)
         return fail(ErrorKind::invalid, "--password and --password-stdin are mutually exclusive");
@@ -63,7 +63,8 @@ Result<void> check(const LoginOptions& options) {
 }
 
 // From flags, from stdin, or from the user at the terminal.
-Result<Credentials> ask(const Stdio& io, const LoginOptions& options, const std::string& server) {
+Result<Credentials> ask_credentials(const Stdio& io, const LoginOptions& options,
+                                    const std::string& server) {
     Credentials credentials{.server = server, .username = options.username.value_or("")};
     if (options.password_from_input) {
         HAKO_TRY(credentials.password, read_all(io.in));
@@ -109,7 +110,7 @@ Result<void> log_in(Session& session, DockerConfig& config, Credentials credenti
 }
 
 Result<int> login(Session& session, const LoginOptions& options, const std::string& server) {
-    HAKO_CHECK(check(options));
+    HAKO_CHECK(check_login(options));
     HAKO_TRY(auto config, DockerConfig::load());
     if (!options.username && !options.password) {
         HAKO_TRY(auto stored, config.find(server));
@@ -122,7 +123,7 @@ Result<int> login(Session& session, const LoginOptions& options, const std::stri
                 fmt::format("Login did not succeed, error: {}", done.error().message()));
         }
     }
-    HAKO_TRY(auto credentials, ask(session.io, options, server));
+    HAKO_TRY(auto credentials, ask_credentials(session.io, options, server));
     HAKO_CHECK(log_in(session, config, std::move(credentials)));
     return 0;
 }

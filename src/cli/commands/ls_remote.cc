@@ -35,7 +35,7 @@ Result<int> show_referrers(Session& session, const Json& answer, const RemoteOpt
     return 0;
 }
 
-Result<int> list(Session& session, const RemoteOptions& options, const std::string& name) {
+Result<int> list_tags(Session& session, const RemoteOptions& options, const std::string& name) {
     if (options.catalog && options.referrers)
         return fail(ErrorKind::invalid, "--catalog and --referrers exclude each other");
     if (!options.format.empty() && options.format != "json")
@@ -68,7 +68,7 @@ Command ls_remote_command() {
     command.option("--format", options->format, "Format output: json");
     command.arguments("NAME", 1, 1, Completes::images);
     command.action([options](Session& session, const auto& names) {
-        return list(session, *options, names.front());
+        return list_tags(session, *options, names.front());
     });
     return command;
 }

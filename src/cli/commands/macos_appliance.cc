@@ -21,7 +21,7 @@ Result<macos::Identity> choose_identity(const std::string& file,
     return macos::make_identity(parsed.settings.identity, macos::system_draw());
 }
 
-Result<int> build(Session& session, const ApplianceFlags& flags) {
+Result<int> build_appliance(Session& session, const ApplianceFlags& flags) {
     if (flags.output.empty() || flags.sources.empty())
         return fail(ErrorKind::invalid,
                     "name the image with --output, and an OpenCore release with --opencore");
@@ -60,7 +60,8 @@ Command build_command() {
                 "Linux kernel: the .deb of one, or a folder with boot and lib/modules (default /)")
         .completes(Completes::files)
         .arguments("[OPTIONS]", 0, 0);
-    command.action([flags](Session& session, const auto&) { return build(session, *flags); });
+    command.action(
+        [flags](Session& session, const auto&) { return build_appliance(session, *flags); });
     return command;
 }
 

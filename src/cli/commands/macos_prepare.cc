@@ -25,7 +25,7 @@ struct MachineFlags {
     std::string web_address = "127.0.0.1";
 };
 
-Result<void> check_kvm(const macos::MacSettings& settings) {
+Result<void> need_kvm(const macos::MacSettings& settings) {
     if (!settings.use_kvm || ::access("/dev/kvm", R_OK | W_OK) == 0) return {};
     return fail(ErrorKind::unavailable,
                 "/dev/kvm cannot be used: enable virtualisation in the firmware, load kvm_intel or "
@@ -49,7 +49,7 @@ Result<Asked> read_flags(const MachineFlags& flags) {
                     "--opencore");
     HAKO_TRY(const auto variables, read_variables(flags.variables));
     HAKO_TRY(auto parsed, macos::parse_settings(variables, macos::host_size()));
-    HAKO_CHECK(check_kvm(parsed.settings));
+    HAKO_CHECK(need_kvm(parsed.settings));
     HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
     HAKO_TRY(auto qemu, vmm::find_qemu());
     const auto absolute = [](const std::string& path) { return std::filesystem::absolute(path); };

@@ -66,7 +66,7 @@ Result<bool> follow_until_up(const Session& session, const Api& api, const std::
     return up;
 }
 
-Result<int> run(Session& session, const RunFlags& flags) {
+Result<int> run_machine(Session& session, const RunFlags& flags) {
     HAKO_TRY(const auto body, make_body(flags));
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto id, create_container(session, *api, flags.container, body));
@@ -84,7 +84,7 @@ struct Told {
     std::string trouble;  // what it waits for
 };
 
-Result<Told> ask(const Api& api, const std::string& id) {
+Result<Told> ask_machine(const Api& api, const std::string& id) {
     const auto answer = run_in_mac(api, id, {"status"});
     if (!answer) return Told{};
     HAKO_TRY(const auto machine, parse_json(*answer));
@@ -95,7 +95,7 @@ Result<Told> ask(const Api& api, const std::string& id) {
     return told;
 }
 
-Result<int> list(Session& session, bool json) {
+Result<int> list_machines(Session& session, bool json) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto containers,
              api->get("/containers/json",
@@ -112,7 +112,7 @@ Result<int> list(Session& session, bool json) {
                  json_field_or<std::string>(labels, "io.hako.macos.version", {}));
         HAKO_TRY(const auto id, json_field_or<std::string>(container, "Id", {}));
         HAKO_TRY(const auto state, json_field_or<std::string>(container, "State", {}));
-        HAKO_TRY(const auto told, state == "running" ? ask(*api, id) : Told{});
+        HAKO_TRY(const auto told, state == "running" ? ask_machine(*api, id) : Told{});
         if (!told.trouble.empty()) status += ". " + told.trouble;
         const auto name = names.front().substr(1);
         rows.push_back({name, version, status, told.viewer});
@@ -143,7 +143,7 @@ Command macos_run_command() {
                 "Snapshot to begin with, as MACHINE:SNAPSHOT; settings come from that machine")
         .flag("-d,--detach", flags->detach, "Print its id and do not wait until it is up")
         .arguments("[OPTIONS]", 0, 0);
-    command.action([flags](Session& session, const auto&) { return run(session, *flags); });
+    command.action([flags](Session& session, const auto&) { return run_machine(session, *flags); });
     return command;
 }
 
@@ -154,7 +154,7 @@ Command macos_ls_command() {
         .arguments("[OPTIONS]", 0, 0);
     command.action([format](Session& session, const auto&) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(*format));
-        return list(session, json);
+        return list_machines(session, json);
     });
     return command;
 }

@@ -22,7 +22,7 @@ using std::chrono::steady_clock;
 
 constexpr std::uint16_t kSshPort = 22;
 constexpr auto kGreeting = std::chrono::seconds(5);
-constexpr auto kLook = std::chrono::seconds(1);
+constexpr auto kRetry = std::chrono::seconds(1);
 constexpr std::string_view kAskPass = "#!/bin/sh\nexec cat \"$HAKO_SSH_PASSWORD_FILE\"\n";
 
 struct SshFlags {
@@ -161,7 +161,7 @@ Result<void> wait_for_ssh(const Api& api, const std::string& name, const std::st
                         "nobody answers as ssh at {} after {} seconds: turn on Remote Login in "
                         "macOS (System Settings, General, Sharing)",
                         place.endpoint.to_string(), limit.count());
-        std::this_thread::sleep_for(kLook);
+        std::this_thread::sleep_for(kRetry);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/each.h"
 #include "cli/commands/filters.h"
+#include "cli/commands/prune.h"
 #include "cli/flags/values.h"
 #include "cli/output/listing.h"
 #include "cli/output/text.h"
@@ -10,7 +11,7 @@
 namespace hako::cli {
 namespace {
 
-struct CreateOptions {
+struct CreateNetworkOptions {
     std::string driver = "bridge";
     std::vector<std::string> subnets, gateways, ranges, auxiliary, labels, options;
     bool ipv6 = false, internal = false, attachable = false;
@@ -18,20 +19,10 @@ struct CreateOptions {
 
 bool is_ipv6(std::string_view text) { return text.find(':') != std::string_view::npos; }
 
-Result<Json> to_map(const std::vector<std::string>& pairs) {
-    Json map = Json::object();
-    for (const auto& pair : pairs) {
-        auto [key, value] = split_pair(pair);
-        if (key.empty()) return fail(ErrorKind::invalid, "write KEY=VALUE, not \"{}\"", pair);
-        map[key] = value;
-    }
-    return map;
-}
-
 // A subnet with the gateway, range and reserved addresses of its family.
-Result<Json> ipam_config(const CreateOptions& options) {
+Result<Json> ipam_config(const CreateNetworkOptions& options) {
     Json config = Json::array();
-    HAKO_TRY(const Json auxiliary, to_map(options.auxiliary));
+    HAKO_TRY(const Json auxiliary, parse_pairs(options.auxiliary));
     for (const auto& subnet : options.subnets) {
         Json entry{{"Subnet", subnet}};
         for (const auto& gateway : options.gateways)
@@ -48,34 +39,29 @@ Result<Json> ipam_config(const CreateOptions& options) {
     return config;
 }
 
-Result<int> create(Session& session, const CreateOptions& options, const std::string& name) {
+Result<int> create_network(Session& session, const CreateNetworkOptions& options,
+                           const std::string& name) {
     Json body{{"Name", name},
               {"Driver", options.driver},
               {"Internal", options.internal},
               {"Attachable", options.attachable},
               {"EnableIPv6", options.ipv6}};
     HAKO_TRY(body["IPAM"]["Config"], ipam_config(options));
-    HAKO_TRY(body["Options"], to_map(options.options));
-    Json labels = Json::object();
-    for (const auto& label : options.labels) {
-        const auto equals = label.find('=');
-        labels[label.substr(0, equals)] =
-            equals == std::string::npos ? "" : label.substr(equals + 1);
-    }
-    body["Labels"] = std::move(labels);
+    HAKO_TRY(body["Options"], parse_pairs(options.options));
+    HAKO_TRY(body["Labels"], parse_pairs(options.labels));
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto made, api->post("/networks/create", {}, body));
     session.io.print_line(made.value("Id", std::string()));
     return 0;
 }
 
-struct ListOptions {
+struct ListNetworksOptions {
     std::string format;
     bool quiet = false, full = false;
     std::vector<std::string> filters;
 };
 
-Result<int> list(Session& session, const ListOptions& options) {
+Result<int> list_networks(Session& session, const ListNetworksOptions& options) {
     HAKO_TRY(const auto encoded, encode_filters(options.filters));
     http::Query query;
     if (!encoded.empty()) query.add("filters", encoded);
@@ -116,7 +102,7 @@ Result<int> connect(Session& session, const ConnectOptions& options,
     if (!options.mac.empty()) endpoint["MacAddress"] = options.mac;
     if (!options.aliases.empty()) endpoint["Aliases"] = options.aliases;
     if (!options.links.empty()) endpoint["Links"] = options.links;
-    HAKO_TRY(auto driver_options, to_map(options.driver_options));
+    HAKO_TRY(auto driver_options, parse_pairs(options.driver_options));
     if (!driver_options.empty()) endpoint["DriverOpts"] = std::move(driver_options);
     HAKO_TRY(const auto* api, session.api());
     HAKO_CHECK(api->post(fmt::format("/networks/{}/connect", names[0]), {},
@@ -131,32 +117,8 @@ Result<int> disconnect(Session& session, bool force, const std::vector<std::stri
     return 0;
 }
 
-struct PruneOptions {
-    bool force = false;
-    std::vector<std::string> filters;
-};
-
-Result<int> prune(Session& session, const PruneOptions& options) {
-    if (!options.force) {
-        HAKO_TRY(const bool confirmed,
-                 session.io.confirm("WARNING! This will remove all networks that no running "
-                                    "container is on."));
-        if (!confirmed) return fail(ErrorKind::cancelled, "network prune has been cancelled");
-    }
-    HAKO_TRY(const auto encoded, encode_filters(options.filters));
-    http::Query query;
-    if (!encoded.empty()) query.add("filters", encoded);
-    HAKO_TRY(const auto* api, session.api());
-    HAKO_TRY(const auto answer, api->post("/networks/prune", query));
-    HAKO_TRY(const auto names,
-             json_field_or(answer, "NetworksDeleted", std::vector<std::string>()));
-    if (!names.empty()) session.io.print_line("Deleted Networks:");
-    for (const auto& name : names) session.io.print_line(name);
-    return 0;
-}
-
 Command create_network_command() {
-    auto options = std::make_shared<CreateOptions>();
+    auto options = std::make_shared<CreateNetworkOptions>();
     Command command("create", "Create a network");
     command.option("-d,--driver", options->driver, "bridge, or macvlan for addresses of the LAN");
     command.option("--subnet", options->subnets, "Subnet in CIDR format, one of each family");
@@ -170,13 +132,13 @@ Command create_network_command() {
     command.option("-o,--opt", options->options, "Driver options: KEY=VALUE");
     command.arguments("NETWORK", 1, 1);
     command.action([options](Session& session, const auto& names) {
-        return create(session, *options, names.front());
+        return create_network(session, *options, names.front());
     });
     return command;
 }
 
-Command list_command() {
-    auto options = std::make_shared<ListOptions>();
+Command list_networks_command() {
+    auto options = std::make_shared<ListNetworksOptions>();
     Command command("ls", "List networks");
     command.option("-f,--filter", options->filters, "Filter output: name=, id=, driver=, label=");
     command.option("--format", options->format,
@@ -184,7 +146,8 @@ Command list_command() {
     command.flag("--no-trunc", options->full, "Do not truncate the output");
     command.flag("-q,--quiet", options->quiet, "Only show ids");
     command.arguments("", 0, 0);
-    command.action([options](Session& session, const auto&) { return list(session, *options); });
+    command.action(
+        [options](Session& session, const auto&) { return list_networks(session, *options); });
     return command;
 }
 
@@ -244,17 +207,13 @@ Command network_command() {
         group.add(std::move(command));
     }
     group.add(inspect_command("network"));
-    group.add(list_command());
-    {
-        auto options = std::make_shared<PruneOptions>();
-        Command command("prune", "Remove all unused networks");
-        command.option("--filter", options->filters, "label=, until=");
-        command.flag("-f,--force", options->force, "Do not prompt for confirmation");
-        command.arguments("", 0, 0);
-        command.action(
-            [options](Session& session, const auto&) { return prune(session, *options); });
-        group.add(std::move(command));
-    }
+    group.add(list_networks_command());
+    group.add(prune_command({.noun = "network",
+                             .title = "Networks",
+                             .summary = "Remove all unused networks",
+                             .filters = "label=, until=",
+                             .unused = "all networks that no running container is on",
+                             .tells_space = false}));
     {
         Command command("rm", "Remove one or more networks");
         command.arguments("NETWORK [NETWORK...]", 1);

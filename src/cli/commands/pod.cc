@@ -51,7 +51,7 @@ Result<Pod> find_pod(const Api& api, const std::string& name) {
                         {"State", details.at("State").at("Status")}});
 }
 
-Result<int> create(Session& session, ContainerFlags& flags, const std::string& name) {
+Result<int> create_pod(Session& session, ContainerFlags& flags, const std::string& name) {
     flags.name = name;
     HAKO_TRY(auto body, flags.body({kPodImage, "sleep", "infinity"}));
     body["Labels"][kSandboxLabel] = "true";
@@ -81,7 +81,7 @@ Result<int> add(Session& session, const ContainerFlags& flags,
     return 0;
 }
 
-Result<int> list(Session& session, bool quiet, const std::string& format) {
+Result<int> list_pods(Session& session, bool quiet, const std::string& format) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto sandboxes, list_labelled(*api, kSandboxLabel));
     std::vector<ListedItem> items;
@@ -106,7 +106,7 @@ Result<int> list(Session& session, bool quiet, const std::string& format) {
     return 0;
 }
 
-Result<int> inspect(Session& session, const std::vector<std::string>& names) {
+Result<int> inspect_pods(Session& session, const std::vector<std::string>& names) {
     HAKO_TRY(const auto* api, session.api());
     Json all = Json::array();
     for (const auto& name : names) {
@@ -132,18 +132,18 @@ Result<int> inspect(Session& session, const std::vector<std::string>& names) {
 }
 
 // One that is in the wanted state already is fine.
-Result<void> ask(const Api& api, const Json& id, std::string_view verb,
-                 const http::Query& query = {}) {
+Result<void> post_verb(const Api& api, const Json& id, std::string_view verb,
+                       const http::Query& query = {}) {
     const auto done =
         api.post(fmt::format("/containers/{}/{}", id.get<std::string>(), verb), query);
     if (!done && done.error().kind() != ErrorKind::not_modified) return fail(done.error());
     return {};
 }
 
-Result<std::string> start(const Api& api, const std::string& name) {
+Result<std::string> start_pod(const Api& api, const std::string& name) {
     HAKO_TRY(const Pod pod, find_pod(api, name));
-    HAKO_CHECK(ask(api, pod.id, "start"));
-    for (const auto& member : pod.members) HAKO_CHECK(ask(api, member.at("Id"), "start"));
+    HAKO_CHECK(post_verb(api, pod.id, "start"));
+    for (const auto& member : pod.members) HAKO_CHECK(post_verb(api, member.at("Id"), "start"));
     return name;
 }
 
@@ -152,8 +152,8 @@ Result<void> stop_all(const Api& api, const Pod& pod, const std::optional<std::i
     http::Query query;
     if (timeout) query.add("t", std::to_string(*timeout));
     for (auto member = pod.members.rbegin(); member != pod.members.rend(); ++member)
-        HAKO_CHECK(ask(api, member->at("Id"), "stop", query));
-    return ask(api, pod.id, "stop", query);
+        HAKO_CHECK(post_verb(api, member->at("Id"), "stop", query));
+    return post_verb(api, pod.id, "stop", query);
 }
 
 Result<std::string> remove(const Api& api, const std::string& name, bool force) {
@@ -178,7 +178,7 @@ Command create_pod_command() {
     flags->declare(command);
     command.arguments("NAME", 1, 1);
     command.action([flags](Session& session, const auto& names) {
-        return create(session, *flags, names.front());
+        return create_pod(session, *flags, names.front());
     });
     return command;
 }
@@ -195,7 +195,7 @@ Command add_command() {
     return command;
 }
 
-Command list_command() {
+Command list_pods_command() {
     struct Options {
         bool quiet = false;
         std::string format;
@@ -206,7 +206,7 @@ Command list_command() {
     command.option("--format", options->format, "Format output using a Go template or json");
     command.arguments("", 0, 0);
     command.action([options](Session& session, const auto&) {
-        return list(session, options->quiet, options->format);
+        return list_pods(session, options->quiet, options->format);
     });
     return command;
 }
@@ -233,18 +233,18 @@ Command pod_command() {
     Command group("pod", "Manage pods: several containers in one VM");
     group.add(create_pod_command());
     group.add(add_command());
-    group.add(list_command());
+    group.add(list_pods_command());
     {
         Command command("inspect", "Display pods and their containers as JSON");
         command.arguments("POD [POD...]", 1, kUnlimited, Completes::containers);
-        command.action(inspect);
+        command.action(inspect_pods);
         group.add(std::move(command));
     }
     {
         Command command("start", "Start pods and their containers");
         command.arguments("POD [POD...]", 1, kUnlimited, Completes::containers);
         command.action([](Session& session, const auto& names) {
-            return for_each_argument(session, names, start);
+            return for_each_argument(session, names, start_pod);
         });
         group.add(std::move(command));
     }

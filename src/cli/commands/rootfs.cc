@@ -20,7 +20,7 @@
 namespace hako::cli {
 namespace {
 
-struct CreateOptions {
+struct CreateRootfsOptions {
     std::string output, label, size, journal;
     std::string format = "ext4";
 };
@@ -62,7 +62,7 @@ Result<void> save_erofs(Reader& source, const std::filesystem::path& path) {
     return file.commit();
 }
 
-Result<void> save_ext4(http::ClientStream& source, const CreateOptions& options) {
+Result<void> save_ext4(http::ClientStream& source, const CreateRootfsOptions& options) {
     fsimage::Ext4Options disk{.label = options.label};
     HAKO_TRY(disk.inodes, header_number(source, "X-Hako-Inodes"));
     HAKO_TRY(const auto content, header_number(source, "X-Hako-Disk-Bytes"));
@@ -76,7 +76,8 @@ Result<void> save_ext4(http::ClientStream& source, const CreateOptions& options)
     return fsimage::write_ext4(source, options.output, disk);
 }
 
-Result<int> create(Session& session, const CreateOptions& options, const std::string& image) {
+Result<int> create_rootfs(Session& session, const CreateRootfsOptions& options,
+                          const std::string& image) {
     if (options.output.empty())
         return fail(ErrorKind::invalid, "name the disk to write with --output");
     const bool ext4 = options.format == "ext4";
@@ -136,7 +137,8 @@ std::string long_line(const fsimage::FileInfo& info, const std::string& name) {
         format_time(time).substr(0, 19), name, entry.link.empty() ? "" : " -> " + entry.link);
 }
 
-Result<int> list(Session& session, bool long_form, const std::vector<std::string>& arguments) {
+Result<int> list_files(Session& session, bool long_form,
+                       const std::vector<std::string>& arguments) {
     HAKO_TRY(const auto found, find_on_disk(arguments));
     HAKO_TRY(const auto self, found.filesystem->describe(found.file));
     std::vector<fsimage::DirectoryItem> items{{arguments.back(), found.file}};
@@ -186,7 +188,7 @@ Result<int> export_files(Session& session, const std::string& output,
 }
 
 Command create_disk_command() {
-    auto options = std::make_shared<CreateOptions>();
+    auto options = std::make_shared<CreateRootfsOptions>();
     Command command("create", "Write an image's files to a disk: ext4, or the read-only EROFS");
     command.option("-o,--output", options->output, "The disk to write; it must not exist")
         .completes(Completes::files);
@@ -198,7 +200,7 @@ Command create_disk_command() {
     command.option("--label", options->label, "Label of the ext4");
     command.arguments("IMAGE", 1, 1, Completes::images);
     command.action([options](Session& session, const auto& images) {
-        return create(session, *options, images.front());
+        return create_rootfs(session, *options, images.front());
     });
     return command;
 }
@@ -214,7 +216,7 @@ Command rootfs_command() {
         command.flag("-l,--long", *long_form, "Show modes, links, owners, sizes and times");
         command.arguments("DISK [PATH]", 1, 2, Completes::files);
         command.action([long_form](Session& session, const auto& arguments) {
-            return list(session, *long_form, arguments);
+            return list_files(session, *long_form, arguments);
         });
         group.add(std::move(command));
     }

@@ -46,7 +46,7 @@ Command daemon_command(std::string name, std::string_view summary,
     return command;
 }
 
-Result<int> start(Session& session) {
+Result<int> start_system(Session& session) {
     if (const auto running = daemon_pid(session.paths)) {
         session.io.print_line(fmt::format("hakod runs already (process {})", *running));
         return 0;
@@ -144,7 +144,7 @@ Command reset_command() {
 
 Command system_command() {
     Command group("system", "Manage the hako daemon");
-    group.add(daemon_command("start", "Start the daemon", start));
+    group.add(daemon_command("start", "Start the daemon", start_system));
     group.add(daemon_command("stop", "Stop the daemon; containers go on", stop));
     group.add(
         daemon_command("status", "Tell whether the daemon runs (exit status 0 or 3)", status));

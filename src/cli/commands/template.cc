@@ -9,16 +9,16 @@
 namespace hako::cli {
 namespace {
 
-struct ListOptions {
+struct ListTemplatesOptions {
     bool quiet = false;
     std::string format;
 };
 
-struct BuildOptions {
+struct BuildTemplateOptions {
     std::string kernel, memory, cpus;
 };
 
-Result<int> list(Session& session, const ListOptions& options) {
+Result<int> list_templates(Session& session, const ListTemplatesOptions& options) {
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto templates, api->hako_get("/templates"));
     std::vector<ListedItem> items;
@@ -51,7 +51,7 @@ Result<int> list(Session& session, const ListOptions& options) {
     return 0;
 }
 
-Result<int> build(Session& session, const BuildOptions& options) {
+Result<int> build_template(Session& session, const BuildTemplateOptions& options) {
     http::Query query;
     if (!options.kernel.empty()) query.add("kernel", options.kernel);
     if (!options.memory.empty()) query.add("memory", options.memory);
@@ -66,7 +66,7 @@ Result<int> build(Session& session, const BuildOptions& options) {
     return 0;
 }
 
-Result<int> inspect(Session& session, const std::vector<std::string>& keys) {
+Result<int> inspect_templates(Session& session, const std::vector<std::string>& keys) {
     HAKO_TRY(const auto* api, session.api());
     Json all = Json::array();
     for (const auto& key : keys) {
@@ -82,18 +82,18 @@ Result<int> inspect(Session& session, const std::vector<std::string>& keys) {
 Command template_command() {
     Command group("template", "Manage the saved states that virtual machines start from");
     {
-        auto options = std::make_shared<ListOptions>();
+        auto options = std::make_shared<ListTemplatesOptions>();
         Command command("ls", "List templates");
         command.option("--format", options->format,
                        "Format output: table, json, a Go template, or \"table TEMPLATE\"");
         command.flag("-q,--quiet", options->quiet, "Only show keys");
         command.arguments("", 0, 0);
         command.action(
-            [options](Session& session, const auto&) { return list(session, *options); });
+            [options](Session& session, const auto&) { return list_templates(session, *options); });
         group.add(std::move(command));
     }
     {
-        auto options = std::make_shared<BuildOptions>();
+        auto options = std::make_shared<BuildTemplateOptions>();
         Command command("build", "Make the template of such containers, anew where there is one");
         command.option("--kernel", options->kernel, "Guest kernel (hako kernel ls)")
             .completes(Completes::kernels);
@@ -101,13 +101,14 @@ Command template_command() {
         command.option("--cpus", options->cpus, "Number of CPUs of the containers");
         command.arguments("", 0, 0);
         command.action(
-            [options](Session& session, const auto&) { return build(session, *options); });
+            [options](Session& session, const auto&) { return build_template(session, *options); });
         group.add(std::move(command));
     }
     {
         Command command("info", "Show what one or more templates are of, as JSON");
         command.arguments("KEY [KEY...]", 1, kUnlimited);
-        command.action([](Session& session, const auto& keys) { return inspect(session, keys); });
+        command.action(
+            [](Session& session, const auto& keys) { return inspect_templates(session, keys); });
         group.add(std::move(command));
     }
     {

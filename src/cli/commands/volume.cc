@@ -2,6 +2,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/each.h"
 #include "cli/commands/filters.h"
+#include "cli/commands/prune.h"
 #include "cli/flags/values.h"
 #include "cli/output/listing.h"
 #include "cli/output/text.h"
@@ -10,41 +11,34 @@
 namespace hako::cli {
 namespace {
 
-struct CreateOptions {
+struct CreateVolumeOptions {
     std::string driver = "local", name;
     std::vector<std::string> labels, options;
 };
 
-Json to_map(const std::vector<std::string>& pairs) {
-    Json map = Json::object();
-    for (const auto& pair : pairs) {
-        auto [key, value] = split_pair(pair);
-        map[key] = value;
-    }
-    return map;
-}
-
-Result<int> create(Session& session, const CreateOptions& options,
-                   const std::vector<std::string>& names) {
+Result<int> create_volume(Session& session, const CreateVolumeOptions& options,
+                          const std::vector<std::string>& names) {
     if (!names.empty() && !options.name.empty())
         return fail(ErrorKind::invalid, "give the name once: as an argument or by --name");
+    HAKO_TRY(auto driver_options, parse_pairs(options.options));
+    HAKO_TRY(auto labels, parse_pairs(options.labels));
     HAKO_TRY(const auto* api, session.api());
     HAKO_TRY(const auto made, api->post("/volumes/create", {},
                                         {{"Name", names.empty() ? options.name : names.front()},
                                          {"Driver", options.driver},
-                                         {"DriverOpts", to_map(options.options)},
-                                         {"Labels", to_map(options.labels)}}));
+                                         {"DriverOpts", driver_options},
+                                         {"Labels", labels}}));
     session.io.print_line(made.value("Name", std::string()));
     return 0;
 }
 
-struct ListOptions {
+struct ListVolumesOptions {
     std::string format;
     bool quiet = false;
     std::vector<std::string> filters;
 };
 
-Result<int> list(Session& session, const ListOptions& options) {
+Result<int> list_volumes(Session& session, const ListVolumesOptions& options) {
     HAKO_TRY(const auto encoded, encode_filters(options.filters));
     http::Query query;
     if (!encoded.empty()) query.add("filters", encoded);
@@ -74,37 +68,8 @@ Result<int> list(Session& session, const ListOptions& options) {
     return 0;
 }
 
-struct PruneOptions {
-    bool all = false, force = false;
-    std::vector<std::string> filters;
-};
-
-Result<int> prune(Session& session, const PruneOptions& options) {
-    if (!options.force) {
-        HAKO_TRY(const bool confirmed,
-                 session.io.confirm(fmt::format(
-                     "WARNING! This will remove {} volumes not used by at least one container.",
-                     options.all ? "all" : "anonymous local")));
-        if (!confirmed) return fail(ErrorKind::cancelled, "volume prune has been cancelled");
-    }
-    auto filters = options.filters;
-    if (options.all) filters.emplace_back("all=true");
-    HAKO_TRY(const auto encoded, encode_filters(filters));
-    http::Query query;
-    if (!encoded.empty()) query.add("filters", encoded);
-    HAKO_TRY(const auto* api, session.api());
-    HAKO_TRY(const auto answer, api->post("/volumes/prune", query));
-    HAKO_TRY(const auto names, json_field_or(answer, "VolumesDeleted", std::vector<std::string>()));
-    HAKO_TRY(const auto reclaimed, json_field_or<std::uint64_t>(answer, "SpaceReclaimed", 0));
-    if (!names.empty()) session.io.print_line("Deleted Volumes:");
-    for (const auto& name : names) session.io.print_line(name);
-    if (!names.empty()) session.io.print_line("");
-    session.io.print_line("Total reclaimed space: " + format_size(reclaimed));
-    return 0;
-}
-
 Command create_volume_command() {
-    auto options = std::make_shared<CreateOptions>();
+    auto options = std::make_shared<CreateVolumeOptions>();
     Command command("create", "Create a volume");
     command.option("-d,--driver", options->driver,
                    "local: a folder, for many containers at once; block: a disk for one");
@@ -114,13 +79,13 @@ Command create_volume_command() {
                    "Driver options: size=10g of block; type=none, o=bind, device=FOLDER of local");
     command.arguments("[VOLUME]", 0, 1);
     command.action([options](Session& session, const auto& names) {
-        return create(session, *options, names);
+        return create_volume(session, *options, names);
     });
     return command;
 }
 
 Command list_volumes_command(std::string name) {
-    auto options = std::make_shared<ListOptions>();
+    auto options = std::make_shared<ListVolumesOptions>();
     Command command(std::move(name), "List volumes");
     command.option("-f,--filter", options->filters,
                    "Filter output: dangling=, driver=, label=, name=");
@@ -128,18 +93,8 @@ Command list_volumes_command(std::string name) {
                    "Format output: table, json, a Go template, or \"table TEMPLATE\"");
     command.flag("-q,--quiet", options->quiet, "Only show names");
     command.arguments("", 0, 0);
-    command.action([options](Session& session, const auto&) { return list(session, *options); });
-    return command;
-}
-
-Command prune_volumes_command() {
-    auto options = std::make_shared<PruneOptions>();
-    Command command("prune", "Remove unused anonymous volumes");
-    command.flag("-a,--all", options->all, "Remove all unused volumes, those with a name, too");
-    command.option("--filter", options->filters, "label=, label!=");
-    command.flag("-f,--force", options->force, "Do not prompt for confirmation");
-    command.arguments("", 0, 0);
-    command.action([options](Session& session, const auto&) { return prune(session, *options); });
+    command.action(
+        [options](Session& session, const auto&) { return list_volumes(session, *options); });
     return command;
 }
 
@@ -169,7 +124,14 @@ Command volume_command() {
     group.add(inspect_command("volume"));
     group.add(list_volumes_command("ls"));
     group.add(std::move(list_volumes_command("list").hidden()));
-    group.add(prune_volumes_command());
+    group.add(prune_command({.noun = "volume",
+                             .title = "Volumes",
+                             .summary = "Remove unused anonymous volumes",
+                             .filters = "label=, label!=",
+                             .unused = "anonymous local volumes not used by at least one container",
+                             .all_unused = "all volumes not used by at least one container",
+                             .all_summary = "Remove all unused volumes, those with a name, too",
+                             .all_filter = "all=true"}));
     group.add(remove_volumes_command("rm"));
     group.add(std::move(remove_volumes_command("remove").hidden()));
     return group;

@@ -76,6 +76,16 @@ std::pair<std::string, std::string> split_pair(std::string_view text) {
     return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
+Result<Json> parse_pairs(const std::vector<std::string>& pairs) {
+    Json object = Json::object();
+    for (const auto& pair : pairs) {
+        auto [key, value] = split_pair(pair);
+        if (key.empty()) return fail(ErrorKind::invalid, "write KEY=VALUE, not \"{}\"", pair);
+        object[std::move(key)] = std::move(value);
+    }
+    return object;
+}
+
 Result<Json> parse_ulimit(std::string_view text) {
     const auto [name, limits] = split_pair(text);
     const auto parts = split(limits, ':');

@@ -21,6 +21,8 @@ Result<std::vector<std::string>> read_environment_file(const std::string& path);
 
 // "key=value" and "key": {"key", ""}.
 std::pair<std::string, std::string> split_pair(std::string_view text);
+// Such pairs as an object of strings.
+Result<Json> parse_pairs(const std::vector<std::string>& pairs);
 // "nofile=1024:2048" -> {"Name", "Soft", "Hard"}; one number is both limits, -1 none.
 Result<Json> parse_ulimit(std::string_view text);
 // "1.5" CPUs -> 1500000000.
