@@ -12,7 +12,7 @@ namespace hako {
 // What hako installs, found from the running executable: <prefix>/bin/hako and <prefix>/share/hako,
 // or in a build tree bin/ and share/ side by side.
 struct Installation {
-    std::filesystem::path bin;    // hako, hakod, hako-shim
+    std::filesystem::path bin;    // hako, hakod, and the others below
     std::filesystem::path share;  // vmlinux, initramfs.cpio, hello image
 
     static Result<Installation> find();
@@ -23,6 +23,8 @@ struct Installation {
     std::filesystem::path initramfs() const { return share / "initramfs.cpio"; }
     std::filesystem::path web() const { return share / "web"; }  // the viewer's page
     std::filesystem::path viewer() const { return bin / "hako-viewer"; }
+    std::filesystem::path mac_shim() const { return bin / "hako-macos"; }
+    std::filesystem::path appliance() const { return bin / "hako-appliance"; }
     std::filesystem::path hello_image() const { return share / "hello.tar"; }
 };
 
@@ -43,6 +45,8 @@ public:
     std::filesystem::path unsettled() const { return root_ / "unsettled"; }
     std::filesystem::path kernels() const { return root_ / "kernels"; }
     std::filesystem::path volumes() const { return root_ / "volumes"; }
+    // Recovery systems and OpenCore releases.
+    std::filesystem::path macos() const { return root_ / "macos"; }
     std::filesystem::path probe_verdict() const { return run_ / "accelerator.json"; }
     std::filesystem::path socket() const { return run_ / "docker.sock"; }
     std::filesystem::path containers() const { return root_ / "containers"; }

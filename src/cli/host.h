@@ -22,6 +22,7 @@ struct DaemonPaths {
     static DaemonPaths from_environment();
 
     std::filesystem::path socket() const { return Layout(root, run).socket(); }
+    std::filesystem::path macos() const { return Layout(root, run).macos(); }
     std::filesystem::path log() const { return run / "hakod.log"; }
 };
 

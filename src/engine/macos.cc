@@ -110,7 +110,7 @@ macos::MachineRequest make_request(const Container& container, const Layout& lay
     macos::MachineRequest request{.name = container.name,
                                   .variables = variables_of(container),
                                   .storage = layout.container(container.id) / "storage",
-                                  .cache = layout.root() / "macos",
+                                  .cache = layout.macos(),
                                   .api = "unix://" + layout.socket().native()};
     if (const auto given = request.variables.find("RECOVERY");
         given != request.variables.end() && !given->second.empty())

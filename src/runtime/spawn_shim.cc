@@ -28,7 +28,7 @@ Result<ProcessIdentity> spawn_shim(const Installation& installation, const Sandb
     // --detach: a short-lived process in between, so that the shim is no child of ours to reap.
     // A machine without a Linux kernel is one of macOS.
     const auto program =
-        spec.machine.kernel.empty() ? installation.bin / "hako-macos" : installation.shim();
+        spec.machine.kernel.empty() ? installation.mac_shim() : installation.shim();
     const Command command{.argv = {program.native(), "--spec", file.native(), "--detach"}};
     HAKO_TRY(const auto output,
              with_context(run(command, kShimDeadline),

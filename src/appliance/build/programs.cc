@@ -70,7 +70,7 @@ Result<void> add_programs(ImageTree& tree, const Installation& installation) {
     HAKO_CHECK(need_file(macos::kFirmwareCode, "ovmf"));
     HAKO_CHECK(add_with_libraries(tree, kQemu, qemu));
     HAKO_CHECK(add_with_libraries(tree, kViewer, installation.viewer()));
-    HAKO_CHECK(add_with_libraries(tree, "/init", installation.bin / "hako-appliance"));
+    HAKO_CHECK(add_with_libraries(tree, "/init", installation.appliance()));
     std::error_code error;
     for (const auto name : kModuleNames) {
         const auto path = fs::path(kQemuModules) / name;

@@ -44,7 +44,7 @@ Result<macos::RecoveryCache> open_cache(const Session& session, const FetchFlags
         options.download.connections = static_cast<std::size_t>(*flags.connections);
     }
     const std::filesystem::path folder =
-        flags.cache.empty() ? session.paths.root / "macos" : std::filesystem::path(flags.cache);
+        flags.cache.empty() ? session.paths.macos() : std::filesystem::path(flags.cache);
     return macos::RecoveryCache(folder, std::move(options));
 }
 
