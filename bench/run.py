@@ -47,7 +47,7 @@ class Hako:
         self.program = build / "bin" / "hako"
         self.run_dir = folder / "run"
         self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(self.run_dir),
-                                         "HAKO_BRIDGE": "none"} | environment
+                                         "HAKO_BRIDGE": "none", "HAKO_WARM_POOL": "0"} | environment
         self("system", "start")
 
     def await_template(self) -> None:
@@ -169,6 +169,11 @@ def rate_row(name: str, mine: float, theirs: float | None) -> str:
     return f"| {name} | {mine:.2f}/s | {peer} | ≥ 1 |"
 
 
+def print_rates(mine: Callable[[], object], peer: Callable[[], object] | None) -> None:
+    for what, count, at_once in (("20 of these, one after another", 20, 1), ("10 of these at once", 10, 10)):
+        print(rate_row(what, a_second(count, at_once, mine), a_second(count, at_once, peer) if peer else None), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("build"))
@@ -180,16 +185,16 @@ def main() -> None:
         peer_once = podman and (lambda: podman("run", "--rm", *podman.flags, IMAGE, "true"))
         run, peer = medians(options.rounds, mine_once, peer_once)
         print(row("`run --rm hako/hello true`, from a template", run, peer, "≤ 1 (issue 2: ≤ 5)"), flush=True)
-        for what, count, at_once in (("20 of these, one after another", 20, 1), ("10 of these at once", 10, 10)):
-            print(rate_row(what, a_second(count, at_once, mine_once),
-                           a_second(count, at_once, peer_once) if peer_once else None), flush=True)
+        print_rates(mine_once, peer_once)
 
         pool = Hako(options.build.resolve(), folder / "pool", HAKO_WARM_POOL="1")
         pool.await_template()
         time.sleep(10)
-        run, peer = medians(options.rounds, lambda: pool("run", "--rm", IMAGE, "true"), peer_once, pause=4)
-        pool("system", "stop")
+        pool_once = lambda: pool("run", "--rm", IMAGE, "true")
+        run, peer = medians(options.rounds, pool_once, peer_once, pause=4)
         print(row("the same, from a VM that waits", run, peer, "≤ 1"), flush=True)
+        print_rates(pool_once, peer_once)
+        pool("system", "stop")
 
         idle = hako.idle_mebibytes(5)
         print(f"| idle memory of a container (PSS): shim {idle['shim']:.0f}, QEMU {idle['qemu']:.0f} MiB "

@@ -78,6 +78,8 @@ class Daemon:
             "DOCKER_CONFIG": str(self.folder / "docker"),
             # Networks are for tests with a network namespace of their own (network_test.py).
             "HAKO_BRIDGE": "none",
+            # One VM would wait by default, where there are templates (warm_pool_test.py).
+            "HAKO_WARM_POOL": "0",
             **environment,
         }
         self.options: list[str | Path] = ["--config", self.folder / "daemon.json"]

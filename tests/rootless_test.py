@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hako import BIN, HELLO, Daemon, wait_until
+from warm_pool_test import address_of, fill
 
 USER = 54321  # no account: nobody else's processes
 
@@ -84,6 +85,17 @@ def test_a_container_runs_and_info_says_so(rootless: RootlessDaemon) -> None:
     assert "Privileges: rootless" in info
     assert "name=rootless" in json.loads(rootless.hako("info", "--format", "json").stdout)["SecurityOptions"]
     assert rootless.namespace() != os.readlink("/proc/self/ns/net")
+
+
+def test_a_vm_waits_with_a_network_card(rootless: RootlessDaemon) -> None:
+    del rootless.environment["HAKO_WARM_POOL"]
+    rootless.environment["HAKO_BRIDGE"] = "bridge"
+    rootless.start()
+    first, second = fill(rootless), fill(rootless)
+    assert rootless.hako("exec", first, "ping", "-c", "1", "-W", "5", address_of(rootless, second)).returncode == 0
+    rootless.hako("rm", "-f", first, second)
+    rootless.stop()
+    wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
 
 
 def test_the_namespace_outlives_the_daemon_and_ends_with_the_last_container(rootless: RootlessDaemon) -> None:

@@ -70,7 +70,10 @@ def started(daemon: Daemon) -> Iterator[Daemon]:
 
 @pytest.fixture
 def warm(programs: Path) -> Iterator[Daemon]:
-    with started(Daemon(HAKO_WARM_POOL="1")) as daemon:
+    """A daemon as it comes: one VM waits."""
+    daemon = Daemon()
+    del daemon.environment["HAKO_WARM_POOL"]
+    with started(daemon):
         yield daemon
 
 

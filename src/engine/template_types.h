@@ -15,7 +15,7 @@ struct TemplateOptions {
     bool enabled = true;
     std::filesystem::path folder = {};  // empty: <root>/templates
     std::uint64_t limit = kGiB;         // bytes of all files together
-    unsigned warm_pool = 0;             // VMs that are loaded before they are needed
+    unsigned warm_pool = 1;             // VMs that are loaded before they are needed
 };
 
 struct Template {

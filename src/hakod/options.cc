@@ -47,9 +47,10 @@ Options parse_options(int argc, char** argv) {
         ->check(CLI::IsMember({"bridge", "none"}))
         ->capture_default_str();
     std::optional<unsigned> warm_pool;
-    app.add_option("--warm-pool", warm_pool,
-                   "How many VMs wait, loaded, for containers without networks and volumes "
-                   "(default: 0)")
+    app.add_option(
+           "--warm-pool", warm_pool,
+           "How many VMs wait, loaded, for containers without volumes; fewer while the host "
+           "is short of memory (default: 1)")
         ->envname("HAKO_WARM_POOL")
         ->check(CLI::Range(0U, engine::kMostWarm));
     const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
