@@ -38,9 +38,8 @@ def compile(tree, name, text, *flags):
     source = tree / name
     source.parent.mkdir(exist_ok=True)
     source.write_text(text)
-    first = []
-    for header in ("compiler-version", "kconfig", "compiler_types"):
-        first += ["-include", f"./include/linux/{header}.h"]
+    first = [part for header in ("compiler-version", "kconfig", "compiler_types")
+             for part in ("-include", f"./include/linux/{header}.h")]
     stem = source.stem
     return subprocess.run(
         [".headers/cc.sh", f"-Wp,-MMD,{source.parent.name}/.{stem}.o.d", "-I./include", *first,

@@ -49,8 +49,9 @@ Options parse_options(int argc, char** argv) {
     std::optional<unsigned> warm_pool;
     app.add_option(
            "--warm-pool", warm_pool,
-           "How many VMs wait, loaded, for containers without volumes; fewer while the host "
-           "is short of memory (default: 1)")
+           fmt::format("How many VMs wait, loaded, for containers without volumes; none while the "
+                       "host is short of memory (default: {})",
+                       options.configuration.templates.warm_pool))
         ->envname("HAKO_WARM_POOL")
         ->check(CLI::Range(0U, engine::kMostWarm));
     const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::debug},
