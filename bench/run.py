@@ -67,11 +67,11 @@ class Hako:
 
 
     def idle_mebibytes(self, count: int) -> dict[str, float]:
-        """PSS of the shim and of QEMU, a container, when so many are idle."""
+        """PSS of the shim and of QEMU, a container, when so many are idle for more than a minute."""
         names = [f"idle{number}" for number in range(count)]
         for name in names:
             self("run", "-d", "--name", name, IMAGE, "sleep", "3600")
-        time.sleep(10)
+        time.sleep(75)
         records = [json.loads(path.read_text()) for path in (self.run_dir / "vm").glob("*/shim.json")]
         sums = {part: sum(pss_kibibytes(record[part]["pid"]) for record in records) for part in ("shim", "qemu")}
         self("rm", "-f", *names)

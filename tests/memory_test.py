@@ -40,3 +40,27 @@ def test_guests_give_up_what_they_only_keep_for_later(pressed: tuple[Daemon, Pat
     assert daemon.resident("one") > idle + 100_000
     daemon.hako("unpause", "still")
     assert daemon.hako("exec", "still", "echo", "up").stdout == "up\n"
+
+
+@pytest.fixture
+def impatient(programs: Path) -> Iterator[Daemon]:
+    """A daemon whose VMs idle after two seconds, not sixty."""
+    daemon = Daemon(HAKO_IDLE_SECONDS="2").start()
+    yield daemon
+    daemon.destroy()
+
+
+def test_idle_guests_give_up_translated_code(impatient: Daemon) -> None:
+    daemon = impatient
+    if "Accelerator: kvm" in daemon.hako("info").stdout:
+        pytest.skip("with KVM nothing is translated")
+    daemon.hako("run", "-d", "--name", "idle", HELLO, "sleep", "600")
+    daemon.hako("run", "-d", "--name", "busy", HELLO, "sh", "-c", "while :; do :; done")
+    started, busy = daemon.resident("idle"), daemon.resident("busy")
+    wait_until(lambda: daemon.resident("idle") < started - 20_000, 60,
+               f"{daemon.resident('idle')} KiB, at its start {started}")
+    assert daemon.resident("busy") > busy - 5_000
+    # It works as before, and again after it has done so once more.
+    for _ in range(2):
+        assert daemon.hako("exec", "idle", "sh", "-c", "head -c 1000000 /dev/zero | sha256sum").stdout
+        wait_until(lambda: daemon.resident("idle") < started - 20_000, 60, "idle again")

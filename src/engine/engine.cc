@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "base/cpu_time.h"
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/macos.h"

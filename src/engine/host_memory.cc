@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -34,13 +33,6 @@ bool is_memory_short() {
     return pressure &&
            std::sscanf(pressure->c_str(), "some avg10=%lf", &some) == 1 &&  // NOLINT(cert-err34-c)
            some > kMostPressure;
-}
-
-std::chrono::nanoseconds cpu_time_of(pid_t pid) {
-    clockid_t clock{};
-    timespec time{};
-    if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return {};
-    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 }  // namespace hako::engine

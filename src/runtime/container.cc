@@ -64,7 +64,7 @@ Result<void> Container::create_process(const std::string& id, std::string proces
             if (const auto kept = write_exit_record(spec_.exit_record, record); !kept)
                 log_error("the exit record is lost: {}", kept.error().message());
             ended_ = true;
-            host_.on_end();
+            host_.on_change();
         };
     HAKO_TRY(ProcessRef made, ContainerProcess::create(*host_.agent, std::move(setup)));
     (*processes_.lock())[id] = std::move(made);
@@ -95,6 +95,7 @@ Result<void> Container::exec(const std::string& id, std::string process, bool op
     if (ended_) return fail(ErrorKind::conflict, "the container is not running");
     if (processes_.lock()->contains(id))
         return fail(ErrorKind::conflict, "the exec '{}' exists already", id);
+    host_.on_change();
     return create_process(id, std::move(process), open_stdin,
                           privileged ? std::string(kNoSeccomp) : spec_.seccomp);
 }

@@ -32,7 +32,8 @@ public:
         ConnectionSlots& slots;
         std::filesystem::path published_sockets;  // where they are noted
         ContainerProcess::ExplainLoss explain_loss;
-        std::function<void()> on_end;  // of the first process, once its exit is recorded
+        // The first process' exit is recorded, or another process is made.
+        std::function<void()> on_change;
     };
     // Mounts its disks, which the VM has by now, and prepares its first process.
     static Result<std::shared_ptr<Container>> create(ContainerSpec spec, Host host);

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
+#include "base/cpu_time.h"
 #include "base/log.h"
 #include "guest/wake.h"
 #include "network/links.h"
@@ -33,11 +35,21 @@ constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first 
 constexpr milliseconds kSocketsEnd(5'000);           // for what they wrote to sockets of the host
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr milliseconds kRehearsal(30'000);
+// A VM idles while for a minute nobody starts a process in it and it uses less of a processor than
+// this.
+constexpr int kIdlePercent = 3;
+constexpr std::chrono::seconds kIdle(60);
 constexpr std::string_view kEmulatorSerial = "emulator";
 
 milliseconds time_until(std::chrono::steady_clock::time_point end) {
     const auto left = end - std::chrono::steady_clock::now();
     return std::max(milliseconds(0), std::chrono::duration_cast<milliseconds>(left));
+}
+
+milliseconds idle_time() {
+    const char* seconds = std::getenv("HAKO_IDLE_SECONDS");
+    const int other = seconds != nullptr ? std::atoi(seconds) : 0;
+    return other > 0 ? std::chrono::seconds(other) : kIdle;
 }
 
 // The others are plugged in when the container is prepared.
@@ -204,7 +216,7 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
                                   .slots = slots_,
                                   .published_sockets = spec_.published_sockets(),
                                   .explain_loss = [this] { return explain_loss(); },
-                                  .on_end = [this] { ring(); }});
+                                  .on_change = [this] { ring(); }});
     };
     auto container = prepare();
     if (!container) {
@@ -358,8 +370,15 @@ void Sandbox::wait_for_end() {
         {{.fd = machine->end_fd(), .events = POLLIN, .revents = 0},
          {.fd = bell_.get(), .events = POLLIN, .revents = 0},
          {.fd = machine->share_end_fd(), .events = POLLIN, .revents = 0}}};
+    const milliseconds idle = idle_time();
     while (!is_over()) {
-        if (::poll(entries.data(), entries.size(), -1) < 0) continue;
+        const auto used = cpu_time_of(machine->pid());
+        const int events = ::poll(entries.data(), entries.size(), static_cast<int>(idle.count()));
+        // One that waits was rehearsed for the sake of its translations.
+        if (events == 0 && !state_.lock()->waits &&
+            (cpu_time_of(machine->pid()) - used) * 100 < idle * kIdlePercent)
+            machine->give_up_translations();
+        if (events <= 0) continue;
         if (entries[0].revents != 0) return;
         if (entries[2].revents != 0) return end_without_shares(*machine);
         eventfd_t rings = 0;

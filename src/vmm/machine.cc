@@ -98,7 +98,8 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
     if (spec.state.empty()) {
         jail.files.push_back(spec.kernel);
         jail.files.push_back(spec.initramfs);
-    } else {
+    }
+    if (!spec.state.empty() || spec.accelerator == Accelerator::tcg) {
         HAKO_TRY(const auto installation, Installation::find());
         jail.preload = installation.share / kMemoryLibrary;
         jail.files.push_back(jail.preload);
@@ -154,7 +155,10 @@ milliseconds agent_deadline(const MachineSpec& spec) {
 
 class Machine::Impl {
 public:
-    explicit Impl(const MachineSpec& spec) : id_(spec.id), vsock_cid_(spec.vsock_cid) {}
+    explicit Impl(const MachineSpec& spec)
+        : id_(spec.id),
+          emulated_(spec.accelerator == Accelerator::tcg),
+          vsock_cid_(spec.vsock_cid) {}
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
@@ -218,6 +222,12 @@ public:
         return {};
     }
 
+    void give_up_translations() {
+        if (!emulated_) return;
+        auto process = process_.lock();
+        if (*process) (void)(*process)->signal(kGiveUpSignal);
+    }
+
     Error explain(ErrorKind kind, std::string_view sentence) const {
         std::string text(sentence);
         const auto tail = console_->tail();
@@ -231,6 +241,7 @@ public:
     }
 
     std::string id_;
+    bool emulated_;
     std::uint32_t vsock_cid_;
     pid_t pid_ = -1;
     Fd pidfd_;
@@ -294,6 +305,8 @@ Result<void> Machine::stop(milliseconds grace) { return impl_->stop(grace); }
 
 Result<void> Machine::pause() { return impl_->qmp_->stop(); }
 Result<void> Machine::resume() { return impl_->qmp_->cont(); }
+
+void Machine::give_up_translations() { impl_->give_up_translations(); }
 
 Result<void> Machine::attach_disk(const Disk& disk) {
     HAKO_CHECK(validate(disk));

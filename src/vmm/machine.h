@@ -75,6 +75,10 @@ public:
     Result<void> pause();
     Result<void> resume();
 
+    // The memory that translated code is in, where the processor is emulated; the guest's next work is
+    // translated anew.
+    void give_up_translations();
+
     // A disk for the running machine, and its removal once the guest has unmounted it
     // (vmm/hotplug.h).
     Result<void> attach_disk(const Disk& disk);

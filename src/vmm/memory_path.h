@@ -1,6 +1,7 @@
 // What vmm and the library inside QEMU (src/qemu-memory/) agree on.
 #pragma once
 
+#include <csignal>
 #include <cstddef>
 
 namespace hako::vmm {
@@ -9,6 +10,9 @@ namespace hako::vmm {
 constexpr char kMemoryLibrary[] = "qemu-memory.so";
 // The name of memory that comes as an open descriptor; the descriptor's number follows.
 constexpr char kMemoryPath[] = "/hako-memory/";
+// Has the library give up what an emulated processor's code was translated to. By default a process
+// ignores it.
+constexpr int kGiveUpSignal = SIGURG;
 // Before the memory in a template's file (vmm/template_file.h): one line of JSON, filled up.
 constexpr std::size_t kTemplateHeaderBytes = 4096;
 

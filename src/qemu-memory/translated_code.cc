@@ -1,0 +1,99 @@
+// Preloaded into a QEMU that emulates its guest's processor: SIGURG has it give up the code that it
+// translated, which is as much memory as an idle guest itself has. What the guest runs next is
+// translated anew.
+//
+// QEMU can throw its translations away (tb_flush), but keeps the memory that they are in. So a
+// thread here asks for a moment in which no virtual CPU runs, and has both done in it. The names
+// are QEMU's own, of 5.0 to 10.0; where a QEMU does not show them, the signal does nothing, as by
+// default.
+#include <dlfcn.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+
+#include "vmm/memory_path.h"
+
+namespace {
+
+// include/hw/core/cpu.h
+struct Cpu;
+union Data {
+    void* pointer;
+    unsigned long number;
+};
+using GetCpu = Cpu* (*)(int index);
+using FlushTranslations = void (*)(Cpu*);
+using RunInExclusion = void (*)(Cpu*, void (*)(Cpu*, Data), Data);
+
+// What comes first in the buffer is not a translation: how they are entered and left.
+constexpr std::size_t kProlog = 64 << 10;
+// An idle guest's own needs are about half of this.
+constexpr std::size_t kLeast = 8 << 20;
+constexpr std::size_t kPage = 4096, kPagesAtOnce = 4096;
+
+struct {
+    char* begin = nullptr;
+    std::size_t bytes = 0;
+} buffer;
+
+FlushTranslations flush_translations = nullptr;
+
+void give_up(Cpu* cpu, Data) {
+    flush_translations(cpu);
+    (void)::madvise(buffer.begin + kProlog, buffer.bytes - kProlog, MADV_DONTNEED);
+}
+
+bool is_worth_it() {
+    if (buffer.bytes <= kProlog) return false;
+    static unsigned char resident[kPagesAtOnce];
+    std::size_t pages = 0;
+    for (std::size_t at = 0; at < buffer.bytes; at += sizeof resident * kPage) {
+        const std::size_t bytes = std::min(buffer.bytes - at, sizeof resident * kPage);
+        if (::mincore(buffer.begin + at, bytes, resident) != 0) return false;
+        pages += std::count_if(resident, resident + (bytes + kPage - 1) / kPage,
+                               [](unsigned char page) { return (page & 1) != 0; });
+    }
+    return pages * kPage >= kLeast;
+}
+
+void* await_signals(void* signals) {
+    const auto get_cpu = reinterpret_cast<GetCpu>(::dlsym(RTLD_DEFAULT, "qemu_get_cpu"));
+    const auto run =
+        reinterpret_cast<RunInExclusion>(::dlsym(RTLD_DEFAULT, "async_safe_run_on_cpu"));
+    flush_translations = reinterpret_cast<FlushTranslations>(::dlsym(RTLD_DEFAULT, "tb_flush"));
+    for (int number = 0; ::sigwait(static_cast<sigset_t*>(signals), &number) == 0;) {
+        Cpu* const cpu = get_cpu != nullptr ? get_cpu(0) : nullptr;
+        if (cpu == nullptr || run == nullptr || flush_translations == nullptr || !is_worth_it())
+            continue;
+        run(cpu, give_up, {});
+        (void)::malloc_trim(0);
+    }
+    return nullptr;
+}
+
+// Before QEMU's main(), so that each of its threads has the signal blocked.
+__attribute__((constructor)) void start() {
+    static sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, hako::vmm::kGiveUpSignal);
+    if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) return;
+    pthread_t thread{};
+    if (::pthread_create(&thread, nullptr, await_signals, &signals) == 0) ::pthread_detach(thread);
+}
+
+}  // namespace
+
+// Where translations are: the one piece of memory that can be both written and run.
+extern "C" __attribute__((visibility("default"))) int mprotect(void* at, size_t bytes,
+                                                               int protection) noexcept {
+    const auto result = static_cast<int>(::syscall(SYS_mprotect, at, bytes, protection));
+    constexpr int kCode = PROT_READ | PROT_WRITE | PROT_EXEC;
+    if (result == 0 && protection == kCode) buffer = {static_cast<char*>(at), bytes};
+    return result;
+}
