@@ -307,6 +307,15 @@ def digest(path: Path) -> str:
     return subprocess.run(["sha256sum", path], check=True, capture_output=True, text=True).stdout.split()[0]
 
 
+def memory_flags(daemon: Daemon, name: str) -> list[list[str]]:
+    """Of each mapping of the guest's memory, as /proc/PID/smaps has them."""
+    record = json.loads((daemon.run_dir / "vm" / daemon.inspect(name)["Id"][:12] / "shim.json").read_text())
+    text = Path(f"/proc/{record['qemu']['pid']}/smaps").read_text()
+    mappings = re.findall(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)\n(?:\w+: .*\n)*?VmFlags: (.*)$", text, re.MULTILINE)
+    of_file = [number for number, (path, _) in enumerate(mappings) if path.endswith(".template")]
+    return [flags.split() for _, flags in mappings[of_file[0]:of_file[-1] + 1]]
+
+
 def test_memory_given_back_is_gone_and_the_template_unharmed(fresh: Daemon) -> None:
     """Its file is mapped by all; QEMU alone would punch holes into it when a guest frees memory."""
     path = wait_for_template(fresh)
@@ -321,6 +330,7 @@ def test_memory_given_back_is_gone_and_the_template_unharmed(fresh: Daemon) -> N
     assert fresh.hako("exec", *flags).stdout == "done\n"
     wait_until(lambda: fresh.resident("one") < idle + 100_000, 60, f"{fresh.resident('one')} KiB, idle {idle}")
     assert (digest(path), path.stat().st_blocks) == before
+    assert all("mg" in flags for flags in memory_flags(fresh, "one"))  # KSM may merge also what came instead
     for name in ("one", "two"):
         assert fresh.hako("exec", name, "echo", "up").stdout == "up\n"
     assert fresh.hako("run", "--rm", HELLO, "echo", "new").stdout == "new\n"

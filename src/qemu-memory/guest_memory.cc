@@ -116,5 +116,8 @@ EXPORTED int fallocate64(int file, int mode, off64_t offset, off64_t bytes) {
         errno = EBADF;
         return -1;
     }
-    return make_empty(memory + offset, static_cast<std::size_t>(bytes)) ? 0 : -1;
+    if (!make_empty(memory + offset, static_cast<std::size_t>(bytes))) return -1;
+    // QEMU has told so of all of the memory, before: a host that runs KSM may merge equal pages.
+    (void)::madvise(memory + offset, static_cast<std::size_t>(bytes), MADV_MERGEABLE);
+    return 0;
 }
