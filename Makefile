@@ -39,6 +39,7 @@ bench: build ## writes the figures of docs/benchmarks.md to the terminal
 	bench/images.py --build $(BUILD)
 	cmake --build $(BUILD) --target bench_network_host
 	bench/network.py --build $(BUILD)
+	bench/network_guests.py --build $(BUILD)
 	bench/volumes.py --build $(BUILD)
 
 lint: ## format, clang-tidy, headers that stand alone

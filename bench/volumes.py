@@ -15,20 +15,15 @@ import argparse
 import io
 import os
 import re
-import shutil
-import stat
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import plain_guest
 from run import Hako, Podman, peers
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from oci_image import Layer, OciImage  # noqa: E402
 
 IMAGE = "bench/files:1"
 PLACES = ("scratch", "shared", "block")
@@ -75,47 +70,12 @@ ROWS = {"write": ("write, 128 KiB", "MiB/s"), "read": ("read, 128 KiB", "MiB/s")
         "randread": ("read at random, 4 KiB", "/s"), "untar": ("untar", "s")}
 
 
-def make_root(folder: Path, files: int) -> Path:
-    """What both kinds of guests run: busybox, fio with its libraries, the script, the archive."""
-    root = folder / "root"
-    for name in ("bin", "proc", "sys", "dev", "tmp"):
-        (root / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", root / "bin")
-    for applet in ("sh", "cat", "tar", "rm", "mkdir", "mount", "sync", "awk", "reboot"):
-        (root / "bin" / applet).symlink_to("busybox")
-    fio = shutil.which("fio") or sys.exit("fio is not installed; run scripts/setup.sh bench")
-    shutil.copy(fio, root / "bin")
-    listed = subprocess.run(["ldd", fio], check=True, capture_output=True, text=True).stdout
-    for library in re.findall(r"(/\S+) \(0x", listed):
-        target = root / library.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, target)
-    (root / "bench.sh").write_text(SCRIPT)
-    (root / "init").write_text(INIT)
-    for name in ("bench.sh", "init"):
-        (root / name).chmod(0o755)
+def add_small_files(root: Path, files: int) -> None:
     with tarfile.open(root / "small.tar", "w") as archive:
         for number in range(files):
             entry = tarfile.TarInfo(f"{number // 1000}/file{number}")
             entry.size = 1024
             archive.addfile(entry, io.BytesIO(b"x" * 1024))
-    return root
-
-
-def make_cpio(root: Path, target: Path) -> None:
-    """An initramfs (format newc)."""
-    with target.open("wb") as out:
-        def add(name: str, mode: int, data: bytes = b"", number: int = 0) -> None:
-            fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
-            out.write(b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0")
-            out.write(bytes(-out.tell() % 4) + data)
-            out.write(bytes(-out.tell() % 4))
-
-        for number, path in enumerate(sorted(root.rglob("*")), 1):
-            mode = path.lstat().st_mode
-            data = os.readlink(path).encode() if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else b""
-            add(str(path.relative_to(root)), mode, data, number)
-        add("TRAILER!!!", 0)
 
 
 def parse(output: str) -> dict[str, float]:
@@ -131,18 +91,12 @@ def parse(output: str) -> dict[str, float]:
 class PlainGuest:
     """QEMU as hako runs it, with a guest that only runs the script."""
 
-    def __init__(self, build: Path, folder: Path, initramfs: Path, accelerator: str, options: argparse.Namespace) -> None:
-        self.build, self.folder, self.initramfs, self.accelerator, self.options = build, folder, initramfs, accelerator, options
+    def __init__(self, machine: plain_guest.Machine, folder: Path, initramfs: Path, options: argparse.Namespace) -> None:
+        self.machine, self.folder, self.initramfs, self.options = machine, folder, initramfs, options
 
     def __call__(self, place: str) -> str:
-        words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-machine",
-                 "microvm,acpi=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off,memory-backend=ram",
-                 "-global", "virtio-mmio.force-legacy=false", "-object", "memory-backend-memfd,id=ram,size=1024M,share=on",
-                 "-m", "1024M", "-smp", "1", "-serial", "stdio", "-kernel", self.build / "share" / "vmlinux", "-initrd", self.initramfs,
-                 "-append", "console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp "
-                            f"bench.place={place} bench.MEGABYTES={self.options.megabytes}"]
-        words += (["-accel", "kvm", "-cpu", "host"] if self.accelerator == "kvm" else
-                  ["-accel", "tcg,thread=single,tb-size=64", "-cpu", "max,-erms,-fsrm"])
+        words = plain_guest.command(self.machine, self.initramfs, 1024,
+                                    f"bench.place={place} bench.MEGABYTES={self.options.megabytes}")
         server = None
         if place == "shared":
             share, socket = self.folder / "plain-share", self.folder / "plain.sock"
@@ -189,18 +143,17 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hako-bench-", dir="/var/tmp") as scratch, peers(options.build, head=False) as (hako, podman, folder):
         work = Path(scratch)
-        root = make_root(work, options.files)
-        make_cpio(root, work / "initramfs.cpio")
-        tar = io.BytesIO()
-        with tarfile.open(fileobj=tar, mode="w") as layer:
-            layer.add(root, arcname="")
-        archive = OciImage(work / "image", [Layer(tar.getvalue(), "")]).archive(work / "image.tar")
+        applets = "sh cat tar rm mkdir mount sync awk reboot"
+        root = plain_guest.make_root(work / "root", applets, "fio", "bench", {"bench.sh": SCRIPT, "init": INIT})
+        add_small_files(root, options.files)
+        initramfs = plain_guest.make_initramfs(root, work / "initramfs.cpio")
+        archive = plain_guest.make_image(root, work)
         for engine in filter(None, (hako, podman)):
             engine("tag", engine("load", "-i", str(archive)).split()[-1], IMAGE)
-        accelerator = "kvm" if "Accelerator: kvm" in hako("info") else "tcg"
+        machine = plain_guest.Machine.like(hako, options.build.resolve(), IMAGE)
         sides: dict[str, Callable[[str], str]] = {
             "hako": lambda place: in_container(hako, place, options),
-            "plain QEMU": PlainGuest(options.build, work, work / "initramfs.cpio", accelerator, options)}
+            "plain QEMU": PlainGuest(machine, work, initramfs, options)}
         if podman:
             sides["podman"] = lambda place: in_container(podman, "shared" if place == "block" else place, options)
         best: dict[tuple[str, str, str], float] = {}
@@ -211,7 +164,7 @@ def main() -> None:
                         key = (place, name, side)
                         better = min if name == "untar" else max
                         best[key] = better(best.get(key, value), value)
-        print(f"\n| {accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
+        print(f"\n| {machine.accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
         for place in PLACES:
             for name, (title, unit) in ROWS.items():
                 title = f"{title} of {options.files} files" if name == "untar" else title
