@@ -38,7 +38,9 @@ cache_key() {
         source_version
         gcc -dumpfullversion
         declare -f kbuild compile
-        grep -v '^ *#' "$here/cc.sh"
+        grep -hv '^ *#' "$here"/{cc,changes}.sh
+        # Without comments: this compiler only preprocesses what was preprocessed.
+        gcc -fpreprocessed -dD -E -P "$here"/changes/*.[ch]
     } | sha256sum | cut -c1-16
 }
 
@@ -59,6 +61,7 @@ kbuild() {
 
 # Leaves vmlinux, config and version in the directory $1; the current one holds the sources.
 compile() {
+    "$here/changes.sh" .
     options >asked.config
     mkdir .headers
     cp "$here/cc.sh" .headers/

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -15,21 +14,6 @@
 static int fail(const char* what) {
     printf("%s: %s\n", what, strerror(errno));
     return 1;
-}
-
-// Takes the lock, or says "busy"; with `keep` it is held until the process ends.
-static int lock(const char* path, int posix, int wait, int keep) {
-    const int fd = open(path, O_RDWR | O_CREAT, 0644);
-    if (fd < 0) return fail("open");
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    const int taken = posix ? fcntl(fd, wait ? F_SETLKW : F_SETLK, &whole)
-                            : flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
-    if (taken != 0 && (errno == EAGAIN || errno == EACCES)) return puts("busy"), 3;
-    if (taken != 0) return fail("lock");
-    puts("ok");
-    fflush(stdout);
-    if (keep) pause();
-    return 0;
 }
 
 static int map(const char* path) {
@@ -82,10 +66,6 @@ int main(int argc, char** argv) {
     if (argc < 3) return 2;
     const char* verb = argv[1];
     const char* path = argv[2];
-    if (strcmp(verb, "flock") == 0) return lock(path, 0, 0, 0);
-    if (strcmp(verb, "fcntl") == 0) return lock(path, 1, 0, 0);
-    if (strcmp(verb, "hold-flock") == 0) return lock(path, 0, 1, 1);
-    if (strcmp(verb, "hold-fcntl") == 0) return lock(path, 1, 0, 1);
     if (strcmp(verb, "mmap") == 0) return map(path);
     if (strcmp(verb, "xattr") == 0) return attribute(path);
     if (strcmp(verb, "unlinked") == 0) return unlinked(path);

@@ -99,8 +99,9 @@ Result<void> stage(const StageSpec& spec) {
 
 Error execute(const StageSpec& spec) {
     // cache=auto: close-to-open, so that containers see each other's files, and mmap works. Device
-    // nodes that a guest made would be the host's devices. flock stays the guest's own: virtiofsd
-    // refuses all who would wait for it.
+    // nodes that a guest made would be the host's devices. flock is not announced: our guest kernel
+    // asks for it anyway, without waiting, and virtiofsd would refuse others, which wait
+    // (kernel/changes/shared_locks.c).
     const std::string listener = fmt::format("--fd={}", kStageListenerFd);
     const std::string source = fmt::format("source={}", kStage);
     const char* argv[] = {spec.program.c_str(),

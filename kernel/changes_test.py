@@ -1,0 +1,69 @@
+"""changes.sh edits the lines that it was written for, and says which it does not find."""
+
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SOURCE = Path("/usr/src/linux-source-6.1.tar.xz")
+FUSE = {
+    "fuse_i.h": "struct fuse_file {\n\tbool flock:1;\n};\n",
+    "dir.c": "".join(f"\tsync{n} = time_before64(fi->i_time[{n}], get_jiffies_64());\n" for n in range(4)),
+    "file.c": "static const struct file_operations fuse_file_operations = {\n\t.flush\t\t= fuse_flush,\n"
+              "\t.release\t= fuse_release,\n\t.lock\t\t= fuse_file_lock,\n\t.flock\t\t= fuse_file_flock,\n};\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "fs" / "fuse").mkdir(parents=True)
+    for name, text in FUSE.items():
+        (tmp_path / "fs" / "fuse" / name).write_text(text)
+    return tmp_path
+
+
+def change(tree):
+    return subprocess.run([HERE / "changes.sh", tree], capture_output=True, text=True)
+
+
+def test_files_come_and_lines_lead_to_them(tree):
+    assert change(tree).stderr == ""
+    fuse = tree / "fs" / "fuse"
+    for file in (HERE / "changes").iterdir():
+        assert (fuse / file.name).read_bytes() == file.read_bytes()
+        assert "SPDX-License-Identifier: GPL-2.0" in file.read_text().splitlines()[0]
+    assert (fuse / "fuse_i.h").read_text() == (
+        '#include "shared_locks.h"\n\nstruct fuse_file {\n\tbool flock:1;\n\tbool ofd;\n};\n')
+    assert (fuse / "dir.c").read_text().splitlines()[3] == "\tsync3 = fuse_expired(fi->i_time[3]);"
+    changed = (fuse / "file.c").read_text()
+    assert changed.startswith('#include "shared_locks.c"\n\nstatic const')
+    assert re.findall(r"= (\w+),", changed) == ["shared_flush", "shared_release", "shared_lock", "shared_flock"]
+
+
+@pytest.mark.parametrize("name, line", [("fuse_i.h", "bool flock:1;"), ("dir.c", "time_before64"), ("file.c", "fuse_file_flock")])
+def test_a_line_that_is_not_there_is_named(tree, name, line):
+    file = tree / "fs" / "fuse" / name
+    file.write_text(file.read_text().replace(line, "other"))
+    answer = change(tree)
+    assert answer.returncode != 0
+    assert f"fs/fuse/{name} have" in answer.stderr and line in answer.stderr
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    answer = change(tmp_path)
+    assert answer.returncode != 0 and "fs/fuse/fuse_i.h" in answer.stderr
+
+
+@pytest.mark.skipif(not SOURCE.exists(), reason="the kernel's source package is not installed")
+def test_they_are_for_the_sources_that_are_installed(tmp_path):
+    with tarfile.open(SOURCE, "r|xz") as archive:
+        for entry in archive:
+            folder, _, name = entry.name.partition("/")
+            if name.startswith("fs/fuse/") and entry.isfile():
+                archive.extract(entry, tmp_path)
+            elif name.startswith("fs/g"):  # they are sorted
+                break
+    assert change(tmp_path / folder).stderr == ""
