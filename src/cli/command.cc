@@ -38,18 +38,10 @@ std::string unknown_flag(const std::string& argument) {
 }  // namespace
 
 Command::Command(std::string name, std::string summary)
-    : name_(std::move(name)),
-      summary_(std::move(summary)),
-      app_(std::make_unique<CLI::App>()),
-      bad_value_(std::make_unique<std::string>()) {
-    app_->set_help_flag();
-    app_->allow_extras();
-}
-Command::Command(Command&&) noexcept = default;
-Command& Command::operator=(Command&&) noexcept = default;
-Command::~Command() = default;
+    : name_(std::move(name)), summary_(std::move(summary)) {}
 
-void Command::declare(std::string_view names, std::string_view value_type, std::string_view help) {
+void Command::declare(std::string_view names, std::string_view value_type, std::string_view help,
+                      Target target) {
     const auto comma = names.find(',');
     Flag flag;
     if (comma != std::string_view::npos) flag.short_name = names.substr(0, comma);
@@ -57,34 +49,17 @@ void Command::declare(std::string_view names, std::string_view value_type, std::
     flag.value_type = value_type;
     flag.help = help;
     flags_.push_back(std::move(flag));
+    targets_.push_back(std::move(target));
 }
 
 Command& Command::option(std::string_view names, std::string_view value_type, std::string_view help,
                          Setter setter) {
-    declare(names, value_type, help);
-    auto take = [setter = std::move(setter), shown = flags_.back().shown(),
-                 refusal = bad_value_.get()](const CLI::results_t& values) {
-        for (const auto& value : values) {
-            const auto text = unmark_empty_value(value);
-            if (auto set = setter(text); !set) {
-                *refusal = fmt::format("invalid argument \"{}\" for \"{}\" flag: {}", text, shown,
-                                       set.error().message());
-                return false;
-            }
-        }
-        return true;
-    };
-    // A repeated flag is the setter's to judge: the last one counts, or lists keep all.
-    app_->add_option(std::string(names), std::move(take))
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->allow_extra_args(false);
+    declare(names, value_type, help, std::move(setter));
     return *this;
 }
 
 Command& Command::flag(std::string_view names, bool& target, std::string_view help) {
-    declare(names, "", help);
-    app_->add_flag(std::string(names), target)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    declare(names, "", help, &target);
     return *this;
 }
 
@@ -140,7 +115,6 @@ Command& Command::arguments(std::string_view usage, std::size_t least, std::size
 
 Command& Command::stop_at_first_argument() {
     stop_at_first_argument_ = true;
-    app_->prefix_command();
     return *this;
 }
 
@@ -187,23 +161,67 @@ int Command::refuse(Session& session, std::string_view why, int status) const {
     return status;
 }
 
-Result<std::vector<std::string>> Command::parse(std::vector<std::string> arguments) {
+// CLI11 is told of the command that runs only: to tell it of all takes longer than the rest of a
+// short command.
+Command::Parsed Command::parse(std::vector<std::string> arguments) const {
+    CLI::App app;
+    app.set_help_flag();
+    app.allow_extras();
+    if (stop_at_first_argument_) app.prefix_command();
+    std::string refusal;  // why a setter refused its value
+    for (std::size_t i = 0; i < flags_.size(); ++i) {
+        const Flag& flag = flags_[i];
+        const std::string names =
+            flag.short_name.empty() ? flag.long_name : flag.short_name + "," + flag.long_name;
+        if (bool* const* target = std::get_if<bool*>(&targets_[i])) {
+            app.add_flag(names, **target)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+            continue;
+        }
+        auto take = [&flag, &refusal,
+                     &setter = std::get<Setter>(targets_[i])](const CLI::results_t& values) {
+            for (const auto& value : values) {
+                const auto text = unmark_empty_value(value);
+                if (auto set = setter(text); !set) {
+                    refusal = fmt::format("invalid argument \"{}\" for \"{}\" flag: {}", text,
+                                          flag.shown(), set.error().message());
+                    return false;
+                }
+            }
+            return true;
+        };
+        // A repeated flag is the setter's to judge: the last one counts, or lists keep all.
+        app.add_option(names, std::move(take))
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+            ->allow_extra_args(false);
+    }
+    // -h is a flag of its own in some commands.
+    const bool has_h = app.get_option_no_throw("-h") != nullptr;
+    app.add_flag(has_h ? "--help" : "-h,--help");
+
     std::ranges::transform(arguments, arguments.begin(), mark_empty_value);
     std::ranges::reverse(arguments);  // as CLI11 wants it
-    try {
-        bad_value_->clear();
-        app_->parse(std::move(arguments));
-    } catch (const CLI::ArgumentMismatch& error) {
-        const std::string_view what = error.what();  // "--name: 1 required  missing"
-        return fail(ErrorKind::invalid, "flag needs an argument: {}",
-                    what.substr(0, what.find(':')));
-    } catch (const CLI::ParseError& error) {
-        if (!bad_value_->empty()) return fail(ErrorKind::invalid, "{}", *bad_value_);
-        return fail(ErrorKind::invalid, "invalid argument: {}", error.what());
-    }
-    std::vector<std::string> rest;
+    const auto result = [&]() -> Result<std::vector<std::string>> {
+        try {
+            app.parse(std::move(arguments));
+        } catch (const CLI::ArgumentMismatch& error) {
+            const std::string_view what = error.what();  // "--name: 1 required  missing"
+            return fail(ErrorKind::invalid, "flag needs an argument: {}",
+                        what.substr(0, what.find(':')));
+        } catch (const CLI::ParseError& error) {
+            if (!refusal.empty()) return fail(ErrorKind::invalid, "{}", refusal);
+            return fail(ErrorKind::invalid, "invalid argument: {}", error.what());
+        }
+        return arguments_of(app.remaining());
+    };
+    auto found = result();
+    return {.help = app.count("--help") > 0, .arguments = std::move(found)};
+}
+
+// rest: what CLI11 took for no flag.
+Result<std::vector<std::string>> Command::arguments_of(const std::vector<std::string>& rest) const {
+    std::vector<std::string> arguments;
     bool flags_ended = false;
-    for (const auto& marked : app_->remaining()) {
+    for (const auto& marked : rest) {
         auto argument = unmark_empty_value(marked);
         if (!flags_ended && argument == "--") {
             flags_ended = true;
@@ -212,18 +230,15 @@ Result<std::vector<std::string>> Command::parse(std::vector<std::string> argumen
         if (!flags_ended && argument.size() > 1 && argument.starts_with('-'))
             return fail(ErrorKind::invalid, "{}", unknown_flag(argument));
         flags_ended = flags_ended || stop_at_first_argument_;
-        rest.push_back(std::move(argument));
+        arguments.push_back(std::move(argument));
     }
-    return rest;
+    return arguments;
 }
 
 int Command::run(Session& session, const std::vector<std::string>& arguments) {
     if (passes_arguments_on_) return run_action(session, arguments);
-    // -h is a flag of its own in some commands.
-    if (app_->get_option_no_throw("--help") == nullptr)
-        app_->add_flag(app_->get_option_no_throw("-h") == nullptr ? "-h,--help" : "--help");
-    const auto rest = parse(arguments);
-    if (app_->count("--help") > 0) {
+    const auto [wants_help, rest] = parse(arguments);
+    if (wants_help) {
         session.io.print(help());
         return 0;
     }

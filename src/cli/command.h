@@ -1,6 +1,6 @@
 // One command of the CLI: its flags, arguments and action, declared once. CLI11 reads the command
-// line from it; --help and the shells' completion are made from it too. Flags have the syntax of
-// docker's: -it, -eA=1, --name=x, --name x, --rm=false, `--`.
+// line of the one that runs; --help and the shells' completion are made from it too. Flags have the
+// syntax of docker's: -it, -eA=1, --name=x, --name x, --rm=false, `--`.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
-
-namespace CLI {
-class App;
-}
 
 namespace hako::cli {
 
@@ -46,9 +43,6 @@ public:
     };
 
     Command(std::string name, std::string summary);
-    Command(Command&&) noexcept;
-    Command& operator=(Command&&) noexcept;
-    ~Command();
 
     // Flags. names: "-t,--tty" or "--name". The target must live as long as the command's action
     // may run: keep it in a shared_ptr that the action captures.
@@ -97,9 +91,18 @@ public:
 private:
     std::string path() const { return parent_path_ + name_; }
     void set_parent(const std::string& path);
-    void declare(std::string_view names, std::string_view value_type, std::string_view help);
+    // Where a flag's value goes: a switch's, or the setter.
+    using Target = std::variant<bool*, Setter>;
+    struct Parsed {
+        bool help = false;
+        Result<std::vector<std::string>> arguments;
+    };
+
+    void declare(std::string_view names, std::string_view value_type, std::string_view help,
+                 Target target);
     int refuse(Session& session, std::string_view why, int status) const;
-    Result<std::vector<std::string>> parse(std::vector<std::string> arguments);
+    Parsed parse(std::vector<std::string> arguments) const;
+    Result<std::vector<std::string>> arguments_of(const std::vector<std::string>& rest) const;
     int run_child(Session& session, const std::vector<std::string>& arguments);
     int run_action(Session& session, const std::vector<std::string>& arguments);
 
@@ -115,9 +118,8 @@ private:
     bool hidden_ = false;
     std::optional<int> failure_status_;
     Action action_;
-    std::unique_ptr<CLI::App> app_;
-    std::unique_ptr<std::string> bad_value_;  // why a setter refused its value
     std::vector<Flag> flags_;
+    std::vector<Target> targets_;  // of each flag
     std::vector<Command> children_;
 };
 
