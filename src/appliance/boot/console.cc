@@ -31,10 +31,11 @@ void run_shells(const std::filesystem::path& device, const std::stop_token& stop
     while (!stop.stop_requested()) {
         if (const auto terminal = open_file(device, O_RDWR | O_NOCTTY)) {
             const int fd = terminal->get();
-            auto shell = spawn({.argv = {std::string(kBusybox), "cttyhack", "sh"},
-                                .extra_environment = {{"PS1", "hako# "}},
-                                .new_session = true},
-                               {{fd, STDIN_FILENO}, {fd, STDOUT_FILENO}, {fd, STDERR_FILENO}});
+            // A session of its own on this terminal: cttyhack would take the last console for all.
+            auto shell =
+                spawn({.argv = {std::string(kBusybox), "setsid", "-c", std::string(kBusybox), "sh"},
+                       .extra_environment = {{"PS1", "hako# "}}},
+                      {{fd, STDIN_FILENO}, {fd, STDOUT_FILENO}, {fd, STDERR_FILENO}});
             if (shell) (void)shell->wait();
         }
         std::this_thread::sleep_for(kShellAgain);
