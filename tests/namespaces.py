@@ -42,9 +42,11 @@ def fetch(namespace: str, url: str) -> str:
 
 
 @contextmanager
-def daemon_in(namespace: str) -> Iterator[Daemon]:
+def daemon_in(namespace: str, configuration: dict | None = None) -> Iterator[Daemon]:
     """A daemon with networks, whose host is the namespace."""
     daemon = Daemon(HAKO_BRIDGE="bridge")
+    if configuration is not None:
+        daemon.configuration = configuration
     daemon.prefix = ["nsenter", f"--net=/run/netns/{namespace}"]
     try:
         daemon.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,9 +147,93 @@ def test_the_outside_is_reached_by_the_hosts_address(host: Daemon) -> None:
         server.wait()
 
 
-def test_a_running_container_keeps_its_networks(host: Daemon) -> None:
-    done = host.hako("network", "connect", "inner", "client", check=False)
-    assert done.returncode == 1 and "is running" in done.stderr
+def links(daemon: Daemon, name: str) -> set[str]:
+    return set(daemon.hako("exec", name, "ls", "/sys/class/net").stdout.split()) - {"lo"}
+
+
+def pings(daemon: Daemon, name: str, target: str) -> bool:
+    return daemon.hako("exec", name, "ping", "-c", "1", "-W", "5", target, check=False).returncode == 0
+
+
+def comes_and_goes(daemon: Daemon, name: str, network: str, peer: str) -> None:
+    """The container, which runs, joins the network that the peer is on, and leaves it; more than once."""
+    assert links(daemon, name) == {"eth0"}
+    before = daemon.hako("exec", name, "cat", "/etc/hosts").stdout
+    for _ in range(2):
+        daemon.hako("network", "connect", "--alias", "guest", network, name)
+        own = daemon.inspect(name)["NetworkSettings"]["Networks"][network]
+        assert links(daemon, name) == {"eth0", "eth1"}
+        assert own["MacAddress"] in daemon.hako("exec", name, "ip", "-o", "link", "show", "eth1").stdout
+        assert f"{own['IPAddress']}\t" in daemon.hako("exec", name, "cat", "/etc/hosts").stdout
+        assert pings(daemon, name, peer) and pings(daemon, peer, "guest") and pings(daemon, peer, own["IPAddress"])
+        daemon.hako("network", "disconnect", network, name)
+        assert network not in daemon.inspect(name)["NetworkSettings"]["Networks"]
+        assert links(daemon, name) == {"eth0"}
+        assert daemon.hako("exec", name, "cat", "/etc/hosts").stdout == before
+        assert not pings(daemon, name, peer) and not pings(daemon, peer, own["IPAddress"])
+
+
+def test_a_running_container_comes_to_a_network_and_leaves_it(host: Daemon) -> None:
+    host.hako("run", "-d", "--name", "guest1", HELLO, "sleep", "3600")
+    comes_and_goes(host, "guest1", "app", "client")
+    host.hako("rm", "-f", "guest1")
+
+
+def test_a_running_container_changes_its_only_network(host: Daemon) -> None:
+    """Its way out, its resolver and what it publishes go with it; also while it is paused, and over a restart."""
+    serve = "echo moved > /tmp/index.html; exec httpd -f -p 80 -h /tmp"
+    host.hako("run", "-d", "--name", "mover", "-p", "8070:80", HELLO, "sh", "-c", serve)
+    wait_until(lambda: fetch(OUTSIDE, f"http://{HOST_IP}:8070/") == "moved\n", 30)
+    host.hako("pause", "mover")
+    host.hako("network", "connect", "app", "mover")
+    host.hako("network", "disconnect", "bridge", "mover")
+    host.hako("unpause", "mover")
+    gateway = host.inspect("client")["NetworkSettings"]["Networks"]["app"]["Gateway"]
+    assert f"default via {gateway} " in host.hako("exec", "mover", "ip", "route").stdout
+    assert host.hako("exec", "mover", "cat", "/etc/resolv.conf").stdout.startswith(f"nameserver {gateway}\n")
+    assert links(host, "mover") == {"eth1"}
+    assert pings(host, "mover", OUTSIDE_IP) and wget(host, "mover", "http://web/").stdout == "served\n"
+    for namespace, url in ((OUTSIDE, f"http://{HOST_IP}:8070/"), (HOST, "http://127.0.0.1:8070/")):
+        assert fetch(namespace, url) == "moved\n"
+    host.hako("network", "disconnect", "app", "mover")
+    assert links(host, "mover") == set() and fetch(HOST, "http://127.0.0.1:8070/") == ""
+    host.hako("network", "connect", "app", "mover")
+    assert wget(host, "client", "http://mover/").stdout == "moved\n" and fetch(HOST, "http://127.0.0.1:8070/") == "moved\n"
+    host.hako("restart", "-t", "0", "mover")
+    assert links(host, "mover") == {"eth0"}
+    wait_until(lambda: wget(host, "client", "http://mover/").stdout == "moved\n", 30)
+    host.hako("rm", "-f", "mover")
+
+
+def test_a_daemon_that_is_killed_while_it_connects(host: Daemon) -> None:
+    """Nobody was told that it worked, so it did not: the next one puts host and guest back."""
+    host.hako("run", "-d", "--name", "torn", HELLO, "sleep", "3600")
+    machine = host.inspect("torn")["State"]["Pid"]
+    bridge = f"master hk-{host.inspect('client')['NetworkSettings']['Networks']['app']['NetworkID'][:12]} "
+    before = in_host("ip -o link").count(bridge)
+    os.kill(machine, signal.SIGSTOP)
+    try:
+        client = subprocess.Popen([*host.prefix, host.bin / "hako", "network", "connect", "app", "torn"], env=host.environment,
+                                  stderr=subprocess.DEVNULL)
+        wait_until(lambda: in_host("ip -o link").count(bridge) == before + 1, 30)
+        host.kill()
+        assert client.wait(30) != 0
+    finally:
+        os.kill(machine, signal.SIGCONT)
+    host.start()
+    assert links(host, "torn") == {"eth0"}
+    comes_and_goes(host, "torn", "app", "client")
+    host.hako("rm", "-f", "torn")
+
+
+def test_what_a_running_container_cannot_have(host: Daemon) -> None:
+    host.hako("run", "-d", "--name", "full", "--network", "app", HELLO, "sleep", "3600")
+    host.hako("network", "connect", "inner", "full")
+    done = host.hako("network", "connect", "inner", "full", check=False)
+    assert done.returncode == 1 and "already exists in network inner" in done.stderr
+    done = host.hako("network", "connect", "bridge", "full", check=False)
+    assert done.returncode == 1 and "stop it, connect it and start it again" in done.stderr
+    host.hako("rm", "-f", "full")
     done = host.hako("network", "rm", "app", check=False)
     assert done.returncode == 1 and "has active endpoints" in done.stderr
     done = host.hako("network", "create", "--subnet", "10.99.0.0/16", "overlap", check=False)

@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from hako import HELLO, SHARE, SOAK, Daemon, wait_until
+from namespaces import daemon_in, inside, namespaces, needs_namespaces
+from network_test import comes_and_goes
 
 LOADED = "from a template: agent answered"
 
@@ -175,6 +177,20 @@ def test_a_network_card_is_found_after_loading(fresh: Daemon) -> None:
         shim.terminate()
         assert shim.wait(30) == 0
         shutil.rmtree(fresh.folder / "vm")
+
+
+@needs_namespaces
+def test_a_card_comes_after_loading(programs: object) -> None:
+    """The slot of the card to spare was not looked into."""
+    with namespaces(name := f"hkl{os.getpid()}"), daemon_in(name, configuration={}) as daemon:
+        wait_for_template(daemon)
+        daemon.hako("network", "create", "app")
+        daemon.hako("run", "-d", "--name", "one", HELLO, "sleep", "600")
+        daemon.hako("run", "-d", "--name", "two", "--network", "app", HELLO, "sleep", "600")
+        assert LOADED in shim_log(daemon, "one")
+        comes_and_goes(daemon, "one", "app", "two")
+        daemon.hako("rm", "-f", "one", "two")
+        assert "hkt" not in inside(name, "ip -o link")
 
 
 def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from hako import HELLO, Daemon, wait_until
 from namespaces import inside, namespaces, needs_namespaces
+from network_test import comes_and_goes
 
 
 def records(daemon: Daemon) -> dict[str, dict]:
@@ -158,6 +159,11 @@ def test_a_container_on_a_network_takes_one_with_a_card(networked: Daemon) -> No
     assert "default" in networked.hako("exec", first, "ip", "route").stdout
     second = fill(networked)
     assert networked.hako("exec", second, "ping", "-c", "1", "-W", "5", address_of(networked, first)).returncode == 0
+    # It comes to other networks as any.
+    networked.hako("network", "create", "app")
+    networked.hako("run", "-d", "--name", "peer", "--network", "app", HELLO, "sleep", "600")
+    comes_and_goes(networked, second, "app", "peer")
+    comes_and_goes(networked, "peer", "bridge", first)
     # One without a network has no card.
     alone = fill(networked, "--network", "none")
     assert networked.hako("exec", alone, "ls", "/sys/class/net").stdout.split() == ["lo"]

@@ -146,10 +146,12 @@ Result<Session> start_exec(Context& context, const std::string& exec, const Exec
 void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec);
 
 // --- network_verbs.cc: for a container whose VM starts, and one whose VM has ended.
-// tap: of the VM that waited for it; an error says that it cannot have that one.
+// waiting: the card of the VM that waited for it; an error says that it cannot have that one.
 Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
-                           const std::string& tap = {});
+                           const vmm::Nic& waiting = {});
 void leave_networks(Context& context, const std::string& container);
+// Tells the guest of a container that runs; nothing where the change is none for it.
+Result<void> change_guest(Context& context, const EntryPtr& entry, const NetworkChange& change);
 
 // --- recovery.cc: before anything is served.
 Result<void> recover(Context& context);

@@ -81,6 +81,7 @@ public:
     bool paused = false;
     int freezes = 0;  // for a commit
     std::vector<std::string> updates;
+    std::vector<runtime::NetworkSpec> network_changes;
     bool ignores_sigterm = false;
 };
 
@@ -92,6 +93,7 @@ struct FakeWorld {
     std::function<Result<void>(const runtime::SandboxSpec&)> on_ready;
     std::function<Result<void>(const std::string& process)> on_start;
     std::function<Result<void>(const std::string& vm)> on_add;
+    std::function<Result<void>(const std::string& vm)> on_change;  // of its network
     std::map<std::string, std::uint64_t> caches;  // bytes that guests keep for later, by VM
     bool ignores_sigterm = false;
     int cleanups = 0;
@@ -190,6 +192,12 @@ public:
     Result<void> update(const std::string& resources) override {
         const std::lock_guard lock(sandbox_->mutex);
         sandbox_->updates.push_back(resources);
+        return {};
+    }
+    Result<void> change_network(const runtime::NetworkSpec& change) override {
+        if (world_.on_change) HAKO_CHECK(world_.on_change(vm_));
+        const std::lock_guard lock(sandbox_->mutex);
+        sandbox_->network_changes.push_back(change);
         return {};
     }
     Result<runtime::SandboxState> state() override {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "engine/networks.h"
+#include "vmm/qemu/arguments.h"
 
 namespace hako::engine {
 namespace {
@@ -80,11 +81,11 @@ std::string resolv_conf(const Container& container, const std::vector<Attachment
     return text + fmt::format("options {}\n", join(options));
 }
 
-runtime::NetworkSpec::Interface interface_of(const Attachment& one, std::size_t number,
-                                             unsigned mtu) {
+runtime::NetworkSpec::Interface interface_of(const Attachment& one, unsigned mtu) {
     runtime::NetworkSpec::Interface interface {
-        .name = fmt::format("eth{}", number), .addresses = {}, .mtu = mtu, .mac = one.mac
+        .name = one.interface, .addresses = {}, .mtu = mtu, .mac = one.mac
     };
+    if (one.card != one.mac) interface.card = one.card;
     if (!one.ipv4.empty())
         interface.addresses.push_back(fmt::format("{}/{}", one.ipv4, one.prefix));
     if (!one.ipv6.empty())
@@ -103,15 +104,33 @@ unsigned mtu_in(const Network* network) {
 
 }  // namespace
 
+std::string waiting_tap(std::string_view vm, std::string_view card) {
+    return network::tap_name(vm, card);
+}
+
+void add_spare_card(vmm::MachineSpec& machine, const std::string& vm) {
+    if (machine.nics.empty() || !vmm::has_room_for_spare(machine)) return;
+    const auto mac = to_string(network::Mac::of(vm + " spare"));
+    machine.nics.push_back({waiting_tap(vm, mac), mac, true});
+}
+
+std::string free_interface(const std::vector<Attachment>& attachments) {
+    for (unsigned number = 0;; ++number) {
+        auto name = fmt::format("eth{}", number);
+        if (std::ranges::find(attachments, name, &Attachment::interface) == attachments.end())
+            return name;
+    }
+}
+
 Joined describe_guest(const Container& container, const std::vector<Attachment>& attachments,
                       const std::map<std::string, Network>& networks,
                       std::string_view host_resolv_conf) {
     Joined joined;
     if (attachments.empty()) return joined;
-    for (std::size_t i = 0; i < attachments.size(); ++i) {
-        const Attachment& one = attachments[i];
+    for (const Attachment& one : attachments) {
         joined.nics.push_back({network::tap_name(container.id, one.network_id), one.mac});
-        joined.spec.interfaces.push_back(interface_of(one, i, mtu_in(network_of(networks, one))));
+        joined.spec.interfaces.push_back(interface_of(one, mtu_in(network_of(networks, one))));
+        joined.links.insert(joined.links.end(), one.wanted.links.begin(), one.wanted.links.end());
         for (const auto& address : {one.ipv4, one.ipv6})
             if (!address.empty()) joined.addresses.push_back(address);
     }

@@ -24,7 +24,13 @@ std::vector<PublishedPort> wanted_ports(const Container& container) {
     return wanted;
 }
 
-// Ports are published on the network that the container's way out is on, else its first.
+// Who holds the host's port for something that listens: it comes and goes by itself.
+std::string listener_key(const std::string& container, const std::string& port) {
+    return container + ' ' + port;
+}
+
+}  // namespace
+
 Attachment& published_on(std::vector<Attachment>& attachments,
                          const std::map<std::string, Network>& networks) {
     for (Attachment& one : attachments)
@@ -33,13 +39,6 @@ Attachment& published_on(std::vector<Attachment>& attachments,
             return one;
     return attachments.front();
 }
-
-// Who holds the host's port for something that listens: it comes and goes by itself.
-std::string listener_key(const std::string& container, const std::string& port) {
-    return container + ' ' + port;
-}
-
-}  // namespace
 
 std::vector<network::NetworkConfig> Networks::raised(const State& state) const {
     std::vector<network::NetworkConfig> configs;
@@ -159,24 +158,29 @@ Result<void> Networks::forward(const std::string& container,
     return {};
 }
 
-Result<Joined> Networks::join(State& state, const Container& container, const std::string& tap) {
+Result<Joined> Networks::join(State& state, const Container& container, const vmm::Nic& waiting) {
     std::vector<Attachment>& attachments = state.attachments[container.id];
     // First, for this is what most often fails.
     HAKO_CHECK(publish(state, container, attachments));
-    for (Attachment& one : attachments) HAKO_CHECK(allocate(state, container.id, one));
+    for (Attachment& one : attachments) {
+        HAKO_CHECK(allocate(state, container.id, one));
+        one.interface = free_interface(attachments);
+        one.card = waiting.mac.empty() ? one.mac : waiting.mac;
+    }
     HAKO_CHECK(store_.save(container.id, attachments));
-    for (const Attachment& one : attachments) HAKO_CHECK(add_link(state, container.id, one, tap));
+    for (const Attachment& one : attachments)
+        HAKO_CHECK(add_link(state, container.id, one, waiting.tap));
     state.running.emplace(container.id, container);
     HAKO_CHECK(apply(state));
     HAKO_CHECK(forward(container.id, attachments));
     return describe_guest(container, attachments, state.networks, source_.resolv_conf());
 }
 
-Result<Joined> Networks::join(const Container& container, const std::string& tap) {
+Result<Joined> Networks::join(const Container& container, const vmm::Nic& waiting) {
     auto state = state_.lock();
     const auto found = state->attachments.find(container.id);
     if (found == state->attachments.end() || found->second.empty()) return Joined{};
-    auto joined = join(*state, container, tap);
+    auto joined = join(*state, container, waiting);
     if (!joined) leave(*state, container.id);
     return joined;
 }
@@ -216,11 +220,11 @@ void Networks::leave(State& state, const std::string& container) {
 
 std::vector<Attachment> Networks::leave(const std::string& container) {
     auto state = state_.lock();
-    const auto found = state->attachments.find(container);
-    if (found == state->attachments.end()) return {};
-    std::vector<Attachment> left = found->second;
+    std::vector<Attachment> left;
+    if (const auto found = state->attachments.find(container); found != state->attachments.end())
+        left = found->second;
     std::erase_if(left, [](const Attachment& one) { return !one.live(); });
-    if (!left.empty()) leave(*state, container);
+    if (!left.empty() || state->running.contains(container)) leave(*state, container);
     return left;
 }
 
@@ -287,7 +291,7 @@ void Networks::rename(const std::string& container, const std::string& name) {
         log_warn("container {}: {}", name, applied.error().message());
 }
 
-Result<void> Networks::recover(const std::vector<Container>& running) {
+Result<std::vector<NetworkChange>> Networks::recover(const std::vector<Container>& running) {
     auto state = state_.lock();
     std::set<std::string> known;
     bool was_used = false;
@@ -298,7 +302,8 @@ Result<void> Networks::recover(const std::vector<Container>& running) {
         was_used = was_used || live;
         if (live && !state->running.contains(id)) gone.push_back(id);
     }
-    if (!was_used && !source_.permitted()) return {};
+    if (!was_used && !source_.permitted()) return std::vector<NetworkChange>();
+    const auto undone = undo_changes(*state, running);
     for (const Container& container : running)
         for (const Attachment& one : state->attachments[container.id]) {
             if (!one.live()) continue;
@@ -317,8 +322,9 @@ Result<void> Networks::recover(const std::vector<Container>& running) {
     HAKO_CHECK(links->recover(known));
     for (const std::string& id : gone) leave(*state, id);
     // A daemon that never had a network on this host leaves its rules alone.
-    if (!was_used && ours.empty()) return {};
-    return apply(*state);
+    if (!was_used && ours.empty()) return undone;
+    HAKO_CHECK(apply(*state));
+    return undone;
 }
 
 }  // namespace hako::engine

@@ -119,7 +119,10 @@ Json to_json(const Attachment& attachment) {
                     {"prefix_ipv6", attachment.prefix_ipv6},
                     {"gateway_ipv6", attachment.gateway_ipv6},
                     {"mac", attachment.mac},
-                    {"ports", ports}};
+                    {"ports", ports},
+                    {"interface", attachment.interface},
+                    {"card", attachment.card},
+                    {"changes", attachment.changes}};
     return json;
 }
 
@@ -145,6 +148,9 @@ Result<Attachment> attachment_from_json(const Json& json) {
     HAKO_TRY(attachment.prefix_ipv6, json_field_or(live, "prefix_ipv6", 0));
     HAKO_TRY(attachment.gateway_ipv6, json_field_or<std::string>(live, "gateway_ipv6", {}));
     HAKO_TRY(attachment.mac, json_field_or<std::string>(live, "mac", {}));
+    HAKO_TRY(attachment.interface, json_field_or<std::string>(live, "interface", {}));
+    HAKO_TRY(attachment.card, json_field_or<std::string>(live, "card", {}));
+    HAKO_TRY(attachment.changes, json_field_or(live, "changes", false));
     HAKO_TRY(const auto ports, json_field_or<std::vector<Strings>>(live, "ports", {}));
     for (const Strings& port : ports) {
         if (port.size() != 3) return fail(ErrorKind::corrupt, "field ports has a wrong length");

@@ -59,6 +59,10 @@ struct Attachment {
     std::string ipv4, gateway, ipv6, gateway_ipv6, mac;
     int prefix = 0, prefix_ipv6 = 0;
     std::vector<PublishedPort> ports = {};
+    std::string interface;  // in the guest: "eth0"
+    std::string card;       // the MAC that the VM's network card was made with
+    // It comes or goes while the container runs: a daemon that finds it so makes it go.
+    bool changes = false;
 
     bool live() const { return !endpoint_id.empty(); }
 };

@@ -1,5 +1,7 @@
 // The engine's verbs on networks, and what joins the containers to them.
 #include <algorithm>
+#include <sstream>
+#include <tuple>
 
 #include "base/log.h"
 #include "engine/context.h"
@@ -45,6 +47,63 @@ void add_links(const Context& context, const std::vector<std::string>& links,
     }
 }
 
+std::string hosts_of(const Context& context, const Container& container, const Joined& joined) {
+    HostsEntries entries{.addresses = joined.addresses, .gateway = joined.gateway};
+    add_links(context, container.host_config.links, entries);
+    add_links(context, joined.links, entries);
+    return hosts_file(container, entries);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::istringstream stream(text);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    return lines;
+}
+
+// What of the first list is not in the second.
+template <typename T, typename Key>
+std::vector<T> missing(const std::vector<T>& first, const std::vector<T>& second, Key key) {
+    std::vector<T> left;
+    for (const T& one : first)
+        if (std::ranges::find(second, key(one), key) == second.end()) left.push_back(one);
+    return left;
+}
+
+// What the guest is to be told.
+runtime::NetworkSpec guest_change(const Context& context, const Container& container,
+                                  const NetworkChange& change) {
+    using Interface = runtime::NetworkSpec::Interface;
+    const auto card = [](const Interface& one) { return one.card.empty() ? one.mac : one.card; };
+    const auto& [before, after] = std::tie(change.before.spec, change.after.spec);
+    runtime::NetworkSpec spec;
+    const auto let_go = [&](const Interface& one) {
+        Interface interface;
+        interface.card = card(one);
+        spec.interfaces.push_back(std::move(interface));
+    };
+    for (const auto& one : missing(before.interfaces, after.interfaces, card)) let_go(one);
+    for (Interface& one : missing(after.interfaces, before.interfaces, card)) {
+        let_go(one);  // it may have it from an attempt that nobody ended
+        one.card = card(one);
+        spec.interfaces.push_back(std::move(one));
+    }
+    spec.routes = missing(after.routes, before.routes, [](const auto& route) {
+        return fmt::format("{} {}", route.destination, route.gateway);
+    });
+    const auto change_file = [&](const char* path, const std::string& from, const std::string& to) {
+        const auto itself = [](const std::string& line) { return line; };
+        auto gone = missing(lines_of(from), lines_of(to), itself);
+        auto come = missing(lines_of(to), lines_of(from), itself);
+        if (!gone.empty() || !come.empty())
+            spec.lines.push_back({container.id, path, std::move(gone), std::move(come)});
+    };
+    change_file("/etc/hosts", hosts_of(context, container, change.before),
+                hosts_of(context, container, change.after));
+    change_file("/etc/resolv.conf", change.before.resolv_conf, change.after.resolv_conf);
+    return spec;
+}
+
 // Whether the user named a network or a port, so that a start without it would mislead.
 bool asks_for_network(const Container& container, const std::vector<Attachment>& attachments) {
     const HostConfig& host = container.host_config;
@@ -56,9 +115,9 @@ bool asks_for_network(const Container& container, const std::vector<Attachment>&
 }  // namespace
 
 Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
-                           const std::string& tap) {
-    auto attempt = context.networks->join(container, tap);
-    if (!attempt && tap.empty() &&
+                           const vmm::Nic& waiting) {
+    auto attempt = context.networks->join(container, waiting);
+    if (!attempt && waiting.tap.empty() &&
         !asks_for_network(container, context.networks->attachments(container.id))) {
         log_warn("container {} starts without a network: {}", container.name,
                  attempt.error().message());
@@ -66,15 +125,12 @@ Result<void> join_networks(Context& context, const Container& container, runtime
     }
     HAKO_TRY(Joined joined, std::move(attempt));
     if (joined.nics.empty()) return {};
-    spec.machine.nics = std::move(joined.nics);
-    spec.network = std::move(joined.spec);
-    HostsEntries entries{.addresses = std::move(joined.addresses), .gateway = joined.gateway};
-    const auto attachments = context.networks->attachments(container.id);
-    add_links(context, container.host_config.links, entries);
-    for (const Attachment& one : attachments) add_links(context, one.wanted.links, entries);
-    spec.container.files["/etc/hosts"] = hosts_file(container, entries);
+    spec.container.files["/etc/hosts"] = hosts_of(context, container, joined);
     spec.container.files["/etc/resolv.conf"] = std::move(joined.resolv_conf);
-    emit_attachments(context, "connect", container.id, attachments);
+    spec.machine.nics = std::move(joined.nics);
+    add_spare_card(spec.machine, container.id);
+    spec.network = std::move(joined.spec);
+    emit_attachments(context, "connect", container.id, context.networks->attachments(container.id));
     return {};
 }
 
@@ -102,6 +158,73 @@ Result<void> join_lan(Context& context, const Container& container, runtime::San
 void leave_networks(Context& context, const std::string& container) {
     emit_attachments(context, "disconnect", container, context.networks->leave(container));
 }
+
+Result<void> change_guest(Context& context, const EntryPtr& entry, const NetworkChange& change) {
+    std::shared_ptr<runtime::ShimClient> shim;
+    Container container;
+    {
+        auto live = entry->live.lock();
+        shim = live->shim;
+        container = live->container;
+    }
+    const auto spec = guest_change(context, container, change);
+    if (spec.interfaces.empty()) return {};
+    if (!shim) return fail(ErrorKind::conflict, "container {} has just ended", container.name);
+    return shim->change_network(spec);
+}
+
+namespace {
+
+Result<void> connect_running(Context& context, const EntryPtr& entry, const Container& container,
+                             std::string_view network, const EndpointSettings& settings) {
+    std::vector<vmm::Nic> cards;
+    const std::string vm = entry->live.lock()->vm_id();
+    if (auto sandbox = runtime::read_sandbox_spec(context.layout.sandbox(vm)))
+        cards = std::move(sandbox->machine.nics);
+    HAKO_TRY(const auto change, context.networks->plug(container, network, settings, cards));
+    if (const auto told = change_guest(context, entry, change); !told) {
+        context.networks->unplug(container, change.network.id);
+        // One that refused part of it lets go of the rest.
+        const auto kind = told.error().kind();
+        if (kind != ErrorKind::unavailable && kind != ErrorKind::deadline)
+            (void)change_guest(context, entry,
+                               {change.container, change.network, change.after, change.before});
+        return fail(
+            Error(told.error())
+                .context(fmt::format(
+                    "cannot connect container {} to network {}: its virtual machine does not "
+                    "take the card",
+                    container.name, change.network.name)));
+    }
+    context.networks->keep(change);
+    emit_network(context, "connect", change.network.id,
+                 {{"container", container.id}, {"name", change.network.name}});
+    return {};
+}
+
+Result<void> disconnect_running(Context& context, const EntryPtr& entry, const Container& container,
+                                std::string_view network) {
+    HAKO_TRY(const auto change, context.networks->plan_unplug(container, network));
+    // What its guest does not let go of is of no use to it: the host has nothing on the other end.
+    if (const auto told = change_guest(context, entry, change); !told)
+        log_warn("container {} is taken from network {}, and its guest does not hear of it: {}",
+                 container.name, change.network.name, told.error().message());
+    context.networks->unplug(container, change.network.id);
+    emit_network(context, "disconnect", change.network.id,
+                 {{"container", container.id}, {"name", change.network.name}});
+    return {};
+}
+
+// Nobody in a macOS machine is told of cards.
+Result<void> check_not_macos(const Container& container) {
+    if (!is_macos(container)) return {};
+    return fail(ErrorKind::conflict,
+                "container {} is running: the networks of a macOS machine are those that it was "
+                "started with; stop it, connect or disconnect it and start it again",
+                container.name);
+}
+
+}  // namespace
 
 Result<Network> Engine::create_network(const NetworkRequest& request) {
     auto made = context_->networks->create(request);
@@ -144,11 +267,10 @@ Result<void> Engine::connect_network(std::string_view network, std::string_view 
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     const std::lock_guard operation(entry->operation);
     const Container now = entry->live.lock()->container;
-    if (now.state.running())
-        return fail(ErrorKind::conflict,
-                    "container {} is running: a network card cannot be added to its virtual "
-                    "machine; stop it, connect it and start it again",
-                    now.name);
+    if (now.state.running()) {
+        HAKO_CHECK(check_not_macos(now));
+        return connect_running(*context_, entry, now, network, settings);
+    }
     return context_->networks->connect(now, network, settings).map([](const Network&) {});
 }
 
@@ -156,11 +278,10 @@ Result<void> Engine::disconnect_network(std::string_view network, std::string_vi
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     const std::lock_guard operation(entry->operation);
     const Container now = entry->live.lock()->container;
-    if (now.state.running())
-        return fail(ErrorKind::conflict,
-                    "container {} is running: a network card cannot be taken from its virtual "
-                    "machine; stop it, disconnect it and start it again",
-                    now.name);
+    if (now.state.running()) {
+        HAKO_CHECK(check_not_macos(now));
+        return disconnect_running(*context_, entry, now, network);
+    }
     return context_->networks->disconnect(now, network).map([](const Network&) {});
 }
 

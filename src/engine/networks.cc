@@ -345,8 +345,20 @@ Result<void> Networks::enlist(const Container& container,
 Result<Network> Networks::connect(const Container& container, std::string_view reference,
                                   const EndpointSettings& settings) {
     auto state = state_.lock();
-    HAKO_CHECK(ensure_default(*state));
-    HAKO_TRY(const Network* found, look_up(*state, reference));
+    HAKO_TRY(auto attachment, new_attachment(*state, container, reference, settings));
+    auto attachments = state->attachments[container.id];
+    attachments.push_back(std::move(attachment));
+    HAKO_CHECK(store_.save(container.id, attachments));
+    const Network network = state->networks.at(attachments.back().network_id);
+    state->attachments[container.id] = std::move(attachments);
+    return network;
+}
+
+Result<Attachment> Networks::new_attachment(State& state, const Container& container,
+                                            std::string_view reference,
+                                            const EndpointSettings& settings) {
+    HAKO_CHECK(ensure_default(state));
+    HAKO_TRY(const Network* found, look_up(state, reference));
     if (container.host_config.network_mode == "none")
         return fail(ErrorKind::forbidden,
                     "container cannot be connected to multiple networks with one of the networks "
@@ -356,32 +368,34 @@ Result<Network> Networks::connect(const Container& container, std::string_view r
         return fail(ErrorKind::forbidden,
                     "container sharing network namespace with another container or host cannot be "
                     "connected to any other network");
-    auto attachments = state->attachments[container.id];
-    for (const Attachment& known : attachments)
+    for (const Attachment& known : state.attachments[container.id])
         if (known.network_id == found->id)
             return fail(ErrorKind::forbidden, "endpoint with name {} already exists in network {}",
                         container.name, found->name);
-    HAKO_TRY(auto attachment, make_attachment(*found, settings));
-    attachments.push_back(std::move(attachment));
-    HAKO_CHECK(store_.save(container.id, attachments));
-    state->attachments[container.id] = std::move(attachments);
-    return *found;
+    return make_attachment(*found, settings);
 }
 
 Result<Network> Networks::disconnect(const Container& container, std::string_view reference) {
     auto state = state_.lock();
-    HAKO_TRY(const Network* found, look_up(*state, reference));
+    HAKO_TRY(const Network network, find_attached(*state, container, reference));
+    auto attachments = state->attachments[container.id];
+    std::erase_if(attachments, [&](const Attachment& a) { return a.network_id == network.id; });
+    HAKO_CHECK(store_.save(container.id, attachments));
+    state->attachments[container.id] = std::move(attachments);
+    return network;
+}
+
+Result<Network> Networks::find_attached(State& state, const Container& container,
+                                        std::string_view reference) {
+    HAKO_TRY(const Network* found, look_up(state, reference));
     if (container.host_config.network_mode == kHostNetwork)
         return fail(ErrorKind::forbidden,
                     "container cannot be disconnected from host network or connected to host "
                     "network");
-    auto attachments = state->attachments[container.id];
-    const std::string id = found->id;
-    if (std::erase_if(attachments, [&](const Attachment& a) { return a.network_id == id; }) == 0)
+    const auto is_it = [&](const Attachment& one) { return one.network_id == found->id; };
+    if (std::ranges::none_of(state.attachments[container.id], is_it))
         return fail(ErrorKind::not_found, "container {} is not connected to network {}",
                     container.name, found->name);
-    HAKO_CHECK(store_.save(container.id, attachments));
-    state->attachments[container.id] = std::move(attachments);
     return *found;
 }
 

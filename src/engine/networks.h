@@ -50,6 +50,14 @@ struct Joined {
     std::vector<std::string> addresses;  // its own
     std::string gateway;                 // of the network that its default route is on
     std::string resolv_conf;             // empty: the image's stays
+    std::vector<std::string> links;      // "container:alias", for its /etc/hosts
+};
+
+// A network that comes or goes while the container runs, and what that makes of its guest.
+struct NetworkChange {
+    std::string container;  // id
+    Network network;
+    Joined before, after;
 };
 
 // Thread-safe; calls that change the host wait for each other.
@@ -77,8 +85,20 @@ public:
     Result<Network> disconnect(const Container& container, std::string_view reference);
     void forget(const std::string& container);
     // Before its VM starts: addresses, taps, rules, names, ports. Nothing is left after an error.
-    // tap: of a VM that waited (TapSpec::waiting), which has one card.
-    Result<Joined> join(const Container& container, const std::string& tap = {});
+    // waiting: the one card of a VM that waited, with its tap.
+    Result<Joined> join(const Container& container, const vmm::Nic& waiting = {});
+    // Of one that runs, with the cards that its VM was started with: it gets a card that has no
+    // network, and all that the host has to do for it. Then the guest is to be told, and keep() or
+    // unplug() to be called. ErrorKind::conflict without such a card. Nothing is left after an
+    // error.
+    Result<NetworkChange> plug(const Container& container, std::string_view reference,
+                               const EndpointSettings& settings,
+                               const std::vector<vmm::Nic>& cards);
+    void keep(const NetworkChange& change);
+    // The other way round: what the guest is to be told before unplug() ends it.
+    Result<NetworkChange> plan_unplug(const Container& container, std::string_view reference);
+    // The card is without a network then. Also when it never had one, or the VM has ended.
+    void unplug(const Container& container, const std::string& network);
     // After its VM has ended, also when it never joined: the networks that it left.
     std::vector<Attachment> leave(const std::string& container);
     // In network mode host: these ports of the container ("80/tcp") are published under their own
@@ -92,8 +112,9 @@ public:
     bool has_default() const { return default_bridge_; }
     void rename(const std::string& container, const std::string& name);
 
-    // Puts the host in the state that these containers need, and no others; by id.
-    Result<void> recover(const std::vector<Container>& running);
+    // Puts the host in the state that these containers need, and no others; by id. Networks that
+    // were about to come or to go are gone: what their guests are to be told.
+    Result<std::vector<NetworkChange>> recover(const std::vector<Container>& running);
 
 private:
     struct State {
@@ -113,12 +134,18 @@ private:
     static Network with_members(const State& state, const Network& network);
     Result<Attachment> make_attachment(const Network& network,
                                        const EndpointSettings& settings) const;
+    // For a container that may be connected to it, and is not yet.
+    Result<Attachment> new_attachment(State& state, const Container& container,
+                                      std::string_view reference, const EndpointSettings& settings);
+    // The network's, of a container that may be disconnected from it.
+    static Result<Network> find_attached(State& state, const Container& container,
+                                         std::string_view reference);
     // --- network_join.cc
     Result<void> raise(State& state, const Network& network);
     Result<void> allocate(State& state, const std::string& container, Attachment& attachment);
     Result<void> add_link(State& state, const std::string& container, const Attachment& attachment,
-                          const std::string& tap = {});
-    Result<Joined> join(State& state, const Container& container, const std::string& tap);
+                          const std::string& waiting = {});
+    Result<Joined> join(State& state, const Container& container, const vmm::Nic& waiting);
     void leave(State& state, const std::string& container);
     Result<void> publish(State& state, const Container& container,
                          std::vector<Attachment>& attachments);
@@ -126,6 +153,14 @@ private:
     // Rules and names of all that run.
     Result<void> apply(State& state);
     std::vector<network::NetworkConfig> raised(const State& state) const;
+    // --- network_plug.cc
+    Joined describe(const State& state, const Container& container, std::string_view without) const;
+    void place_ports(State& state, const Container& container,
+                     std::vector<PublishedPort> ports = {});
+    Result<void> plug(State& state, const Container& container, Attachment added);
+    void take_out(State& state, const Container& container, const std::string& network);
+    void unplug(State& state, const Container& container, const std::string& network);
+    std::vector<NetworkChange> undo_changes(State& state, const std::vector<Container>& running);
 
     NetworkStore store_;
     NetworkSource& source_;
@@ -133,7 +168,18 @@ private:
     Guarded<State> state_;
 };
 
-// --- network_guest.cc: pure functions of attachments that are live, and their networks.
+// Ports are published on the first network that the rest of the world is behind, else on the first.
+Attachment& published_on(std::vector<Attachment>& attachments,
+                         const std::map<std::string, Network>& networks);
+
+// --- network_guest.cc: pure functions.
+// The name of a card's tap while the card, which was made with this MAC, has no network.
+std::string waiting_tap(std::string_view vm, std::string_view card);
+// A card for a network that may come later: where the VM has one, and room for another.
+void add_spare_card(vmm::MachineSpec& machine, const std::string& vm);
+// "eth1", where there is a first one.
+std::string free_interface(const std::vector<Attachment>& attachments);
+// Of attachments that are live, and their networks.
 Joined describe_guest(const Container& container, const std::vector<Attachment>& attachments,
                       const std::map<std::string, Network>& networks,
                       std::string_view host_resolv_conf);

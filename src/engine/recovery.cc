@@ -168,8 +168,16 @@ void recover_networks(Context& context) {
     for (const EntryPtr& entry : context.registry.all())
         if (auto live = entry->live.lock(); live->running()) running.push_back(live->container);
     // Containers that run are not lost for a network that cannot be restored.
-    if (const auto recovered = context.networks->recover(running); !recovered)
-        log_error("cannot recover the networks: {}", recovered.error().message());
+    const auto undone = context.networks->recover(running);
+    if (!undone) return log_error("cannot recover the networks: {}", undone.error().message());
+    for (const NetworkChange& change : *undone) {
+        log_info("container {} is not on network {}: the last daemon was about to change that",
+                 change.container, change.network.name);
+        const auto entry = context.registry.find(change.container);
+        if (!entry) continue;
+        if (const auto told = change_guest(context, *entry, change); !told)
+            log_warn("container {}: {}", change.container, told.error().message());
+    }
 }
 
 }  // namespace

@@ -35,8 +35,9 @@ Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machin
     runtime::SandboxSpec spec{.id = random_id(), .waits = true};
     machine.id = spec.id;
     machine.disks.clear();
-    for (vmm::Nic& nic : machine.nics)
-        nic = {network::tap_name(spec.id, "waits"), to_string(network::Mac::of(spec.id))};
+    const auto mac = to_string(network::Mac::of(spec.id));
+    for (vmm::Nic& nic : machine.nics) nic = {waiting_tap(spec.id, mac), mac};
+    add_spare_card(machine, spec.id);
     vmm::choose_agent_channel(machine);  // with an own address, where it has one
     spec.machine = std::move(machine);
     spec.folder = context.layout.sandbox(spec.id);

@@ -32,7 +32,7 @@ WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards
     const auto key = needs_.key(spec);
     auto state = state_.lock();
     const auto found = std::ranges::find_if(state->ready, [&](const Member& member) {
-        return member.key == key && cards <= (member.vm.tap.empty() ? 0 : 1);
+        return member.key == key && cards <= (member.vm.card.tap.empty() ? 0 : 1);
     });
     if (found == state->ready.end()) return {};
     Waiting vm = std::move(found->vm);
@@ -81,7 +81,7 @@ Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std:
         return {};
     }();
     const auto& nics = sandbox.machine.nics;
-    if (made) return Member{{sandbox.id, nics.empty() ? "" : nics.front().tap}, *key};
+    if (made) return Member{{sandbox.id, nics.empty() ? vmm::Nic() : nics.front()}, *key};
     (void)driver_.cleanup(sandbox.id, {});
     return fail(made.error());
 }

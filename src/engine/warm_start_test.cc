@@ -31,7 +31,8 @@ protected:
         runtime::SandboxSpec spec{.id = random_id(), .waits = true};
         machine.id = spec.id;
         machine.nics.front() = {"hkt" + spec.id.substr(0, 8), "02:00:00:00:00:01"};
-        host_.links.state.lock()->waiting.insert(machine.nics.front().tap);
+        add_spare_card(machine, spec.id);
+        for (const auto& nic : machine.nics) host_.links.state.lock()->waiting.insert(nic.tap);
         spec.machine = machine;
         spec.folder = layout_.sandbox(spec.id);
         spec.container.id = "rehearsal of " + spec.id;
@@ -74,6 +75,21 @@ TEST_F(WarmStartTest, AContainerOnTheDefaultNetworkGetsTheTapThatWaited) {
     ASSERT_THAT(endpoints, SizeIs(1));
     EXPECT_EQ(endpoints.front().tap, tap.name);
     EXPECT_EQ(to_string(endpoints.front().mac), one.mac);
+}
+
+TEST_F(WarmStartTest, ItHasACardToSpare) {
+    ASSERT_TRUE(engine_->create_network({.name = "app"}));
+    const std::string id = run_on("aa", "");
+    const std::string vm = world_.find(id)->vm;
+    ASSERT_NE(vm, id);
+    ASSERT_TRUE(engine_->connect_network("app", id, {}));
+    ASSERT_THAT(taps(), SizeIs(2));
+    // The first one's goes back to what it was.
+    ASSERT_TRUE(engine_->disconnect_network("bridge", id));
+    EXPECT_TRUE(host_.links.state.lock()->waiting.contains(waiting_tap(vm, "02:00:00:00:00:01")));
+    ASSERT_TRUE(engine_->connect_network("bridge", id, {}));
+    EXPECT_EQ(engine_->inspect(id)->networks.back().interface, "eth0");
+    EXPECT_EQ(engine_->inspect(id)->networks.back().card, "02:00:00:00:00:01");
 }
 
 TEST_F(WarmStartTest, OneWithoutNetworksTakesItToo) {

@@ -62,8 +62,8 @@ struct Network {
         unsigned mtu = 0;                    // 0 leaves it
         bool up = true;
         std::string mac;
-        // The MAC that the card has so far, where it shall get another one. Without a name the
-        // guest shall have this card no more.
+        // The MAC that the card was made with, where it shall get another one. Without a name the
+        // guest lets go of this card.
         std::string card = {};
     };
     struct Route {
@@ -71,9 +71,15 @@ struct Network {
         std::string gateway;
         std::string interface;
     };
+    // Of a file that the container was created with: lines that go, and others in their place.
+    struct Lines {
+        std::string container, path;
+        std::vector<std::string> gone, come;
+    };
     std::vector<Interface> interfaces;
     std::vector<Route> routes;
     std::string hostname;  // of the VM; empty leaves it
+    std::vector<Lines> lines = {};
 };
 
 // In a container: it listens, and who connects to it is relayed.

@@ -47,6 +47,13 @@ agent::v1::ConfigureNetworkRequest to_message(const Network& network) {
         added.set_interface(route.interface);
     }
     message.set_hostname(network.hostname);
+    for (const auto& lines : network.lines) {
+        auto& added = *message.add_lines();
+        added.set_container(lines.container);
+        added.set_path(lines.path);
+        added.mutable_gone()->Assign(lines.gone.begin(), lines.gone.end());
+        added.mutable_come()->Assign(lines.come.begin(), lines.come.end());
+    }
     return message;
 }
 

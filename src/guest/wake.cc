@@ -38,6 +38,7 @@ std::string encode(const Wake& wake) {
     std::string text(kMagic);
     put(text, static_cast<std::uint64_t>(time / kNanosecond), 8);
     put(text, static_cast<std::uint64_t>(time % kNanosecond), 4);
+    put(text, wake.slots, 1);
     return text + wake.entropy;
 }
 
@@ -47,11 +48,13 @@ Result<Wake> decode_wake(std::string_view bytes) {
     bytes.remove_prefix(kMagic.size());
     const auto seconds = static_cast<std::int64_t>(take(bytes, 8));
     const auto nanoseconds = static_cast<std::int64_t>(take(bytes, 4));
+    const auto slots = static_cast<unsigned>(take(bytes, 1));
     if (seconds < 0 || seconds > INT64_MAX / kNanosecond - 1 || nanoseconds >= kNanosecond)
         return fail(ErrorKind::corrupt, "the host's time is not understood");
     return Wake{
         .time = WallTime(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds)),
-        .entropy = std::string(bytes)};
+        .entropy = std::string(bytes),
+        .slots = slots};
 }
 
 }  // namespace hako::guest

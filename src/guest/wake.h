@@ -21,11 +21,14 @@ constexpr char kWaitsRestless = 'R';
 struct Wake {
     WallTime time{};
     std::string entropy;  // kWakeEntropy bytes
+    // Behind so many virtio-mmio slots there is nothing that the guest needs from the start.
+    unsigned slots = 0;
 };
 constexpr std::size_t kWakeEntropy = 64;
 
-// Magic (8 bytes), seconds (8) and nanoseconds (4) since the epoch, little-endian, entropy.
-constexpr std::size_t kWakeBytes = 8 + 8 + 4 + kWakeEntropy;
+// Magic (8 bytes), seconds (8) and nanoseconds (4) since the epoch, slots (1), little-endian,
+// entropy.
+constexpr std::size_t kWakeBytes = 8 + 8 + 4 + 1 + kWakeEntropy;
 // With the time of now and fresh random bytes.
 Result<Wake> make_wake();
 std::string encode(const Wake& wake);

@@ -6,14 +6,16 @@ namespace hako::guest {
 namespace {
 
 TEST(WakeTest, ComesAsItWent) {
-    const auto wake = make_wake();
+    auto wake = make_wake();
     ASSERT_TRUE(wake);
+    wake->slots = 6;
     const auto bytes = encode(*wake);
     EXPECT_EQ(bytes.size(), kWakeBytes);
     const auto read = decode_wake(bytes);
     ASSERT_TRUE(read) << read.error().message();
     EXPECT_EQ(read->time, wake->time);
     EXPECT_EQ(read->entropy, wake->entropy);
+    EXPECT_EQ(read->slots, 6U);
 }
 
 TEST(WakeTest, NoTwoHaveTheSameEntropy) {

@@ -41,6 +41,11 @@ public:
         held->taps.insert_or_assign(spec.name, spec);
         return {};
     }
+    Result<void> let_wait(const std::string& name, const std::string& waiting) override {
+        auto held = state.lock();
+        if (held->taps.erase(name) != 0) held->waiting.insert(waiting);
+        return {};
+    }
     Result<void> ensure_macvtap(const MacvtapSpec& spec) override {
         state.lock()->macvtaps.insert_or_assign(spec.name, spec);
         return {};

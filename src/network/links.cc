@@ -25,6 +25,7 @@ public:
 
     Result<void> ensure_bridge(const BridgeSpec& spec) override;
     Result<void> ensure_tap(const TapSpec& spec) override;
+    Result<void> let_wait(const std::string& name, const std::string& waiting) override;
     Result<void> ensure_macvtap(const MacvtapSpec& spec) override;
     Result<void> remove_link(const std::string& name) override;
     Result<std::set<std::string>> links() const override;
@@ -173,6 +174,22 @@ Result<void> NetlinkHost::ensure_tap(const TapSpec& spec) {
                          .master = rtnl_link_get_ifindex(bridge.get()),
                          .name = waits ? spec.name : ""}));
     return tap ? keep_tap(tap) : Result<void>();
+}
+
+Result<void> NetlinkHost::let_wait(const std::string& name, const std::string& waiting) {
+    auto held = socket_.lock();
+    HAKO_TRY(const Link link, own_link(held->get(), name));
+    if (!link) return {};
+    const std::string what = fmt::format("cannot take the tap {} from its network", name);
+    const Link down(rtnl_link_alloc());
+    rtnl_link_unset_flags(down.get(), IFF_UP);
+    rtnl_link_set_master(down.get(), 0);
+    HAKO_CHECK(check_netlink(rtnl_link_change(held->get(), link.get(), down.get(), 0), what));
+    // Only a link that is down takes another name.
+    const Link renamed(rtnl_link_alloc());
+    rtnl_link_set_name(renamed.get(), waiting.c_str());
+    rtnl_link_set_ifalias(renamed.get(), "");
+    return check_netlink(rtnl_link_change(held->get(), link.get(), renamed.get(), 0), what);
 }
 
 Result<void> NetlinkHost::ensure_macvtap(const MacvtapSpec& spec) {

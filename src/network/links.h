@@ -19,7 +19,8 @@ struct BridgeSpec {
 };
 BridgeSpec bridge_spec(const NetworkConfig& network);
 
-// A tap that stays until it is removed, so that shims may come and go; a port of the bridge.
+// A tap that stays until it is removed, or until the shim that opened it has a guest that runs:
+// then it goes with QEMU. A port of the bridge.
 struct TapSpec {
     std::string name;
     std::string bridge;
@@ -46,6 +47,8 @@ public:
     // that name that is not ours: ErrorKind::conflict.
     virtual Result<void> ensure_bridge(const BridgeSpec& spec) = 0;
     virtual Result<void> ensure_tap(const TapSpec& spec) = 0;
+    // The other way round: down, a port of nothing, without our mark. Success also when it is gone.
+    virtual Result<void> let_wait(const std::string& name, const std::string& waiting) = 0;
     virtual Result<void> ensure_macvtap(const MacvtapSpec& spec) = 0;
     // Success also when there is none; a link that is not ours stays (ErrorKind::conflict).
     virtual Result<void> remove_link(const std::string& name) = 0;

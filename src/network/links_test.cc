@@ -100,6 +100,34 @@ TEST_F(Links, ATapThatWaitedBecomesAnotherAndGoesWithItsDescriptor) {
               ErrorKind::not_found);
 }
 
+TEST_F(Links, ATapWaitsAgainAndIsAnothersNext) {
+    ASSERT_TRUE(host_->ensure_bridge(bridge()));
+    ASSERT_TRUE(host_->ensure_tap({"hkt1", "hk-a", 1400}));
+    {
+        const auto held = open_tap("hkt1");
+        ASSERT_TRUE(held) << held.error().message();
+        release_tap(*held);
+        for (int round = 0; round < 2; ++round) {
+            const auto waits = host_->let_wait("hkt1", "hktw");
+            ASSERT_TRUE(waits) << waits.error().message();
+            EXPECT_TRUE(host_->let_wait("hkt1", "hktw"));
+            const std::string shown = sh("ip -o -d link show hktw");
+            EXPECT_THAT(shown, Not(HasSubstr("master")));
+            EXPECT_THAT(shown, Not(HasSubstr("alias")));
+            EXPECT_THAT(shown, HasSubstr("state DOWN"));
+            EXPECT_FALSE(works("ip link show hkt1"));
+            // A daemon that starts leaves it alone.
+            ASSERT_TRUE(host_->recover({"hk-a"}));
+            ASSERT_TRUE(host_->ensure_tap({"hkt1", "hk-a", 1400, "hktw"}));
+            EXPECT_THAT(sh("ip -o link show hkt1"), HasSubstr("master hk-a"));
+            EXPECT_THAT(sh("ip -o link show hkt1"), HasSubstr("LOWER_UP"));
+        }
+        ASSERT_TRUE(host_->let_wait("hkt1", "hktw"));
+    }
+    EXPECT_FALSE(works("ip link show hktw"));
+    EXPECT_FALSE(works("ip link show hkt1"));
+}
+
 TEST_F(Links, ATapThatWaitedReplacesOneThatACrashLeft) {
     ASSERT_TRUE(host_->ensure_bridge(bridge()));
     ASSERT_TRUE(host_->ensure_tap({"hkt2", "hk-a", 1500}));

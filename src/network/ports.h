@@ -20,7 +20,7 @@ public:
     virtual Result<std::vector<PortBinding>> reserve(const std::string& container,
                                                      const std::string& container_name,
                                                      const std::vector<PortBinding>& wanted) = 0;
-    // Relays to the container's addresses from now on: at least one of them.
+    // Relays to the container's addresses from now on, and to others no more: at least one of them.
     virtual Result<void> forward(const std::string& container, std::optional<Address> v4,
                                  std::optional<Address> v6) = 0;
     // Frees the ports and ends what is relayed. Success also when there are none.

@@ -123,6 +123,24 @@ assert c.recv(9) == b"hello"
     EXPECT_TRUE(client.wait().value()->success());
 }
 
+// The container is on another network now.
+TEST_F(PortsTest, ForwardsToAnotherAddressFromThenOn) {
+    ASSERT_TRUE(ports_->reserve("c", "web", {tcp(8080)}));
+    ASSERT_TRUE(ports_->forward("c", Address::v4(127, 0, 0, 8), {}));
+    const Process server = serve("    c.sendall(b\"hello\"); c.close()\n");
+    const std::string ask = python(R"(
+import socket
+try: print(socket.create_connection(("127.0.0.1", 8080), 20).recv(9))
+except ConnectionError: print("none")
+)");
+    EXPECT_EQ(sh(ask), "none\n");
+    ASSERT_TRUE(ports_->forward("c", guest, {}));
+    ASSERT_TRUE(ports_->forward("c", guest, {}));
+    EXPECT_EQ(sh(ask), "b'hello'\n");
+    ASSERT_TRUE(ports_->forward("c", Address::v4(127, 0, 0, 8), {}));
+    EXPECT_EQ(sh(ask), "none\n");
+}
+
 TEST_F(PortsTest, WhoReadsSlowlySlowsTheOtherDown) {
     publish(tcp(8080));
     const TempDir folder = TempDir::create().value();

@@ -15,6 +15,7 @@ namespace hako::network {
 class PortRelay {
 public:
     virtual ~PortRelay() = default;
+    // Again, to another target: what is relayed to the first one ends.
     virtual void forward(const SocketAddress& target) = 0;
 };
 

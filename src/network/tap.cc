@@ -66,6 +66,8 @@ Result<void> keep_tap(const Fd& tap) {
     return {};
 }
 
+void release_tap(const Fd& tap) { (void)::ioctl(tap.get(), TUNSETPERSIST, 0); }
+
 Result<Fd> open_tap(const std::string& name) {
     if (::if_nametoindex(name.c_str()) == 0)
         return fail(ErrorKind::not_found, "there is no tap {}", name);

@@ -109,7 +109,10 @@ public:
     TcpRelay(EventLoop& loop, Fd listener) : loop_(loop), listener_(std::move(listener)) {}
 
     void forward(const SocketAddress& target) override {
+        if (target_ == target) return;
         target_ = target;
+        connections_.clear();
+        watch_.reset();
         watch_ = loop_.watch(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_one(); });
     }
 

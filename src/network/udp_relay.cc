@@ -20,6 +20,7 @@ public:
         tidy();
     }
     void forward(const SocketAddress& target) override {
+        if (target_ == target) return;
         target_ = target;
         sessions_.clear();
     }

@@ -130,6 +130,10 @@ Result<void> Container::update(const std::string& resources) {
     return host_.agent->update_container(spec_.id, resources);
 }
 
+Result<void> Container::change_network(const NetworkSpec& change) {
+    return host_.agent->configure_network(change);
+}
+
 Result<void> Container::freeze(bool frozen) {
     HAKO_CHECK(update(dump_json({{"unified", {{"cgroup.freeze", frozen ? "1" : "0"}}}})));
     frozen_ = frozen;

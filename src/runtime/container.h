@@ -50,9 +50,10 @@ public:
     Result<void> delete_exec(const std::string& id);
     Result<void> signal(std::string_view process, int number, bool all);
     Result<void> resize(std::string_view process, unsigned columns, unsigned rows);
-    Result<std::string> statistics();                   // serialised, as AgentClient gives it
-    Result<std::string> list_processes();               // likewise
-    Result<void> update(const std::string& resources);  // linux.resources, as JSON
+    Result<std::string> statistics();                        // serialised, as AgentClient gives it
+    Result<std::string> list_processes();                    // likewise
+    Result<void> update(const std::string& resources);       // linux.resources, as JSON
+    Result<void> change_network(const NetworkSpec& change);  // of the VM
     // Its processes stand still; the rest of the VM runs on.
     Result<void> freeze(bool frozen);
     bool frozen() const { return frozen_; }

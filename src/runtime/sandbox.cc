@@ -52,6 +52,13 @@ milliseconds idle_time() {
     return other > 0 ? std::chrono::seconds(other) : kIdle;
 }
 
+// The guest is to look at the card no more.
+NetworkSpec::Interface let_go(const vmm::Nic& nic) {
+    NetworkSpec::Interface interface;
+    interface.card = nic.mac;
+    return interface;
+}
+
 // The others are plugged in when the container is prepared.
 SandboxSpec with_a_slot_for_each_disk(SandboxSpec spec) {
     spec.machine.disks.resize(vmm::disks_with_a_slot(spec.machine));
@@ -71,6 +78,8 @@ Sandbox::~Sandbox() = default;
 
 void Sandbox::run() {
     if (const auto booted = boot(); booted) {
+        for (const Fd& tap : taps_) network::release_tap(tap);
+        taps_.clear();
         enter(Phase::ready);
         wait_for_end();
     } else if (stop_asked()) {
@@ -120,7 +129,8 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     HAKO_TRY(const auto self, identify_process(::getpid()));
     vmm::MachineOptions options = programs_;
     options.console_log = spec_.console_log();
-    options.open_tap = spec_.waits ? network::attach_tap : network::open_tap;
+    options.open_tap = [this](const vmm::Nic& nic) { return open_tap(nic); };
+    taps_.clear();
     auto launch = std::make_optional<Trace::Timer>(trace_, "start QEMU");
     HAKO_TRY(auto started, vmm::Machine::start(spec, options));
     launch.reset();
@@ -152,6 +162,15 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
                        : prepare_container({machine, *agent}, spec_.container);
 }
 
+// A tap is opened by one at a time, and another QEMU may come until the VM is ready.
+Result<Fd> Sandbox::open_tap(const vmm::Nic& nic) {
+    if (spec_.waits || nic.spare) return network::attach_tap(nic.tap);
+    HAKO_TRY(Fd tap, network::open_tap(nic.tap));
+    HAKO_TRY(Fd copy, tap.duplicate());
+    taps_.push_back(std::move(copy));
+    return tap;
+}
+
 Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& machine,
                                                                  const vmm::MachineSpec& spec) {
     const auto begun = std::chrono::steady_clock::now();
@@ -160,7 +179,7 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
     const auto deadline =
         spec_.boot_deadline.count() > 0 && !loads ? spec_.boot_deadline : vmm::agent_deadline(spec);
     HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
-    if (loads) HAKO_CHECK(send_wake(channel.get()));
+    if (loads) HAKO_CHECK(send_wake(channel.get(), vmm::slots_at_start(spec)));
     HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
              guest::AgentClient::connect(std::move(channel)));
     HAKO_TRY(const auto info, agent->info(deadline));
@@ -180,8 +199,12 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::Machin
         HAKO_CHECK(agent.add_entropy(as_bytes(wake.entropy)));
     }
     if (!spec.shares.empty()) HAKO_CHECK(agent.mount(std::array{share_mount()}));
-    if (spec_.network.interfaces.empty()) return {};
-    return with_context(agent.configure_network(spec_.network), "cannot set up the network");
+    NetworkSpec network = spec_.network;
+    // One that booted has looked into all slots.
+    for (const auto& nic : spec.nics)
+        if (nic.spare && spec.state.empty()) network.interfaces.push_back(let_go(nic));
+    if (network.interfaces.empty()) return {};
+    return with_context(agent.configure_network(network), "cannot set up the network");
 }
 
 namespace {
@@ -294,13 +317,12 @@ Result<Sandbox::ContainerRef> Sandbox::container(std::string_view id) const {
 Result<void> Sandbox::end_wait(guest::AgentClient& agent, NetworkSpec network) {
     // Its host may have slept meanwhile.
     HAKO_CHECK(agent.set_time(now()));
-    const auto& cards = spec_.machine.nics;
-    if (network.interfaces.size() > cards.size())
-        return fail(ErrorKind::conflict, "the VM has {} network cards, and needs {}", cards.size(),
-                    network.interfaces.size());
-    if (cards.empty()) return {};
-    network.interfaces.resize(cards.size());
-    for (std::size_t i = 0; i < cards.size(); ++i) network.interfaces[i].card = cards[i].mac;
+    for (const auto& nic : spec_.machine.nics)
+        if (!nic.spare &&
+            std::ranges::find(network.interfaces, nic.mac, &NetworkSpec::Interface::card) ==
+                network.interfaces.end())
+            network.interfaces.push_back(let_go(nic));
+    if (network.interfaces.empty()) return {};
     const auto timer = trace_.time("set up the network");
     return with_context(agent.configure_network(network), "cannot set up the network");
 }

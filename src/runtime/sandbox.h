@@ -92,6 +92,7 @@ private:
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
     Result<void> rehearse(const Parts& vm);
     Result<void> end_wait(guest::AgentClient& agent, NetworkSpec network);
+    Result<Fd> open_tap(const vmm::Nic& nic);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
     bool is_own_disk(const vmm::Disk& disk) const;
     Result<void> attach_disks(vmm::Machine& machine, const ContainerSpec& spec);
@@ -111,6 +112,8 @@ private:
     SeccompFilters filters_;
     Trace trace_{"hako-shim"};
     bool reached_ = false;  // the agent answered; of run()'s thread
+    // Copies of the taps' descriptors, until the VM is ready: then they shall go with QEMU.
+    std::vector<Fd> taps_;
     ConnectionSlots slots_;
     Fd bell_;  // eventfd: run() shall look whether it is over
     Guarded<State> state_;

@@ -52,14 +52,23 @@ Result<std::string> first_process(const ContainerSpec& spec) {
 Json to_json(const NetworkSpec& spec) {
     Json interfaces = Json::array();
     for (const auto& one : spec.interfaces)
-        interfaces.push_back(
-            {{"name", one.name}, {"mac", one.mac}, {"mtu", one.mtu}, {"addresses", one.addresses}});
+        interfaces.push_back({{"name", one.name},
+                              {"mac", one.mac},
+                              {"card", one.card},
+                              {"mtu", one.mtu},
+                              {"addresses", one.addresses}});
     Json routes = Json::array();
     for (const auto& route : spec.routes)
         routes.push_back({{"destination", route.destination},
                           {"gateway", route.gateway},
                           {"interface", route.interface}});
-    return {{"interfaces", interfaces}, {"routes", routes}};
+    Json lines = Json::array();
+    for (const auto& file : spec.lines)
+        lines.push_back({{"container", file.container},
+                         {"path", file.path},
+                         {"gone", file.gone},
+                         {"come", file.come}});
+    return {{"interfaces", interfaces}, {"routes", routes}, {"lines", lines}};
 }
 
 Result<NetworkSpec> network_spec_from_json(const Json& json) {
@@ -69,6 +78,7 @@ Result<NetworkSpec> network_spec_from_json(const Json& json) {
         NetworkSpec::Interface one;
         HAKO_TRY(one.name, json_field_or<std::string>(item, "name", {}));
         HAKO_TRY(one.mac, json_field_or<std::string>(item, "mac", {}));
+        HAKO_TRY(one.card, json_field_or<std::string>(item, "card", {}));
         HAKO_TRY(one.mtu, json_field_or(item, "mtu", 0U));
         HAKO_TRY(one.addresses, json_field_or<std::vector<std::string>>(item, "addresses", {}));
         spec.interfaces.push_back(std::move(one));
@@ -80,6 +90,15 @@ Result<NetworkSpec> network_spec_from_json(const Json& json) {
         HAKO_TRY(route.gateway, json_field_or<std::string>(item, "gateway", {}));
         HAKO_TRY(route.interface, json_field_or<std::string>(item, "interface", {}));
         spec.routes.push_back(std::move(route));
+    }
+    HAKO_TRY(const auto lines, json_field_or(json, "lines", Json::array()));
+    for (const Json& item : lines) {
+        NetworkSpec::Lines file;
+        HAKO_TRY(file.container, json_field_or<std::string>(item, "container", {}));
+        HAKO_TRY(file.path, json_field_or<std::string>(item, "path", {}));
+        HAKO_TRY(file.gone, json_field_or<std::vector<std::string>>(item, "gone", {}));
+        HAKO_TRY(file.come, json_field_or<std::vector<std::string>>(item, "come", {}));
+        spec.lines.push_back(std::move(file));
     }
     return spec;
 }

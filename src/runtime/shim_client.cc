@@ -303,6 +303,13 @@ public:
         return call(&shim::v1::Shim::Stub::Update, request, response);
     }
 
+    Result<void> change_network(const NetworkSpec& change) override {
+        auto request = about<shim::v1::ChangeNetworkRequest>();
+        request.set_network(dump_json(runtime::to_json(change)));
+        shim::v1::Empty response;
+        return call(&shim::v1::Shim::Stub::ChangeNetwork, request, response);
+    }
+
     Result<SandboxState> state() override {
         shim::v1::StateResponse response;
         HAKO_CHECK(

@@ -84,6 +84,9 @@ public:
     virtual Result<void> resume() = 0;
     // New limits: linux.resources of the OCI runtime spec, as JSON; what it lacks stays.
     virtual Result<void> update(const std::string& resources) = 0;
+    // Of the whole VM: its guest takes cards and lets go of cards. What was done before an error
+    // stays.
+    virtual Result<void> change_network(const NetworkSpec& change) = 0;
     virtual Result<SandboxState> state() = 0;
     // Of the whole VM: its guest gives up so many bytes of caches, which go back to the host.
     // Answers how many there were. ErrorKind::conflict while it is paused.

@@ -3,6 +3,7 @@
 #include <grpcpp/server.h>
 
 #include <condition_variable>
+#include <mutex>
 #include <set>
 
 #include "base/log.h"
@@ -208,6 +209,17 @@ public:
             *request, [&](Container& container) { return container.update(request->resources()); });
     }
 
+    Status ChangeNetwork(ServerContext*, const shim::v1::ChangeNetworkRequest* request,
+                         shim::v1::Empty*) override {
+        return while_awake(*request, [&](Container& container) -> Result<void> {
+            HAKO_TRY(const auto json, parse_json(request->network()));
+            HAKO_TRY(const auto change, network_spec_from_json(json));
+            // In the order in which they come, also when another hakod undoes what one began.
+            const std::lock_guard one_by_one(network_);
+            return container.change_network(change);
+        });
+    }
+
     Status State(ServerContext*, const shim::v1::ContainerRequest* request,
                  shim::v1::StateResponse* response) override {
         return guarded([&] {
@@ -340,6 +352,7 @@ private:
 
     Sandbox& sandbox_;
     ShimCalls calls_;
+    std::mutex network_;  // while it changes
     Guarded<std::set<ServerContext*>> inputs_;
     Guarded<bool> ready_answered_;
     std::condition_variable answered_;

@@ -57,7 +57,7 @@ Result<void> load(const TemplateJob& job, const std::filesystem::path& state,
     const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
     const auto reach_agent = [&]() -> Result<void> {
         HAKO_TRY(Fd channel, machine->take_agent_channel(vmm::agent_deadline(spec)));
-        HAKO_CHECK(send_wake(channel.get()));
+        HAKO_CHECK(send_wake(channel.get(), vmm::slots_at_start(spec)));
         HAKO_TRY(const auto agent, guest::AgentClient::connect(std::move(channel)));
         HAKO_TRY([[maybe_unused]] const auto info, agent->info(vmm::agent_deadline(spec)));
         return {};
@@ -69,8 +69,9 @@ Result<void> load(const TemplateJob& job, const std::filesystem::path& state,
 
 }  // namespace
 
-Result<void> send_wake(int channel) {
-    HAKO_TRY(const auto wake, guest::make_wake());
+Result<void> send_wake(int channel, unsigned slots) {
+    HAKO_TRY(auto wake, guest::make_wake());
+    wake.slots = slots;
     return with_context(write_all(channel, guest::encode(wake)), "cannot wake the guest");
 }
 

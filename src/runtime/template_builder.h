@@ -28,7 +28,7 @@ Result<void> check_template(const TemplateJob& job, const std::stop_token& stop)
 // Of a crash in the middle.
 void remove_template_leftovers();
 
-// The first words to a guest that was just loaded.
-Result<void> send_wake(int channel);
+// The first words to a guest that was just loaded. slots: guest::Wake's.
+Result<void> send_wake(int channel, unsigned slots);
 
 }  // namespace hako::runtime

@@ -75,7 +75,7 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
         wiring.give(std::move(fd), file.fd);
     }
     for (const auto& tap : launch.taps) {
-        HAKO_TRY(Fd fd, options.open_tap(tap.tap));
+        HAKO_TRY(Fd fd, options.open_tap(tap.nic));
         wiring.give(std::move(fd), tap.fd);
     }
     HAKO_TRY(Fd input, text_file(dump_json(to_json(jail))));

@@ -28,8 +28,8 @@ struct MachineOptions {
     std::vector<std::string> share_stage = {};
     // The console's output is copied here, up to 1 MiB; empty: nowhere.
     std::filesystem::path console_log;
-    // Opens a tap by its name; for machines with network cards.
-    std::function<Result<Fd>(const std::string& tap)> open_tap;
+    // Opens a card's tap; for machines with network cards.
+    std::function<Result<Fd>(const Nic& nic)> open_tap;
     // For QEMU to answer on QMP. The agent's own deadline is agent_deadline().
     std::chrono::milliseconds start_deadline = std::chrono::seconds(20);
     bool saves = false;  // save_state() will be called

@@ -26,12 +26,13 @@ Result<void> validate(const Nic& nic) {
     return {};
 }
 
-Json to_json(const Nic& nic) { return {{"tap", nic.tap}, {"mac", nic.mac}}; }
+Json to_json(const Nic& nic) { return {{"tap", nic.tap}, {"mac", nic.mac}, {"spare", nic.spare}}; }
 
 Result<Nic> nic_from_json(const Json& json) {
     Nic nic;
     HAKO_TRY(nic.tap, json_field_or<std::string>(json, "tap", {}));
     HAKO_TRY(nic.mac, json_field_or<std::string>(json, "mac", {}));
+    HAKO_TRY(nic.spare, json_field_or(json, "spare", false));
     return nic;
 }
 
@@ -78,6 +79,8 @@ Result<void> validate(const MachineSpec& spec) {
         return fail(ErrorKind::invalid, "vsock CID {} is reserved", spec.vsock_cid);
     for (const auto& disk : spec.disks) HAKO_CHECK(validate(disk));
     for (const auto& nic : spec.nics) HAKO_CHECK(validate(nic));
+    if (!std::ranges::is_partitioned(spec.nics, [](const Nic& nic) { return !nic.spare; }))
+        return fail(ErrorKind::invalid, "spare network cards come behind the others");
     if (!spec.shares.empty() && !spec.state.empty())
         return fail(ErrorKind::invalid, "a VM with shares is booted: QEMU loads no state into one");
     for (const auto& device : spec.devices) HAKO_CHECK(validate(device));

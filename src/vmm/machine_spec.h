@@ -42,6 +42,9 @@ Result<Disk> disk_from_json(const Json& json);
 struct Nic {
     std::string tap;  // the link's name on the host
     std::string mac;  // "02:42:ac:11:00:02"; the guest finds the card by it
+    // For a network that may come while the machine runs: the guest does not look at it from the
+    // start. Such cards are behind the others.
+    bool spare = false;
 };
 
 // The least that the guest kernel, the agent and one small process run in.

@@ -12,6 +12,7 @@
 #include "init/common/namespaces.h"
 #include "init/common/vmexec_protocol.h"
 #include "init/vminitd/device_filter.h"
+#include "init/vminitd/lines.h"
 #include "init/vminitd/oom_watch.h"
 #include "init/vminitd/plugged_devices.h"
 
@@ -89,6 +90,15 @@ Result<void> Container::write_files(const std::map<std::string, std::string>& fi
         files_.emplace(target, file.string());
     }
     return {};
+}
+
+// In place: it is mounted, and somebody may have it open.
+Result<void> Container::change_file(const std::string& path, std::span<const std::string> gone,
+                                    std::span<const std::string> come) const {
+    const auto file = files_.find(path);
+    if (file == files_.end() || listeners_.contains(path)) return {};
+    HAKO_TRY(const auto text, read_file(file->second));
+    return write_file(file->second, change_lines(text, gone, come));
 }
 
 Result<void> Container::make_sockets(const std::vector<agent::v1::Socket>& sockets) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "base/guarded.h"
@@ -55,6 +56,9 @@ public:
     std::vector<std::string> mount_targets() const;
 
     Result<void> create_process(const ProcessRequest& request);
+    // Of a file that it was made with (lines.h); nothing where it has none there.
+    Result<void> change_file(const std::string& path, std::span<const std::string> gone,
+                             std::span<const std::string> come) const;
     Result<std::shared_ptr<ContainerProcess>> process(const std::string& id) const;
     // A running process is ErrorKind::conflict.
     Result<void> delete_process(const std::string& id);

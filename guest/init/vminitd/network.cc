@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/ranges.h>
+#include <linux/ethtool.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "init/vminitd/drivers.h"
 
 namespace hako::init {
 namespace {
@@ -143,43 +146,68 @@ Result<std::array<std::byte, 6>> parse_mac(const std::string& text) {
     return bytes;
 }
 
-// The name that the kernel gave to the interface with this MAC.
-Result<std::string> name_by_mac(const std::string& mac) {
+// The MAC that a card was made with, whatever it has now; others have none (zeros).
+std::string made_with(int socket, const char* name) {
+    // An ethtool_perm_addr: what is asked, room for so many bytes, and they.
+    constexpr std::uint32_t kRoom = 32;
+    std::array<std::uint32_t, 2 + kRoom / 4> address{ETHTOOL_GPERMADDR, kRoom};
+    ifreq request{};
+    std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    request.ifr_data = reinterpret_cast<char*>(address.data());
+    if (::ioctl(socket, SIOCETHTOOL, &request) != 0) return {};
+    std::array<unsigned char, 6> bytes{};
+    std::memcpy(bytes.data(), &address[2], bytes.size());
+    return fmt::format("{:02x}", fmt::join(bytes, ":"));
+}
+
+// What the kernel calls the card that was made with this MAC; empty: no driver has it.
+Result<std::string> find_card(const std::string& mac) {
     const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno(errno, "cannot look at the network interfaces");
     const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(
         ::if_nameindex(), &::if_freenameindex);
     if (!all) return fail_errno(errno, "cannot list the network interfaces");
-    for (const auto* one = all.get(); one->if_name != nullptr; ++one) {
-        ifreq request{};
-        std::strncpy(request.ifr_name, one->if_name, IFNAMSIZ - 1);
-        if (::ioctl(socket.get(), SIOCGIFHWADDR, &request) != 0) continue;
-        std::array<unsigned char, 6> bytes{};
-        std::memcpy(bytes.data(), request.ifr_hwaddr.sa_data, bytes.size());
-        if (fmt::format("{:02x}", fmt::join(bytes, ":")) == mac) return std::string(one->if_name);
+    for (const auto* one = all.get(); one->if_name != nullptr; ++one)
+        if (made_with(socket.get(), one->if_name) == mac) return std::string(one->if_name);
+    return std::string();
+}
+
+// As find_card(), also of one that the driver let go of, or whose slot nobody has looked into yet.
+Result<std::string> take_card(const std::string& mac) {
+    HAKO_TRY(auto name, find_card(mac));
+    for (const auto& device : unbound_devices(kVirtioBus)) {
+        if (!name.empty()) return name;
+        bind_device(kVirtioBus, device);
+        HAKO_TRY(name, find_card(mac));
+        if (name.empty()) (void)unbind_device(kVirtioBus, device);
     }
-    return fail(ErrorKind::not_found, "the VM has no network interface with the MAC {}", mac);
+    for (const auto& slot : unbound_devices(kSlotBus)) {
+        if (!name.empty()) return name;
+        bind_device(kSlotBus, slot);
+        HAKO_TRY(name, find_card(mac));
+    }
+    if (name.empty())
+        return fail(ErrorKind::not_found, "the VM has no network card with the MAC {}", mac);
+    return name;
 }
 
-// Its driver lets go of it, and the interface is gone.
-Result<void> remove_card(const std::string& mac) {
+// The interface is gone then, with its addresses and routes.
+Result<void> let_go(const std::string& mac) {
     namespace fs = std::filesystem;
-    HAKO_TRY(const auto name, name_by_mac(mac));
-    const fs::path device = fs::path("/sys/class/net") / name / "device";
+    HAKO_TRY(const auto name, find_card(mac));
+    if (name.empty()) return {};
     std::error_code error;
-    const auto target = fs::read_symlink(device, error).filename();
+    const auto device = fs::read_symlink(fs::path("/sys/class/net") / name / "device", error);
     if (error) return fail_errno(error.value(), "cannot look at the card {}", name);
-    HAKO_TRY(const Fd unbind, open_file(device / "driver/unbind", O_WRONLY));
-    return with_context(write_all(unbind.get(), target.native()), "cannot remove " + name);
+    return unbind_device(kVirtioBus, device.filename());
 }
 
-// The index of the interface that is meant; one that is found by its MAC gets its name, and where
-// it is to have another one, that MAC.
+// The index of the interface that is meant; a card gets its name, and the MAC that it is to have.
 Result<unsigned> find_interface(const Netlink& netlink,
                                 const agent::v1::ConfigureNetworkRequest::Interface& interface) {
     if (interface.mac().empty()) return interface_index(interface.name());
     const bool is_other = !interface.card().empty();
-    HAKO_TRY(const auto name, name_by_mac(is_other ? interface.card() : interface.mac()));
+    HAKO_TRY(const auto name, take_card(is_other ? interface.card() : interface.mac()));
     HAKO_TRY(const auto index, interface_index(name));
     if (name == interface.name() && !is_other) return index;
     ifinfomsg link{};
@@ -191,13 +219,14 @@ Result<unsigned> find_interface(const Netlink& netlink,
         HAKO_TRY(const auto mac, parse_mac(interface.mac()));
         request.add(IFLA_ADDRESS, mac);
     }
-    HAKO_CHECK(check(netlink.ask(std::move(request)), "call " + name + " " + interface.name()));
+    HAKO_TRY(const int error, netlink.ask(std::move(request)));
+    if (error != 0) return fail_errno(error, "cannot call the card {} {}", name, interface.name());
     return index;
 }
 
 Result<void> configure_interface(const Netlink& netlink,
                                  const agent::v1::ConfigureNetworkRequest::Interface& interface) {
-    if (interface.name().empty()) return remove_card(interface.card());
+    if (interface.name().empty()) return let_go(interface.card());
     HAKO_TRY(const auto index, find_interface(netlink, interface));
     ifinfomsg link{};
     link.ifi_family = AF_UNSPEC;
@@ -250,7 +279,7 @@ Result<void> add_route(const Netlink& netlink,
     if (!gateway.bytes.empty() && gateway.family != body.rtm_family)
         return fail(ErrorKind::invalid, "route {} and its gateway {} are of different families",
                     route.destination(), route.gateway());
-    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body);
+    Request request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body);
     if (!destination.bytes.empty()) request.add(RTA_DST, destination.bytes);
     if (!gateway.bytes.empty()) request.add(RTA_GATEWAY, gateway.bytes);
     if (!route.interface().empty()) {

@@ -52,7 +52,16 @@ grpc::Status Service::AddEntropy(Context*, const agent::v1::AddEntropyRequest* r
 
 grpc::Status Service::ConfigureNetwork(Context*, const agent::v1::ConfigureNetworkRequest* request,
                                        agent::v1::Empty*) {
-    return to_status(configure_network(*request));
+    return to_status([&]() -> Result<void> {
+        HAKO_CHECK(configure_network(*request));
+        for (const auto& lines : request->lines()) {
+            HAKO_TRY(const auto container, guest_.container(lines.container()));
+            const std::vector<std::string> gone(lines.gone().begin(), lines.gone().end());
+            const std::vector<std::string> come(lines.come().begin(), lines.come().end());
+            HAKO_CHECK(container->change_file(lines.path(), gone, come));
+        }
+        return {};
+    }());
 }
 
 grpc::Status Service::Reclaim(Context*, const agent::v1::ReclaimRequest* request,

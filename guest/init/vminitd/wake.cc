@@ -1,40 +1,21 @@
 #include "init/vminitd/wake.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <filesystem>
 #include <string>
 
 #include "base/log.h"
+#include "init/vminitd/drivers.h"
 #include "init/vminitd/system.h"
 #include "init/vminitd/timer.h"
 
 namespace hako::init {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int kLookAgain = 2000;  // microseconds
-
-// The kernel looked into the slots when it booted, and found most of them empty.
-Result<void> probe_slots() {
-    const fs::path bus = "/sys/bus/platform";
-    HAKO_TRY(const Fd probe, open_file(bus / "drivers_probe", O_WRONLY));
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(bus / "devices", error)) {
-        const auto name = entry.path().filename().string();
-        if (!name.starts_with("virtio-mmio.") || fs::exists(entry.path() / "driver", error))
-            continue;
-        // Refused where the slot is still empty.
-        (void)!::write(probe.get(), name.data(), name.size());
-    }
-    if (error) return fail_errno(error.value(), "cannot look for the VM's devices");
-    return {};
-}
 
 }  // namespace
 
@@ -57,7 +38,10 @@ Result<std::optional<guest::Wake>> wait_for_wake(int connection, bool is_port) {
 Result<void> wake_up(const guest::Wake& wake) {
     HAKO_CHECK(set_time(wake.time));
     HAKO_CHECK(add_entropy(wake.entropy));
-    return probe_slots();
+    // The kernel looked into the slots when it booted, and found most of them empty.
+    for (const auto& slot : unbound_devices(kSlotBus))
+        if (slot_number(slot) < wake.slots) bind_device(kSlotBus, slot);
+    return {};
 }
 
 }  // namespace hako::init

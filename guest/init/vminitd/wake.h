@@ -13,7 +13,8 @@ namespace hako::init {
 // Tells the host that we wait, and blocks until its words came. Nullopt when the connection ended
 // before: a socket's does, when the VM is saved. A port without a host end only waits.
 Result<std::optional<guest::Wake>> wait_for_wake(int connection, bool is_port);
-// The clock, then the randomness, then the drivers of the devices that were not there before.
+// The clock, then the randomness, then the drivers of the devices that were not there before and
+// are needed from the start.
 Result<void> wake_up(const guest::Wake& wake);
 
 }  // namespace hako::init

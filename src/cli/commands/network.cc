@@ -153,7 +153,7 @@ Command list_networks_command() {
 
 Command connect_command() {
     auto options = std::make_shared<ConnectOptions>();
-    Command command("connect", "Connect a container that does not run to a network");
+    Command command("connect", "Connect a container to a network");
     command.option("--ip", options->ipv4, "IPv4 address (172.30.100.104)");
     command.option("--ip6", options->ipv6, "IPv6 address (2001:db8::33)");
     command.option("--mac-address", options->mac, "MAC address");
@@ -198,7 +198,7 @@ Command network_command() {
     group.add(connect_command());
     {
         auto force = std::make_shared<bool>(false);
-        Command command("disconnect", "Disconnect a container that does not run from a network");
+        Command command("disconnect", "Disconnect a container from a network");
         command.flag("-f,--force", *force, "Accepted for scripts");
         command.arguments("NETWORK CONTAINER", 2, 2);
         command.action([force](Session& session, const auto& names) {

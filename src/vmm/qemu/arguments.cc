@@ -43,10 +43,11 @@ private:
     unsigned next_;
 };
 
-// Slots that are free for disks and network cards: not those of the agent channel, the balloon, the
-// SCSI controller and the shares.
+constexpr unsigned kOwnSlots = 3;  // of the agent channel, the balloon and the SCSI controller
+
+// Slots that are free for disks and network cards.
 std::size_t free_slots(const MachineSpec& spec) {
-    return kUsableSlots - 3 - (spec.shares.empty() ? 0 : 1);
+    return kUsableSlots - kOwnSlots - (spec.shares.empty() ? 0 : 1);
 }
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
@@ -134,7 +135,7 @@ void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
         add(launch.command.argv, {"-netdev", fmt::format("tap,id=nic{},fd={}", i, fd)});
         slots.add_device("virtio-net-device",
                          fmt::format("netdev=nic{},mac={}", i, spec.nics[i].mac));
-        launch.taps.push_back({fd, spec.nics[i].tap});
+        launch.taps.push_back({fd, spec.nics[i]});
     }
 }
 
@@ -202,6 +203,16 @@ std::string kernel_command_line(const MachineSpec& spec) {
 std::size_t disks_with_a_slot(const MachineSpec& spec) {
     const std::size_t free = free_slots(spec);
     return std::min(spec.disks.size(), free - std::min(free, spec.nics.size()));
+}
+
+bool has_room_for_spare(const MachineSpec& spec) {
+    constexpr std::size_t kDisks = 2;
+    return std::min(spec.disks.size(), kDisks) + spec.nics.size() < free_slots(spec);
+}
+
+unsigned slots_at_start(const MachineSpec& spec) {
+    const auto cards = std::ranges::count(spec.nics, false, &Nic::spare);
+    return kOwnSlots + static_cast<unsigned>(spec.disks.size() + static_cast<std::size_t>(cards));
 }
 
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,

@@ -26,7 +26,7 @@ constexpr std::string_view kScsiBus = "scsi.0";
 
 struct TapFile {
     int fd;
-    std::string tap;
+    Nic nic;
 };
 
 struct QemuLaunch {
@@ -48,6 +48,12 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
 // How many of the spec's disks find a slot beside its network cards and shares. The others can be
 // added once the guest runs (vmm/hotplug.h).
 std::size_t disks_with_a_slot(const MachineSpec& spec);
+
+// Whether a spare card has a slot that no disk of the first two, root and scratch, would have.
+bool has_room_for_spare(const MachineSpec& spec);
+// How many of the slots that the kernel is told of have, from the first on, a device that the guest
+// needs from the start.
+unsigned slots_at_start(const MachineSpec& spec);
 
 // What the kernel is told: the machine's own arguments, then the spec's.
 std::string kernel_command_line(const MachineSpec& spec);

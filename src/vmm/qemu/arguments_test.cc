@@ -79,7 +79,7 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
 -device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02)");
     ASSERT_EQ(launch->taps.size(), 2U);
     EXPECT_EQ(launch->taps[1].fd, 9);
-    EXPECT_EQ(launch->taps[1].tap, "hkt1");
+    EXPECT_EQ(launch->taps[1].nic.tap, "hkt1");
 
     spec.nics.resize(4, spec.nics.front());
     const auto refused = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
@@ -236,6 +236,28 @@ TEST(ArgumentsTest, NetworkCardsAndSharesComeBeforeDisks) {
     EXPECT_EQ(disks_with_a_slot(spec), 1U);
     spec.nics.resize(9);
     EXPECT_EQ(disks_with_a_slot(spec), 0U);
+}
+
+TEST(ArgumentsTest, ASpareCardTakesNoSlotOfRootAndScratch) {
+    auto spec = small_machine();
+    spec.disks = {{.serial = "a", .extents = {"/x"}}, {.serial = "b", .extents = {"/x"}}};
+    spec.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    ASSERT_TRUE(has_room_for_spare(spec));
+    EXPECT_EQ(slots_at_start(spec), 6U);
+    spec.nics.push_back({"hkt1", "02:42:ac:11:00:03", true});
+    EXPECT_EQ(disks_with_a_slot(spec), 2U);
+    EXPECT_NE(lines_of(spec).find("bus=virtio-mmio-bus.7,netdev=nic1,"), std::string::npos);
+    EXPECT_EQ(slots_at_start(spec), 6U) << "the guest does not look at it";
+    EXPECT_FALSE(has_room_for_spare(spec));
+    spec.nics.pop_back();
+    // A volume's disk goes to the SCSI controller.
+    spec.disks.push_back({.serial = "c", .extents = {"/x"}});
+    ASSERT_TRUE(has_room_for_spare(spec));
+    spec.nics.push_back({"hkt1", "02:42:ac:11:00:03", true});
+    EXPECT_EQ(disks_with_a_slot(spec), 2U);
+    spec.nics.pop_back();
+    spec.shares = {{.name = "a", .source = "/srv"}};
+    EXPECT_FALSE(has_room_for_spare(spec));
 }
 
 TEST(ArgumentsTest, RefusesExtentsThatCannotBeJoined) {
