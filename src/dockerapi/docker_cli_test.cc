@@ -34,12 +34,12 @@ protected:
 TEST_F(DockerCliTest, Queries) {
     engine::Container& app = containers_.add("app", {.image = "busybox"});
     app.state.status = engine::Status::running;
-    app.state.started_at = now();
+    app.state.started_at = now() - std::chrono::minutes(5);
     EXPECT_EQ(out({"version", "--format", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"}),
               "1.50 1.41\n");
     EXPECT_EQ(out({"info", "--format", "{{.Driver}} {{.NCPU}} {{.Swarm.LocalNodeState}}"}),
               "erofs 2 inactive\n");
-    EXPECT_THAT(out({"ps"}), HasSubstr("Up Less than a second"));
+    EXPECT_THAT(out({"ps"}), HasSubstr("Up 5 minutes"));
     EXPECT_EQ(out({"ps", "-a", "--format", "{{.Names}} {{.Image}} {{.Command}}"}),
               "app busybox \"sh\"\n");
     EXPECT_EQ(
