@@ -48,7 +48,7 @@ lint: ## format, clang-tidy, headers that stand alone
 
 format:
 	scripts/setup.sh lint
-	git ls-files '*.cc' '*.h' | xargs clang-format-16 -i
+	git ls-files '*.cc' '*.h' ':!kernel/changes' | xargs clang-format-16 -i
 
 install: build ## into PREFIX (default /usr/local), with systemd units
 	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)

@@ -2,7 +2,8 @@
 # Formatting, headers that compile alone, clang-tidy with every warning an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-git ls-files '*.cc' '*.h' | xargs clang-format-16 --dry-run --Werror
+# What becomes a part of the guest kernel has that one's style.
+git ls-files '*.cc' '*.h' ':!kernel/changes' | xargs clang-format-16 --dry-run --Werror
 cmake --preset release >/dev/null
 cmake --build build --target all_verify_interface_header_sets
 cmake --preset tidy >/dev/null
