@@ -75,8 +75,8 @@ public:
     Result<void> pause();
     Result<void> resume();
 
-    // The memory that translated code is in, where the processor is emulated; the guest's next work is
-    // translated anew.
+    // The memory that translated code is in, where the processor is emulated; the guest's next work
+    // is translated anew.
     void give_up_translations();
 
     // A disk for the running machine, and its removal once the guest has unmounted it
