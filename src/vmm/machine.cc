@@ -101,8 +101,12 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
     }
     if (!spec.state.empty() || spec.accelerator == Accelerator::tcg) {
         HAKO_TRY(const auto installation, Installation::find());
-        jail.preload = installation.share / kMemoryLibrary;
-        jail.files.push_back(jail.preload);
+        auto library = installation.share / kMemoryLibrary;
+        // One that boots only gives nothing up without it.
+        if (std::error_code none; !spec.state.empty() || std::filesystem::exists(library, none)) {
+            jail.files.push_back(library);
+            jail.preload = std::move(library);
+        }
     }
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
