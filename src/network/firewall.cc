@@ -91,6 +91,7 @@ public:
     }
 
     Result<void> apply(const FirewallState& state) override {
+        if (state.networks.empty()) return remove();
         auto held = held_.lock();
         return apply_held(*held, state);
     }

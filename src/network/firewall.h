@@ -28,9 +28,9 @@ class Firewall {
 public:
     virtual ~Firewall() = default;
     // Makes the host's rules those of this state. What is there already is replaced at once:
-    // connections go on, no packet sees half of it.
+    // connections go on, no packet sees half of it. Without networks there are no tables.
     virtual Result<void> apply(const FirewallState& state) = 0;
-    // Removes our tables, for `hako system reset`.
+    // Removes our tables, if any.
     virtual Result<void> remove() = 0;
 };
 

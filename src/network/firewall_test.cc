@@ -199,6 +199,15 @@ TEST_F(FirewallTest, RulesThatOthersFlushComeBack) {
     EXPECT_EQ(sh("nft list ruleset"), "");
 }
 
+TEST_F(FirewallTest, WithoutNetworksThereAreNoTables) {
+    apply();
+    EXPECT_NE(sh("nft list tables"), "");
+    ASSERT_TRUE(firewall_->apply({}));
+    EXPECT_EQ(sh("nft list tables"), "");
+    apply();
+    EXPECT_NE(sh("nft list tables"), "");
+}
+
 TEST_F(FirewallTest, WorksBesideAForwardChainThatDrops) {
     if (!works("iptables -S")) GTEST_SKIP() << "needs iptables";
     const Neighbour one = join("a", 2);
