@@ -12,6 +12,7 @@
 #include "engine/volumes.h"
 #include "fsimage/ext4/format.h"
 #include "images/machine_image.h"
+#include "runtime/guest_mounts.h"
 #include "runtime/log_file.h"
 
 namespace hako::engine {
@@ -74,8 +75,9 @@ Result<void> make_files(const Layout& layout, const Container& container) {
     HAKO_CHECK(make_folders(layout.container(container.id)));
     // A macOS machine makes its disks itself, in its storage.
     if (!is_macos(container))
-        HAKO_CHECK(fsimage::format_ext4(layout.container_scratch(container.id),
-                                        {.size = size, .label = "scratch"}));
+        HAKO_CHECK(fsimage::format_ext4(
+            layout.container_scratch(container.id),
+            {.size = size, .label = "scratch", .folders = runtime::scratch_folders()}));
     HAKO_CHECK(runtime::LogWriter::open(layout.container_log(container.id)));
     return {};
 }

@@ -2,13 +2,22 @@
 
 namespace hako::runtime {
 
+namespace {
+
+constexpr const char* kUpper = "upper";
+constexpr const char* kWork = "work";
+
+}  // namespace
+
 GuestPaths::GuestPaths(std::string_view container) : root(guest_rootfs(container)) {
     const auto folder = root.substr(0, root.rfind('/'));
     image = folder + "/image";
     scratch = folder + "/scratch";
-    upper = scratch + "/upper";
-    work = scratch + "/work";
+    upper = fmt::format("{}/{}", scratch, kUpper);
+    work = fmt::format("{}/{}", scratch, kWork);
 }
+
+std::vector<std::string> scratch_folders() { return {kUpper, kWork}; }
 
 std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
     const GuestPaths paths(container.id);

@@ -75,22 +75,38 @@ void mark_inode_tables(ext2_filsys fs) {
     }
 }
 
-Result<void> make_folders_and_inodes(ext2_filsys fs) {
+// ext2fs_mkdir() takes the mode from our umask.
+Result<void> make_public(ext2_filsys fs, ext2_ino_t folder) {
+    ext2_inode inode{};
+    HAKO_CHECK(check(ext2fs_read_inode(fs, folder, &inode), "read a folder"));
+    inode.i_mode = LINUX_S_IFDIR | 0755;
+    inode.i_uid = 0;
+    inode.i_gid = 0;
+    return check(ext2fs_write_inode(fs, folder, &inode), "write a folder");
+}
+
+Result<void> make_folder(ext2_filsys fs, const std::string& name) {
+    HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, name.c_str()),
+                     fmt::format("make the folder {}", name)));
+    ext2_ino_t folder = 0;
+    HAKO_CHECK(check(ext2fs_lookup(fs, EXT2_ROOT_INO, name.c_str(), static_cast<int>(name.size()),
+                                   nullptr, &folder),
+                     fmt::format("find the folder {}", name)));
+    return make_public(fs, folder);
+}
+
+Result<void> make_folders_and_inodes(ext2_filsys fs, const std::vector<std::string>& folders) {
     HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, nullptr), "make the root"));
-    // mkdir takes the mode from our umask.
-    ext2_inode root{};
-    HAKO_CHECK(check(ext2fs_read_inode(fs, EXT2_ROOT_INO, &root), "read the root"));
-    root.i_mode = LINUX_S_IFDIR | 0755;
-    root.i_uid = 0;
-    root.i_gid = 0;
-    HAKO_CHECK(check(ext2fs_write_inode(fs, EXT2_ROOT_INO, &root), "write the root"));
+    HAKO_CHECK(make_public(fs, EXT2_ROOT_INO));
     HAKO_CHECK(
         check(ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, "lost+found"), "make the folder lost+found"));
     for (ext2_ino_t inode = EXT2_ROOT_INO + 1; inode < EXT2_FIRST_INODE(fs->super); ++inode)
         ext2fs_inode_alloc_stats2(fs, inode, +1, 0);
     ext2fs_mark_ib_dirty(fs);
     ext2fs_inode_alloc_stats2(fs, EXT2_BAD_INO, +1, 0);
-    return check(ext2fs_update_bb_inode(fs, nullptr), "write the list of bad blocks");
+    HAKO_CHECK(check(ext2fs_update_bb_inode(fs, nullptr), "write the list of bad blocks"));
+    for (const std::string& name : folders) HAKO_CHECK(make_folder(fs, name));
+    return {};
 }
 
 Result<Handle> lay_out(const std::filesystem::path& path, const Ext4Options& options) {
@@ -103,7 +119,7 @@ Result<Handle> lay_out(const std::filesystem::path& path, const Ext4Options& opt
     HAKO_CHECK(fill_super_block(fs.get(), options));
     HAKO_CHECK(check(ext2fs_allocate_tables(fs.get()), "allocate its tables"));
     mark_inode_tables(fs.get());
-    HAKO_CHECK(make_folders_and_inodes(fs.get()));
+    HAKO_CHECK(make_folders_and_inodes(fs.get(), options.folders));
     if (const std::uint64_t blocks = journal_blocks(options); blocks > 0) {
         HAKO_CHECK(
             check(ext2fs_add_journal_inode(fs.get(), static_cast<blk_t>(blocks),

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -15,7 +16,8 @@ struct Ext4Options {
     std::string label = {};  // at most 16 bytes
     // Bytes of its journal, 0 for none; by default a 64th of the disk, 4 to 64 MiB.
     std::optional<std::uint64_t> journal = {};
-    std::uint64_t inodes = 0;  // at least so many; and one for 16 KiB of disk
+    std::uint64_t inodes = 0;               // at least so many; and one for 16 KiB of disk
+    std::vector<std::string> folders = {};  // in its root, by name: 0:0 with mode 0755
 };
 
 // Creates a sparse file of that size with an empty ext4 in it: in milliseconds whatever its size,

@@ -52,6 +52,18 @@ TEST_F(Ext4Test, HasWhatAScratchDiskWants) {
     EXPECT_NE(root.find("User:     0   Group:     0"), std::string::npos) << root;
 }
 
+TEST_F(Ext4Test, HasTheFoldersThatAreAskedFor) {
+    const mode_t before = ::umask(077);
+    ASSERT_TRUE(format_ext4(disk(), {.size = 8 * kMiB, .folders = {"upper", "work"}}));
+    ::umask(before);
+    output({"e2fsck", "-fn"});
+    for (const char* folder : {"stat /upper", "stat /work"}) {
+        const std::string about = output({"debugfs", "-R", folder});
+        EXPECT_NE(about.find("Type: directory    Mode:  0755"), std::string::npos) << about;
+        EXPECT_NE(about.find("User:     0   Group:     0"), std::string::npos) << about;
+    }
+}
+
 TEST_F(Ext4Test, NoTwoAreTheSame) {
     ASSERT_TRUE(format_ext4(disk(), {.size = 8 * kMiB}));
     const std::string first = read_file(disk()).value();
