@@ -2,6 +2,7 @@
 #include "engine/context.h"
 #include "engine/settings.h"
 #include "fsimage/ext4/format.h"
+#include "runtime/guest_mounts.h"
 
 namespace hako::engine {
 namespace {
@@ -22,7 +23,9 @@ Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Im
     runtime::ContainerSpec spec = planned.container;
     HAKO_CHECK(make_folders(folder));
     const auto scratch = folder / "rehearsal.ext4";
-    HAKO_CHECK(fsimage::format_ext4(scratch, {.size = kScratchBytes, .label = "scratch"}));
+    HAKO_CHECK(fsimage::format_ext4(
+        scratch,
+        {.size = kScratchBytes, .label = "scratch", .folders = runtime::scratch_folders()}));
     spec.scratch.extents = {scratch};
     spec.log.file = folder / "rehearsal.log";
     spec.exit_record = folder / "rehearsal.json";
@@ -34,7 +37,9 @@ Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machin
     if (machine.state.empty()) return fail(ErrorKind::not_found, "there is no template yet");
     runtime::SandboxSpec spec{.id = random_id(), .waits = true};
     machine.id = spec.id;
-    machine.disks.clear();
+    // For the image and the scratch disk of the container that comes.
+    machine.disks = {{.serial = "imagebay", .extents = {}, .read_only = true, .bay = true},
+                     {.serial = "scratchbay", .extents = {}, .bay = true}};
     const auto mac = to_string(network::Mac::of(spec.id));
     for (vmm::Nic& nic : machine.nics) nic = {waiting_tap(spec.id, mac), mac};
     add_spare_card(machine, spec.id);

@@ -217,18 +217,20 @@ std::vector<vmm::Disk> disks_of(const ContainerSpec& spec) {
 
 }  // namespace
 
+// Whether the machine was started with it.
 bool Sandbox::is_own_disk(const vmm::Disk& disk) const {
-    return std::ranges::any_of(spec_.machine.disks,
-                               [&](const vmm::Disk& own) { return own.serial == disk.serial; });
+    return std::ranges::any_of(spec_.machine.disks, [&](const vmm::Disk& own) {
+        return !own.bay && own.serial == disk.serial;
+    });
 }
 
 Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
     std::error_code ignored;
     std::filesystem::remove(spec.exit_record, ignored);  // of the run before
     const std::string id = spec.id;
-    const ContainerSpec disks = spec;
     const auto timer = trace_.time("prepare the container");
-    HAKO_CHECK(attach_disks(*vm.first, disks));
+    HAKO_CHECK(attach_disks(*vm.first, spec));
+    const ContainerSpec disks = spec;
     const auto prepare = [&]() -> Result<ContainerRef> {
         HAKO_CHECK(install_emulator(vm, spec));
         return Container::create(std::move(spec),
@@ -287,15 +289,20 @@ Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spe
     return installed;
 }
 
-Result<void> Sandbox::attach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
-    for (const auto& disk : disks_of(spec)) {
-        if (is_own_disk(disk)) continue;
-        if (auto attached = machine.attach_disk(disk); !attached) {
-            detach_disks(machine, spec);
-            return attached;
+// Afterwards its first disks have the serials that the guest finds them by.
+Result<void> Sandbox::attach_disks(vmm::Machine& machine, ContainerSpec& spec) {
+    const auto attach = [&]() -> Result<void> {
+        for (vmm::Disk* const disk : {&spec.rootfs, &spec.scratch}) {
+            if (is_own_disk(*disk)) continue;
+            HAKO_TRY(disk->serial, machine.insert_disk(*disk));
         }
-    }
-    return {};
+        for (const vmm::Disk& disk : spec.volumes)
+            if (!is_own_disk(disk)) HAKO_CHECK(machine.attach_disk(disk));
+        return {};
+    };
+    auto attached = attach();
+    if (!attached) detach_disks(machine, spec);
+    return attached;
 }
 
 void Sandbox::detach_disks(vmm::Machine& machine, const ContainerSpec& spec) {

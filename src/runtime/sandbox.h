@@ -95,7 +95,7 @@ private:
     Result<Fd> open_tap(const vmm::Nic& nic);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
     bool is_own_disk(const vmm::Disk& disk) const;
-    Result<void> attach_disks(vmm::Machine& machine, const ContainerSpec& spec);
+    Result<void> attach_disks(vmm::Machine& machine, ContainerSpec& spec);
     void detach_disks(vmm::Machine& machine, const ContainerSpec& spec);
     std::string explain_loss() const;
     bool stop_asked() const { return state_.lock()->stop_grace.has_value(); }

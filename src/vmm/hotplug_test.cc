@@ -2,6 +2,7 @@
 #include "vmm/hotplug.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/fd_message.h"
 #include "base/thread.h"
@@ -16,7 +17,7 @@ protected:
         server_ = std::move(pair->second);
         thread_ = start_thread("fake-qmp", [this](auto) { serve(); });
         qmp_ = *QmpClient::connect(std::move(pair->first), std::chrono::milliseconds(5000));
-        hotplug_.emplace(*qmp_);
+        hotplug_.emplace(*qmp_, disks_);
         EXPECT_TRUE(write_file(file_, std::string(4096, 'x')));
     }
     ~HotplugTest() override {
@@ -53,6 +54,8 @@ protected:
 
     TempDir folder_ = *TempDir::create();
     std::filesystem::path file_ = folder_.path() / "disk";
+    const std::vector<Disk> disks_ = {
+        {"own", {file_}, true}, {"readbay", {}, true, true}, {"writebay", {}, false, true}};
     Fd server_;
     std::string refused_;
     Guarded<std::vector<std::string>> told_;
@@ -88,6 +91,40 @@ TEST_F(HotplugTest, AJoinedDiskHasADescriptorForEachFileAndOneMore) {
     const auto told = *told_.lock();
     EXPECT_EQ(told[3], R"(blockdev-add {"driver":"vmdk","file":{"driver":"file",)"
                        R"("filename":"/dev/fdset/1002"},"node-name":"hot-r1","read-only":true})");
+}
+
+TEST_F(HotplugTest, ADiskThatSuitsGoesIntoABay) {
+    EXPECT_EQ(*hotplug_->insert({"s1", {file_}, false}), "writebay");
+    EXPECT_EQ(
+        told_.lock()->back(),
+        R"(qom-set {"path":"/machine/peripheral/disk2","property":"drive","value":"hot-s1"})");
+    EXPECT_EQ(*hotplug_->insert({"s2", {file_}, false}), "s2") << "the bay is taken";
+    EXPECT_EQ(*hotplug_->insert({"r1", {file_}, true}), "readbay");
+    EXPECT_EQ(hotplug_->insert({"s1", {file_}, false}).error().kind(), ErrorKind::conflict);
+    told_.lock()->clear();
+    ASSERT_TRUE(hotplug_->detach("writebay"));
+    EXPECT_EQ(
+        *told_.lock(),
+        (std::vector<std::string>{
+            R"(qom-set {"path":"/machine/peripheral/disk2","property":"drive","value":"disk2"})",
+            R"(blockdev-del {"node-name":"hot-s1"})",
+            R"(remove-fd {"fdset-id":1000})",
+        }));
+    EXPECT_EQ(*hotplug_->insert({"s3", {file_}, false}), "writebay") << "it is free again";
+}
+
+TEST_F(HotplugTest, ADiskLargerThanABayIsPluggedIn) {
+    ASSERT_EQ(::truncate(file_.c_str(), static_cast<off_t>(kBayBytes + 4096)), 0);
+    EXPECT_EQ(*hotplug_->insert({"s1", {file_}, false}), "s1");
+    EXPECT_EQ(hotplug_->insert({"s2", {}, false, true}).error().kind(), ErrorKind::invalid);
+}
+
+TEST_F(HotplugTest, NothingIsLeftOfADiskThatABayRefuses) {
+    refused_ = "qom-set";
+    EXPECT_FALSE(hotplug_->insert({"s1", {file_}, false}));
+    EXPECT_EQ(told_.lock()->back(), R"(remove-fd {"fdset-id":1000})");
+    refused_.clear();
+    EXPECT_EQ(*hotplug_->insert({"s1", {file_}, false}), "writebay");
 }
 
 TEST_F(HotplugTest, NothingIsLeftOfADiskThatQemuRefuses) {

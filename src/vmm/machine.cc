@@ -201,7 +201,7 @@ public:
         auto qmp = QmpClient::connect(std::move(wiring.qmp), options.start_deadline);
         if (!qmp) return fail(explain_start(qmp.error()));
         qmp_ = *std::move(qmp);
-        hotplug_.emplace(*qmp_);
+        hotplug_.emplace(*qmp_, spec.disks);
         if (spec.state.empty()) return {};
         HAKO_CHECK(leave_out_shared_memory(*qmp_));
         return load_state(*qmp_, kStateFd);
@@ -315,6 +315,10 @@ void Machine::give_up_translations() { impl_->give_up_translations(); }
 Result<void> Machine::attach_disk(const Disk& disk) {
     HAKO_CHECK(validate(disk));
     return impl_->hotplug_->attach(disk);
+}
+Result<std::string> Machine::insert_disk(const Disk& disk) {
+    HAKO_CHECK(validate(disk));
+    return impl_->hotplug_->insert(disk);
 }
 Result<void> Machine::detach_disk(const std::string& serial) {
     return impl_->hotplug_->detach(serial);

@@ -79,9 +79,10 @@ public:
     // is translated anew.
     void give_up_translations();
 
-    // A disk for the running machine, and its removal once the guest has unmounted it
-    // (vmm/hotplug.h).
+    // A disk for the running machine, in a bay or not; and its removal once the guest has unmounted
+    // it (vmm/hotplug.h).
     Result<void> attach_disk(const Disk& disk);
+    Result<std::string> insert_disk(const Disk& disk);
     Result<void> detach_disk(const std::string& serial);
     // For MachineOptions::saves. Writes the state of the devices to the file, from its offset on;
     // the CPUs stand still afterwards. The memory is its own file, for reading.

@@ -59,7 +59,10 @@ Result<void> validate(const Disk& disk) {
         return fail(ErrorKind::invalid,
                     "the disk serial '{}' is not made of 1 to {} letters and digits", disk.serial,
                     kMaxSerial);
-    if (disk.extents.empty()) return fail(ErrorKind::invalid, "disk {} has no file", disk.serial);
+    if (disk.extents.empty() && !disk.bay)
+        return fail(ErrorKind::invalid, "disk {} has no file", disk.serial);
+    if (!disk.extents.empty() && disk.bay)
+        return fail(ErrorKind::invalid, "disk {} is a bay, and has a file", disk.serial);
     if (disk.extents.size() > 1 && !disk.read_only)
         return fail(ErrorKind::invalid, "disk {} is joined from {} files and must be read-only",
                     disk.serial, disk.extents.size());
@@ -92,13 +95,17 @@ Result<void> validate(const MachineSpec& spec) {
 Json to_json(const Disk& disk) {
     Json extents = Json::array();
     for (const auto& extent : disk.extents) extents.push_back(extent.native());
-    return {{"serial", disk.serial}, {"extents", extents}, {"read_only", disk.read_only}};
+    return {{"serial", disk.serial},
+            {"extents", extents},
+            {"read_only", disk.read_only},
+            {"bay", disk.bay}};
 }
 
 Result<Disk> disk_from_json(const Json& json) {
     Disk disk;
     HAKO_TRY(disk.serial, json_field_or<std::string>(json, "serial", {}));
     HAKO_TRY(disk.read_only, json_field_or(json, "read_only", false));
+    HAKO_TRY(disk.bay, json_field_or(json, "bay", false));
     HAKO_TRY(const auto extents, json_field_or<std::vector<std::string>>(json, "extents", {}));
     disk.extents.assign(extents.begin(), extents.end());
     return disk;

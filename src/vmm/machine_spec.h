@@ -28,12 +28,17 @@ std::string_view to_string(AgentChannel channel);
 constexpr std::uint32_t kAgentVsockPort = 1024;
 
 // A virtio disk. Several extents are joined: the disk is their concatenation. Extents are raw
-// files; when there are several, each is a multiple of 512 bytes and the disk is read-only.
+// files; when there are several, each is a multiple of 512 bytes and the disk is read-only. A bay
+// has none: to the guest it is a disk of kBayBytes, of zeros until files are put in while the
+// machine runs (vmm/hotplug.h).
 struct Disk {
     std::string serial;  // at most 20 bytes; the guest finds the disk by it
     std::vector<std::filesystem::path> extents;
     bool read_only = false;
+    bool bay = false;
 };
+// The scratch disk that a container has by default.
+constexpr std::uint64_t kBayBytes = 64 * kGiB;
 Result<void> validate(const Disk& disk);
 Json to_json(const Disk& disk);
 Result<Disk> disk_from_json(const Json& json);

@@ -52,6 +52,7 @@ TEST(MachineSpecTest, RefusesWhatQemuWouldMisread) {
     EXPECT_TRUE(refused([](auto& spec) { spec.disks[0].serial = std::string(21, 'x'); }));
     EXPECT_TRUE(refused([](auto& spec) { spec.disks[0].read_only = false; }));
     EXPECT_TRUE(refused([](auto& spec) { spec.disks[1].extents.clear(); }));
+    EXPECT_TRUE(refused([](auto& spec) { spec.disks[1].bay = true; }));
 }
 
 TEST(MachineSpecTest, RefusesJsonOfTheWrongShape) {

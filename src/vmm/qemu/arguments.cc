@@ -114,7 +114,7 @@ void add_agent_channel(Arguments& list, Slots& slots, const MachineSpec& spec) {
 Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
     auto& list = launch.command.argv;
     for (std::size_t i = 0; i < spec.disks.size(); ++i) {
-        const auto name = fmt::format("disk{}", i);
+        const auto name = disk_name(i);
         HAKO_TRY(auto node, disk_node(spec.disks[i], name,
                                       kFirstDiskFd + static_cast<int>(launch.files.size())));
         for (const auto& file : node.files)
@@ -122,8 +122,8 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
         add(list, {"-blockdev", as_option(node.options)});
         // A full disk is the guest's to hear of: QEMU would stop the whole machine.
         slots.add_device("virtio-blk-device",
-                         fmt::format("drive={},serial={},werror=report,rerror=report", name,
-                                     spec.disks[i].serial));
+                         fmt::format("id={0},drive={0},serial={1},werror=report,rerror=report",
+                                     name, spec.disks[i].serial));
         std::ranges::move(node.files, std::back_inserter(launch.files));
     }
     return {};
@@ -180,6 +180,8 @@ void add_devices(QemuLaunch& launch, const MachineSpec& spec) {
 }
 
 }  // namespace
+
+std::string disk_name(std::size_t index) { return fmt::format("disk{}", index); }
 
 std::uint64_t memory_bytes_of(const MachineSpec& spec) { return memory_mib(spec) * kMiB; }
 

@@ -37,6 +37,9 @@ struct QemuLaunch {
     int share_fd = -1;
 };
 
+// What QEMU knows MachineSpec::disks[index] by, device and block node.
+std::string disk_name(std::size_t index);
+
 // What QEMU rounds the guest's memory to.
 std::uint64_t memory_bytes_of(const MachineSpec& spec);
 

@@ -63,7 +63,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
 -add-fd fd=7,set=7
 -blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/7,node-name=disk0,read-only=off
--device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=scratch,werror=report,rerror=report)");
+-device virtio-blk-device,bus=virtio-mmio-bus.4,id=disk0,drive=disk0,serial=scratch,werror=report,rerror=report)");
 }
 
 TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
@@ -109,6 +109,23 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
               "container to fewer networks");
 }
 
+TEST(ArgumentsTest, BaysAreDisksOfZeros) {
+    auto spec = small_machine();
+    spec.disks = {{.serial = "imagebay", .extents = {}, .read_only = true, .bay = true},
+                  {.serial = "scratchbay", .extents = {}, .bay = true}};
+    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
+    ASSERT_TRUE(launch) << launch.error().message();
+    EXPECT_TRUE(launch->files.empty());
+    const auto text = argument_lines(*launch);
+    EXPECT_EQ(
+        text.substr(text.find("-blockdev")),
+        R"(-blockdev driver=null-co,node-name=disk0,read-only=on,read-zeroes=on,size=68719476736
+-device virtio-blk-device,bus=virtio-mmio-bus.4,id=disk0,drive=disk0,serial=imagebay,werror=report,rerror=report
+-blockdev driver=null-co,node-name=disk1,read-only=off,read-zeroes=on,size=68719476736
+-device virtio-blk-device,bus=virtio-mmio-bus.5,id=disk1,drive=disk1,serial=scratchbay,werror=report,rerror=report)");
+    EXPECT_EQ(slots_at_start(spec), 5U);
+}
+
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
     const auto folder = TempDir::create();
     ASSERT_TRUE(folder);
@@ -143,7 +160,7 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -add-fd fd=8,set=8
 -add-fd fd=9,set=9
 -blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/9,node-name=disk0,read-only=on
--device virtio-blk-device,bus=virtio-mmio-bus.4,drive=disk0,serial=rootfs,werror=report,rerror=report)");
+-device virtio-blk-device,bus=virtio-mmio-bus.4,id=disk0,drive=disk0,serial=rootfs,werror=report,rerror=report)");
 
     ASSERT_EQ(launch->files.size(), 3U);
     EXPECT_EQ(launch->files[0].path, metadata);

@@ -31,6 +31,14 @@ void append(std::string& text, const Json& options, const std::string& prefix) {
 
 Result<DiskNode> disk_node(const Disk& disk, const std::string& name, int first_fd) {
     DiskNode node;
+    if (disk.bay) {
+        node.options = {{"driver", "null-co"},
+                        {"size", std::to_string(kBayBytes)},
+                        {"read-zeroes", true},
+                        {"node-name", name},
+                        {"read-only", disk.read_only}};
+        return node;
+    }
     const auto next_fd = [&] { return first_fd + static_cast<int>(node.files.size()); };
     Json file{{"driver", "file"}};
     if (disk.extents.size() == 1) {
