@@ -217,6 +217,12 @@ def test_tmpfs_and_mount_keys(clean: Daemon) -> None:
     assert done.stdout == "700 /a\n1750 /b\n1024\n2048\n"
 
 
+def test_a_block_volume_keeps_what_a_passing_container_wrote(clean: Daemon) -> None:
+    clean.hako("volume", "create", "-d", "block", "-o", "size=64m", "kept")
+    run(clean, "-v", "kept:/kept", HELLO, "sh", "-c", "echo kept > /kept/file")
+    assert run(clean, "-v", "kept:/kept", HELLO, "cat", "/kept/file").stdout == "kept\n"
+
+
 def test_a_block_volume_has_one_writer(clean: Daemon) -> None:
     clean.hako("volume", "create", "-d", "block", "-o", "size=64m", "disk")
     clean.hako("run", "-d", "--name", "writer", "-v", "disk:/disk", HELLO, "sh", "-c", "echo block > /disk/file; sleep 1000")

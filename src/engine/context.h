@@ -90,6 +90,9 @@ Result<void> place_container(Context& context, const EntryPtr& entry, runtime::S
 // Takes away what is left of it in its VM, or kills that. The VM ends with the last container: with
 // a grace time its guest is asked. Without the lock, once the container has ended.
 void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::milliseconds grace = {});
+// Likewise, of a container that is never started again and whose disks nobody wants: its VM is
+// killed in the background.
+void abandon_vm(Context& context, const EntryPtr& entry);
 
 // --- restart.cc
 // Starts the container again, and again, while its status is restarting. Blocks.

@@ -96,7 +96,8 @@ struct FakeWorld {
     std::function<Result<void>(const std::string& vm)> on_change;  // of its network
     std::map<std::string, std::uint64_t> caches;  // bytes that guests keep for later, by VM
     bool ignores_sigterm = false;
-    int cleanups = 0;
+    std::atomic<int> cleanups = 0;
+    std::atomic<int> shutdowns = 0;  // of guests that were asked
     int spawns = 0;
 
     std::shared_ptr<FakeSandbox> add(const runtime::SandboxSpec& spec, const std::string& vm) {
@@ -248,6 +249,7 @@ public:
     }
     Result<void> delete_exec(std::string_view) override { return {}; }
     Result<void> shutdown(std::chrono::milliseconds) override {
+        ++world_.shutdowns;
         world_.lose([this](const FakeSandbox& other) { return other.vm == vm_; });
         return {};
     }

@@ -67,6 +67,7 @@ TEST_F(LifecycleTest, RestartRunsAnew) {
     ASSERT_TRUE(engine_->start(id));
     ASSERT_TRUE(engine_->restart(id, {.timeout_seconds = 1}));
     EXPECT_EQ(state(id).status, Status::running) << "--rm means the last exit";
+    EXPECT_EQ(world_.shutdowns, 1) << "what the first run wrote is there in the second";
 }
 
 TEST_F(LifecycleTest, AFailedStartSaysWhyAndLeavesNothing) {
@@ -118,6 +119,10 @@ TEST_F(LifecycleTest, AutoRemove) {
     EXPECT_EQ((*removed)->wait({})->exit_code, 3);
     EXPECT_EQ(engine_->inspect("box").error().kind(), ErrorKind::not_found);
     EXPECT_FALSE(std::filesystem::exists(layout_.container(id)));
+    EXPECT_EQ(world_.shutdowns, 0) << "nobody wants its disk";
+    engine_.reset();  // in the background, but not past the daemon's end
+    EXPECT_EQ(world_.cleanups, 1);
+    EXPECT_TRUE(world_.vms.empty());
 }
 
 TEST_F(LifecycleTest, RemoveRefusesWhatRunsUnlessForced) {

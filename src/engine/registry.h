@@ -44,6 +44,8 @@ struct Entry {
         std::uint64_t ends = 0;
         WaitResult last_end;
         bool removed = false;
+        bool vm_ends = false;   // in the background: what is left of it is no concern of anybody's
+        bool restarts = false;  // somebody does it: the disks of the run that ends are wanted
         // For its restart policy: when this run began, and how long the next restart waits.
         std::chrono::steady_clock::time_point begun{};
         std::chrono::milliseconds back_off{0};

@@ -111,6 +111,11 @@ void record_failed_start(Context& context, const EntryPtr& entry, const Error& e
     entry->changed.notify_all();
 }
 
+Result<void> check_not_going(const Entry::Live& live) {
+    if (!live.has_status(Status::dead) && !live.has_status(Status::removing)) return {};
+    return fail(ErrorKind::conflict, "container is marked for removal and cannot be started");
+}
+
 // Somebody, not a policy, starts it.
 void forget_restarts(Entry::Live& live) {
     live.container.state.restart_count = 0;
@@ -204,9 +209,7 @@ Result<void> Engine::start(std::string_view container) {
                         "cannot start a paused container, try unpause instead");
         if (live->running() || live->has_status(Status::restarting))
             return fail(ErrorKind::not_modified, "container {} runs already", container);
-        if (live->has_status(Status::dead))
-            return fail(ErrorKind::conflict,
-                        "container is marked for removal and cannot be started");
+        HAKO_CHECK(check_not_going(*live));
         forget_restarts(*live);
     }
     return start_container(*context_, entry);
@@ -219,12 +222,19 @@ Result<void> Engine::restart(std::string_view container, const StopOptions& opti
     {
         auto live = entry->live.lock();
         if (live->removed) return fail(ErrorKind::not_found, "No such container: {}", container);
+        HAKO_CHECK(check_not_going(*live));
         running = live->running();
+        live->restarts = true;
     }
-    if (running) HAKO_CHECK(stop_container(*context_, entry, options));
-    cancel_restart(*context_, entry);
-    forget_restarts(*entry->live.lock());
-    HAKO_CHECK(start_container(*context_, entry));
+    const auto run_anew = [&]() -> Result<void> {
+        if (running) HAKO_CHECK(stop_container(*context_, entry, options));
+        cancel_restart(*context_, entry);
+        forget_restarts(*entry->live.lock());
+        return start_container(*context_, entry);
+    };
+    const auto done = run_anew();
+    entry->live.lock()->restarts = false;
+    HAKO_CHECK(done);
     emit(*context_, entry, "restart");
     return {};
 }

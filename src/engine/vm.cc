@@ -1,4 +1,6 @@
 // Containers into virtual machines and out of them.
+#include <functional>
+
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/macos.h"
@@ -127,7 +129,11 @@ Result<void> place_container(Context& context, const EntryPtr& entry, runtime::S
     return {};
 }
 
-void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::milliseconds grace) {
+namespace {
+
+// end_vm: for a VM that has no other container.
+void leave_vm(Context& context, const EntryPtr& entry,
+              const std::function<Result<void>(runtime::ShimClient*, const std::string&)>& end_vm) {
     std::shared_ptr<runtime::ShimClient> shim;
     std::shared_ptr<Vm> vm;
     {
@@ -140,13 +146,8 @@ void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::millis
         const std::lock_guard operation(vm->operation);
         const bool was_in = vm->members.erase(entry->id) != 0;
         Result<void> gone;
-        if (vm->members.empty()) {
-            if (shim && grace.count() > 0) gone = shim->shutdown(grace);
-            if (auto cleaned = context.world.sandboxes->cleanup(vm->id, {}); !cleaned)
-                gone = cleaned;
-        } else if (was_in && shim) {
-            gone = shim->remove();
-        }
+        if (vm->members.empty()) gone = end_vm(shim.get(), vm->id);
+        else if (was_in && shim) gone = shim->remove();
         // A VM that died says nothing more.
         if (!gone) log_debug("container {}: {}", entry->id, gone.error().message());
         end_log(context, entry->id);
@@ -156,6 +157,29 @@ void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::millis
     live->shim.reset();
     live->vm.reset();
     entry->changed.notify_all();
+}
+
+}  // namespace
+
+void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::milliseconds grace) {
+    if (entry->live.lock()->vm_ends) return;
+    leave_vm(context, entry, [&](runtime::ShimClient* shim, const std::string& vm) {
+        Result<void> gone;
+        if (shim != nullptr && grace.count() > 0) gone = shim->shutdown(grace);
+        if (auto cleaned = context.world.sandboxes->cleanup(vm, {}); !cleaned) gone = cleaned;
+        return gone;
+    });
+}
+
+void abandon_vm(Context& context, const EntryPtr& entry) {
+    entry->live.lock()->vm_ends = true;
+    leave_vm(context, entry, [&](runtime::ShimClient*, const std::string& vm) {
+        context.tasks.launch("end a VM", [&context, vm](const std::stop_token&) {
+            if (const auto gone = context.world.sandboxes->cleanup(vm, {}); !gone)
+                log_warn("VM {}: {}", vm, gone.error().message());
+        });
+        return Result<void>();
+    });
 }
 
 }  // namespace hako::engine

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/restart.h"
+#include "engine/shares.h"
 
 namespace hako::engine {
 namespace {
@@ -20,6 +21,16 @@ runtime::ExitRecord exit_of_lost_sandbox(const Context& context, const std::stri
             .exited_at = now(),
             .reason = fmt::format("the virtual machine's shim has ended unexpectedly: {}",
                                   error.message())};
+}
+
+// Whether nobody will miss what its guest has not written yet. Then it is not started any more.
+bool gives_up_disks(const EntryPtr& entry) {
+    auto live = entry->live.lock();
+    const Container& container = live->container;
+    if (!container.host_config.auto_remove || live->restarts || !volume_disks(container).empty())
+        return false;
+    live->container.state.status = Status::removing;
+    return true;
 }
 
 void remove_after_exit(Context& context, const EntryPtr& entry) {
@@ -87,10 +98,11 @@ void watch_container(Context& context, const EntryPtr& entry) {
         record_exit(context, entry,
                     exit ? *exit : exit_of_lost_sandbox(context, entry->id, exit.error()));
         timer.emplace(*trace, "end the VM");
-        const bool keeps_disk = !entry->live.lock()->container.host_config.auto_remove;
-        remove_from_vm(context, entry, keeps_disk ? kPowerOffGrace : kPowerOffGrace * 0);
+        if (exit && gives_up_disks(entry)) abandon_vm(context, entry);
+        else remove_from_vm(context, entry, kPowerOffGrace);
         timer.reset();
-        if (!keeps_disk) remove_after_exit(context, entry);
+        if (entry->live.lock()->container.host_config.auto_remove)
+            remove_after_exit(context, entry);
         restart_when_due(context, entry, stop);
     });
 }
