@@ -19,7 +19,7 @@ namespace hako::engine {
 constexpr std::uint64_t kDefaultMemory = 512 * kMiB;
 constexpr std::uint64_t kMinimumMemory = 6 * kMiB;
 // The writable layer: a sparse disk of this size, unless storage-opt size says otherwise.
-constexpr std::uint64_t kDefaultScratchSize = 64 * kGiB;
+constexpr std::uint64_t kDefaultScratchSize = vmm::kBayBytes;
 constexpr std::uint64_t kMinimumScratchSize = 16 * kMiB;
 // CPUs of a VM where none are asked for: so many, or as many as the host has. Emulated ones share a
 // thread of the host (docs/decisions/0005), so a second one would only cost.

@@ -37,7 +37,7 @@ struct Disk {
     bool read_only = false;
     bool bay = false;
 };
-// The scratch disk that a container has by default.
+// As large as the scratch disk that a container has by default.
 constexpr std::uint64_t kBayBytes = 64 * kGiB;
 Result<void> validate(const Disk& disk);
 Json to_json(const Disk& disk);
