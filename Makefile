@@ -21,11 +21,11 @@ test: ## all tests: unit, layers, black box
 	scripts/setup.sh test
 	$(MAKE) build
 	cmake --build --preset $(PRESET)
-	ctest --test-dir $(BUILD) --output-on-failure
+	scripts/test.sh $(BUILD)
 
 soak: build ## the long forms: hundreds of kill rounds, long loops
 	scripts/setup.sh test soak
-	HAKO_SOAK=1 ctest --test-dir $(BUILD) --output-on-failure --tests-regex blackbox
+	HAKO_SOAK=1 scripts/test.sh $(BUILD) --tests-regex blackbox
 
 fuzz: ## each fuzz target for HAKO_FUZZ_SECONDS (60), by clang's libFuzzer
 	scripts/setup.sh fuzz

@@ -16,7 +16,8 @@ def test_a_container_joins_the_namespaces_and_the_vm_of_another(clean: Daemon) -
     clean.hako("run", "-d", "--name", "box", HELLO, "sh", "-c",
                "hostname; echo shared > /dev/shm/file; echo own > /file; "
                "exec httpd -f -p 127.0.0.1:8080 -h /bin")
-    wait_until(lambda: clean.hako("exec", "box", "cat", "/dev/shm/file", check=False).stdout, 30)
+    wait_until(lambda: clean.hako("exec", "box", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/hello",
+                                  check=False).stdout, 30)
     assert machines(clean) == 1
     hostname = clean.hako("logs", "box").stdout
     look = ("hostname; cat /dev/shm/file; cat /file; ps | grep -c '[h]ttpd'; "
@@ -45,7 +46,7 @@ def test_the_vm_lives_as_long_as_any_of_its_containers(clean: Daemon) -> None:
     clean.hako("exec", "guest", "true")
     clean.hako("start", "box")
     assert clean.inspect("box")["State"]["Pid"] == pid == clean.inspect("guest")["State"]["Pid"]
-    assert clean.hako("exec", "box", "cat", "/kept").stdout == "1\n1\n"
+    wait_until(lambda: clean.hako("exec", "box", "cat", "/kept").stdout == "1\n1\n", 10, "its second start wrote, too")
     clean.hako("rm", "-f", "box")
     assert clean.hako("exec", "guest", "echo", "on").stdout == "on\n"
     clean.hako("stop", "guest")
@@ -64,7 +65,7 @@ def test_a_joiner_keeps_its_files_over_restarts_and_is_paused_alone(clean: Daemo
     assert clean.hako("exec", "box", "echo", "on").stdout == "on\n"
     clean.hako("unpause", "guest")
     clean.hako("restart", "-t", "0", "guest")
-    assert clean.hako("exec", "guest", "cat", "/log").stdout == "run\nrun\n"
+    wait_until(lambda: clean.hako("exec", "guest", "cat", "/log").stdout == "run\nrun\n", 10, "its second start wrote, too")
     clean.hako("stop", "-t", "0", "guest")
     clean.hako("cp", "guest:/log", "-", text=False)
     assert "A /log" in clean.hako("diff", "guest").stdout

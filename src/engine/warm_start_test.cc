@@ -21,10 +21,11 @@ protected:
                                   .look_again = std::chrono::milliseconds(2)};
             context.pool = std::make_unique<WarmPool>(1, std::move(needs), *context.world.sandboxes,
                                                       context.tasks);
-            context.pool->keep({.id = "x", .nics = {{"", ""}}});
             pool_ = context.pool.get();
         };
         start_daemon();
+        // Not before: a daemon that starts removes the sandboxes that belong to no container.
+        pool_->keep({.id = "x", .nics = {{"", ""}}});
         wait_for([&] { return pool_->waiting() == 1; });
     }
     Result<runtime::SandboxSpec> plan(vmm::MachineSpec machine) {
