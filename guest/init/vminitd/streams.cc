@@ -78,10 +78,10 @@ Result<std::optional<Streams::Output>> Streams::read() {
         for (const bool err : {false, true}) {
             auto& fd = err ? err_ : out_;
             if (!fd || fds[err ? 1 : 0].revents == 0) continue;
-            Output output{err, std::string(kChunk, '\0')};
-            const auto got = ::read(fd.get(), output.data.data(), output.data.size());
+            if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(kChunk);
+            const auto got = ::read(fd.get(), buffer_.get(), kChunk);
             if (got > 0) {
-                output.data.resize(static_cast<std::size_t>(got));
+                Output output{err, std::string(buffer_.get(), static_cast<std::size_t>(got))};
                 if (ended) after_end_ += output.data.size();
                 return output;
             }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,6 +52,9 @@ private:
     Fd in_, out_, err_;
     Fd master_;                  // of a terminal, for resizing; never closed before the end
     std::size_t after_end_ = 0;  // bytes read since the process ended
+    // What read() reads into. Not zeroed before, so that a short output is no 64 KiB of page
+    // faults.
+    std::unique_ptr<char[]> buffer_;
 };
 
 }  // namespace hako::init

@@ -75,6 +75,19 @@ void mark_inode_tables(ext2_filsys fs) {
     }
 }
 
+// What the filesystem itself takes, as Linux counts it when it mounts (ext4_calculate_overhead()).
+// Where another number stands here, the kernel writes its own into all superblocks: a dozen reads
+// and writes that every first mount of a scratch disk would wait for.
+__u32 overhead_blocks(ext2_filsys fs, std::uint64_t journal) {
+    constexpr std::uint64_t kBitmaps = 2;  // of blocks and inodes
+    std::uint64_t blocks = fs->super->s_first_data_block + journal;
+    for (dgrp_t group = 0; group < fs->group_desc_count; ++group) {
+        blocks += kBitmaps + fs->inode_blocks_per_group;
+        if (ext2fs_bg_has_super(fs, group) != 0) blocks += 1 + fs->desc_blocks;
+    }
+    return static_cast<__u32>(blocks);
+}
+
 // ext2fs_mkdir() takes the mode from our umask.
 Result<void> make_public(ext2_filsys fs, ext2_ino_t folder) {
     ext2_inode inode{};
@@ -120,12 +133,15 @@ Result<Handle> lay_out(const std::filesystem::path& path, const Ext4Options& opt
     HAKO_CHECK(check(ext2fs_allocate_tables(fs.get()), "allocate its tables"));
     mark_inode_tables(fs.get());
     HAKO_CHECK(make_folders_and_inodes(fs.get(), options.folders));
-    if (const std::uint64_t blocks = journal_blocks(options); blocks > 0) {
+    const std::uint64_t journal = journal_blocks(options);
+    if (journal > 0) {
         HAKO_CHECK(
-            check(ext2fs_add_journal_inode(fs.get(), static_cast<blk_t>(blocks),
+            check(ext2fs_add_journal_inode(fs.get(), static_cast<blk_t>(journal),
                                            EXT2_MKJOURNAL_LAZYINIT | EXT2_MKJOURNAL_NO_MNT_CHECK),
                   "add its journal"));
     }
+    fs->super->s_overhead_clusters = overhead_blocks(fs.get(), journal);
+    ext2fs_mark_super_dirty(fs.get());
     return fs;
 }
 

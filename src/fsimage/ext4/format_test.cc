@@ -52,6 +52,25 @@ TEST_F(Ext4Test, HasWhatAScratchDiskWants) {
     EXPECT_NE(root.find("User:     0   Group:     0"), std::string::npos) << root;
 }
 
+// A number in dumpe2fs's listing.
+std::uint64_t number_of(const std::string& about, const std::string& name) {
+    const auto at = about.find("\n" + name + ":");
+    return at == std::string::npos ? 0 : std::stoull(about.substr(at + name.size() + 2));
+}
+
+TEST_F(Ext4Test, KnowsItsOverheadSoThatTheFirstMountNeedNotWriteIt) {
+    for (const std::uint64_t size : {8 * kMiB, 10 * kGiB, 64 * kGiB}) {
+        SCOPED_TRACE(size);
+        ASSERT_TRUE(format_ext4(disk(), {.size = size}));
+        const std::string about = output({"dumpe2fs", "-h"});
+        constexpr std::uint64_t kFolders = 2;  // the root and lost+found, a block each
+        EXPECT_EQ(number_of(about, "Overhead clusters") + kFolders,
+                  number_of(about, "Block count") - number_of(about, "Free blocks"))
+            << about;
+        std::filesystem::remove(disk());
+    }
+}
+
 TEST_F(Ext4Test, HasTheFoldersThatAreAskedFor) {
     const mode_t before = ::umask(077);
     ASSERT_TRUE(format_ext4(disk(), {.size = 8 * kMiB, .folders = {"upper", "work"}}));
