@@ -128,6 +128,18 @@ class Machine:
         wait_until(lambda: text in self.said(port) or self.process.poll() is not None, DEADLINE, f"{text!r}: {self.said()[-2000:]}")
         assert text in self.said(port), self.said()[-3000:]
 
+    def types(self, line: str) -> None:
+        with socket.socket(socket.AF_UNIX) as keyboard:
+            keyboard.connect(str(self.folder / "typed"))
+            keyboard.sendall(line.encode() + b"\r")
+            # Read what comes: a port that nobody reads from stops taking what is typed.
+            keyboard.settimeout(2)
+            try:
+                while keyboard.recv(4096):
+                    pass
+            except TimeoutError:
+                pass
+
     def press_power(self) -> None:
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(60)
@@ -149,8 +161,9 @@ def machine(image: Path, folder: Path, *more: str, memory: str = "5G", disks: in
     command = ["qemu-system-x86_64", "-nodefaults", "-machine", "q35", "-accel", "tcg,thread=single", "-cpu", cpu, "-smp", "2", "-m", memory,
                "-display", "none", "-drive", f"file={image},format=raw,if=virtio,snapshot=on", *more]
     command += ["-monitor", f"unix:{folder}/monitor,server=on,wait=off"]
-    for port in range(2):
-        command += ["-serial", f"file:{folder}/serial{port}"]
+    # The first port can be typed at, too; what it says is kept as the second one's is.
+    command += ["-chardev", f"socket,id=first,path={folder}/typed,server=on,wait=off,logfile={folder}/serial0",
+                "-serial", "chardev:first", "-serial", f"file:{folder}/serial1"]
     for number in range(disks):
         disk = folder / f"mac{number}.raw"
         with disk.open("wb") as file:
@@ -192,6 +205,20 @@ def test_without_a_second_disk_it_says_so_and_powers_off(image: Path, tmp_path: 
         it.ends()
         assert "macOS cannot be run: this machine has no second disk" in it.said()
         assert "powering off" in it.said()
+
+
+def test_there_is_a_shell_when_macos_cannot_be_run(builder: Builder, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    made = builder.build(image, *builder.more)
+    assert made.returncode == 0, made.stderr
+    with machine(image, tmp_path, disks=0) as it:
+        it.says("macOS cannot be run: this machine has no second disk")
+        it.says("this is a shell to look into it; poweroff and reboot end it")
+        it.says("hako# ")
+        it.types("echo $((6 * 7)), $(nproc) processors")
+        it.says("42, 2 processors")
+        it.types("poweroff")
+        it.ends()
 
 
 def test_too_little_memory_is_said(image: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ struct FakeWorld {
     bool ignores_sigterm = false;
     std::atomic<int> cleanups = 0;
     std::atomic<int> shutdowns = 0;  // of guests that were asked
-    int spawns = 0;
+    std::atomic<int> spawns = 0;
 
     std::shared_ptr<FakeSandbox> add(const runtime::SandboxSpec& spec, const std::string& vm) {
         const std::lock_guard lock(mutex);

@@ -23,7 +23,7 @@
 
 namespace hako::engine {
 
-// Any thread may call anything.
+// Any thread may call anything. Its work is a task: end the tasks before the pool goes.
 class WarmPool {
 public:
     struct Needs {

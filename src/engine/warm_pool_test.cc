@@ -9,7 +9,7 @@ namespace {
 
 class WarmPoolTest : public ::testing::Test {
 protected:
-    std::unique_ptr<WarmPool> open(unsigned size) {
+    WarmPool* open(unsigned size) {
         WarmPool::Needs needs{
             .plan = [this](const auto& machine) { return plan(machine); },
             .key = [this](const vmm::MachineSpec& spec) -> std::optional<std::string> {
@@ -17,7 +17,8 @@ protected:
             },
             .is_memory_short = [this] { return is_short_.load(); },
             .look_again = std::chrono::milliseconds(2)};
-        return std::make_unique<WarmPool>(size, std::move(needs), driver_, tasks_);
+        pool_ = std::make_unique<WarmPool>(size, std::move(needs), driver_, tasks_);
+        return pool_.get();
     }
     Result<runtime::SandboxSpec> plan(const vmm::MachineSpec& machine) {
         if (!has_template_) return fail(ErrorKind::not_found, "no template");
@@ -46,6 +47,7 @@ protected:
     FakeWorld world_;
     FakeDriver driver_{world_, layout_};
     Tasks tasks_;
+    std::unique_ptr<WarmPool> pool_;
     std::atomic<bool> has_template_ = true;
     std::atomic<bool> is_short_ = false;
     std::atomic<int> generation_ = 1;
@@ -53,7 +55,7 @@ protected:
 };
 
 TEST_F(WarmPoolTest, IsKeptFull) {
-    const auto pool = open(2);
+    auto* const pool = open(2);
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 2));
     const auto first = pool->take(spec_, 0).id;
@@ -70,7 +72,7 @@ TEST_F(WarmPoolTest, IsKeptFull) {
 }
 
 TEST_F(WarmPoolTest, IsOnlyForMachinesThatItFits) {
-    const auto pool = open(1);
+    auto* const pool = open(1);
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 1));
     auto other = spec_;
@@ -86,7 +88,7 @@ TEST_F(WarmPoolTest, IsOnlyForMachinesThatItFits) {
 }
 
 TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
-    const auto pool = open(2);
+    auto* const pool = open(2);
     spec_.nics = {{"hkt0", "02:42:ac:11:00:02"}};
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 2));
@@ -98,7 +100,7 @@ TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
 }
 
 TEST_F(WarmPoolTest, IsOffWithoutASize) {
-    const auto pool = open(0);
+    auto* const pool = open(0);
     pool->keep(spec_);
     EXPECT_EQ(pool->take(spec_, 0).id, "");
     EXPECT_EQ(world_.spawns, 0);
@@ -106,7 +108,7 @@ TEST_F(WarmPoolTest, IsOffWithoutASize) {
 
 TEST_F(WarmPoolTest, WaitsForATemplate) {
     has_template_ = false;
-    const auto pool = open(1);
+    auto* const pool = open(1);
     pool->keep(spec_);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     EXPECT_EQ(world_.spawns, 0);
@@ -115,7 +117,7 @@ TEST_F(WarmPoolTest, WaitsForATemplate) {
 }
 
 TEST_F(WarmPoolTest, IsDrainedWhileMemoryIsShort) {
-    const auto pool = open(2);
+    auto* const pool = open(2);
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 2));
     is_short_ = true;
@@ -125,7 +127,7 @@ TEST_F(WarmPoolTest, IsDrainedWhileMemoryIsShort) {
 }
 
 TEST_F(WarmPoolTest, VmsOfAnOldTemplateGo) {
-    const auto pool = open(1);
+    auto* const pool = open(1);
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 1));
     generation_ = 2;
@@ -134,7 +136,7 @@ TEST_F(WarmPoolTest, VmsOfAnOldTemplateGo) {
 }
 
 TEST_F(WarmPoolTest, ADeadVmIsReplaced) {
-    const auto pool = open(1);
+    auto* const pool = open(1);
     pool->keep(spec_);
     ASSERT_TRUE(holds(*pool, 1));
     {
