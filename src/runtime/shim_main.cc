@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/sanitizer.h"
 #include "base/units.h"
 #include "runtime/sandbox.h"
 #include "runtime/shim_program.h"
@@ -31,6 +32,7 @@ void limit_memory() {
     ::pthread_attr_setstacksize(&threads, kStackBytes);
     ::pthread_setattr_default_np(&threads);
     ::pthread_attr_destroy(&threads);
+    if (kSanitized) return;
     rlimit data{};
     ::getrlimit(RLIMIT_DATA, &data);
     data.rlim_cur = std::min<rlim_t>(data.rlim_max, kMostMemory);  // QEMU takes it back
