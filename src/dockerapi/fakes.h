@@ -92,6 +92,7 @@ private:
     };
     struct Table {
         std::map<std::string, Entry, std::less<>> entries;  // by id
+        std::map<std::string, int> removed;                 // their exit codes, by id
         int next = 1;
     };
     static Result<Entry*> find(Table& table, std::string_view container);

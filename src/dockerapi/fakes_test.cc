@@ -74,7 +74,10 @@ public:
         auto table = owner_.table_.lock();
         const auto over = [&] {
             const auto found = table->entries.find(id_);
-            if (found == table->entries.end()) return true;
+            if (found == table->entries.end()) {
+                exit_code_ = table->removed.at(id_);
+                return true;
+            }
             const auto& state = found->second.container.state;
             exit_code_ = state.exit_code;
             const bool not_running = condition_ == engine::WaitCondition::not_running;
@@ -218,7 +221,9 @@ Result<void> Containers::remove(std::string_view container, const engine::Remove
     HAKO_TRY(const Entry* entry, find(*table, container));
     if (entry->container.state.status == engine::Status::running && !options.force)
         return fail(ErrorKind::conflict, "container is running");
-    table->entries.erase(std::string(entry->container.id));
+    const std::string id = entry->container.id;
+    table->removed[id] = entry->container.state.exit_code;
+    table->entries.erase(id);
     changed_.notify_all();
     return {};
 }
