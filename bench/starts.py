@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Starts of containers with a network card: from a VM that waits, from a template, by a boot.
+"""Starts of containers with a network card, without a folder of the host and with one: from a VM that waits, from a
+template, by a boot.
 
     bench/starts.py --build build [--rounds 20]
 
@@ -43,6 +44,9 @@ class Daemon:
     def run(self) -> None:
         self("run", "--rm", IMAGE, "true")
 
+    def run_with_folder(self) -> None:
+        self("run", "--rm", "-v", "/usr/share:/data", IMAGE, "true")
+
     def end(self) -> None:
         self.process.terminate()
         self.process.wait()
@@ -65,11 +69,12 @@ def main() -> None:
         for number, (pool, templates) in enumerate(kinds.values()):
             daemons.append(Daemon(options.build.resolve(), folder / str(number), pool, templates))
         time.sleep(10)
-        times = medians(options.rounds, *(daemon.run for daemon in daemons), pause=options.pause)
-        print("| `run --rm hako/hello true` on the default network, from | | ratio |\n|---|---|---|")
-        for kind, taken in zip(kinds, times):
-            assert taken and times[1]
-            print(f"| {kind} | {taken * 1000:.0f} ms | {taken / times[1]:.2f} |", flush=True)
+        times = medians(options.rounds, *(run for daemon in daemons for run in (daemon.run, daemon.run_with_folder)),
+                        pause=options.pause)
+        print("| `run --rm hako/hello true` on the default network, from | | ratio | with `-v` | ratio |\n|---|---|---|---|---|")
+        for number, kind in enumerate(kinds):
+            cells = [f"{taken * 1000:.0f} ms | {taken / times[2]:.2f}" for taken in times[2 * number:2 * number + 2]]
+            print(f"| {kind} | {' | '.join(cells)} |", flush=True)
     finally:
         for daemon in daemons:
             daemon.end()

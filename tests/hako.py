@@ -152,6 +152,22 @@ class Daemon:
         mine = processes_naming(str(self.folder))
         return {pid: line for pid, line in mine.items() if "hakod --root" not in line}
 
+    def share_servers(self) -> list[int]:
+        """The virtiofsd processes of its VMs, found by their shims."""
+        found: list[int] = []
+        shims = set(self.machines())
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                name = (entry / "comm").read_text().strip()
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+            if name == "virtiofsd" and (parent in shims or parent in found):
+                found.append(int(entry.name))
+        return found
+
     def leftovers(self) -> list[str]:
         """What containers leave behind beside the daemon: nothing, once they are removed."""
         left = [f"process {pid}: {line[:150]}" for pid, line in self.machines().items()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from hako import HELLO, Daemon, wait_until
 
@@ -105,6 +106,55 @@ def test_what_does_not_fit_is_said(clean: Daemon) -> None:
     for flag in ("--pid", "--ipc", "--uts", "--userns"):
         refused = clean.hako("run", "--rm", flag, "host", HELLO, "true", check=False)
         assert refused.returncode == 125 and "a container is a virtual machine" in refused.stderr
+
+
+def folders_served(daemon: Daemon) -> set[str]:
+    """What virtiofsd sees, of all VMs."""
+    mounts = set()
+    for pid in daemon.share_servers():
+        mounts |= {row.split()[3] for row in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()}
+    return mounts - {"/"}
+
+
+def test_containers_of_a_pod_bring_their_folders(clean: Daemon, tmp_path: Path) -> None:
+    for name in ("shared", "own"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(f"{name}\n")
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    clean.hako("pod", "create", "web")
+    clean.hako("pod", "add", "--name", "one", "-v", f"{shared}:/data", "web", HELLO, "sleep", "600")
+    clean.hako("pod", "add", "--name", "two", "-v", f"{shared}:/data:ro", "-v", f"{own}/file:/file", "web", HELLO,
+               "sleep", "600")
+    assert machines(clean) == 1
+    clean.hako("exec", "one", "sh", "-c", "cat /data/file; echo more >> /data/file")
+    assert clean.hako("exec", "two", "cat", "/data/file", "/file").stdout == "shared\nmore\nown\n"
+    refused = clean.hako("exec", "two", "touch", "/data/no", check=False)
+    assert refused.returncode != 0 and "Read-only" in refused.stderr
+    assert len(folders_served(clean)) == 2
+    clean.hako("rm", "-f", "two")
+    assert len(folders_served(clean)) == 1, "nobody has the other one any more"
+    assert clean.hako("exec", "one", "cat", "/data/file").stdout == "shared\nmore\n"
+    clean.hako("restart", "-t", "0", "one")
+    assert clean.hako("exec", "one", "cat", "/data/file").stdout == "shared\nmore\n"
+    clean.hako("rm", "-f", "one")
+    assert not folders_served(clean)
+    # By any client, with what was there before, and with what is not there.
+    clean.hako("run", "--rm", "--network", "container:web", "-v", f"{own}:/data", HELLO, "sh", "-c", "mv /data/file /data/moved")
+    assert (own / "moved").exists()
+    refused = clean.hako("run", "--rm", "--network", "container:web", "--mount",
+                         f"type=bind,source={tmp_path}/absent,target=/x", HELLO, "true", check=False)
+    assert refused.returncode == 125 and "absent" in refused.stderr
+    clean.hako("pod", "rm", "-f", "web")
+
+
+def test_a_vm_without_folders_says_how_to_get_some(clean: Daemon, tmp_path: Path) -> None:
+    clean.hako("run", "-d", "--name", "box", HELLO, "sleep", "600")
+    refused = clean.hako("run", "--rm", "--network", "container:box", "-v", f"{tmp_path}:/data", HELLO, "true", check=False)
+    assert refused.returncode == 125 and "hako pod" in refused.stderr, refused
+    # As Kubernetes makes its sandboxes by way of Docker.
+    clean.hako("run", "-d", "--name", "sandbox", "--label", "io.kubernetes.docker.type=podsandbox", HELLO, "sleep", "600")
+    clean.hako("run", "--rm", "--network", "container:sandbox", "-v", f"{tmp_path}:/data", HELLO, "touch", "/data/file")
+    assert (tmp_path / "file").exists()
 
 
 def test_a_pod(clean: Daemon) -> None:

@@ -82,12 +82,16 @@ def test_clock_runs_and_is_right(fresh: Daemon) -> None:
     fresh.hako("exec", "one", "sleep", "0.1")  # a timer fires
 
 
-def test_kernel_log_is_clean(fresh: Daemon) -> None:
-    start(fresh, "one")
-    log = fresh.hako("exec", "--privileged", "one", "dmesg", "-r").stdout
+def kernel_errors(daemon: Daemon, name: str) -> list[str]:
+    log = daemon.hako("exec", "--privileged", name, "dmesg", "-r").stdout
     # Of levels 0 to 3: emergency to error. A kernel that can do PCI takes a machine without it for an error, at boot.
     errors = [line for line in log.splitlines() if re.match(r"<[0-3]>", line)]
-    assert not [line for line in errors if "PCI: Fatal: No config space access function found" not in line], log
+    return [line for line in errors if "PCI: Fatal: No config space access function found" not in line]
+
+
+def test_kernel_log_is_clean(fresh: Daemon) -> None:
+    start(fresh, "one")
+    assert not kernel_errors(fresh, "one")
 
 
 IDENTITY = ("cat /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/uuid; head -c 32 /dev/urandom | od -An -tx1;"
@@ -350,6 +354,32 @@ def test_memory_given_back_is_gone_and_the_template_unharmed(fresh: Daemon) -> N
     for name in ("one", "two"):
         assert fresh.hako("exec", name, "echo", "up").stdout == "up\n"
     assert fresh.hako("run", "--rm", HELLO, "echo", "new").stdout == "new\n"
+
+
+def test_a_vm_with_folders_is_loaded_too(fresh: Daemon, tmp_path: Path) -> None:
+    """Its memory is a copy of the template's, which virtiofsd maps as well."""
+    path = wait_for_template(fresh)
+    before = digest(path)
+    (tmp_path / "file").write_text("of the host\n")
+    # The daemon tries the template with folders once it is ready without.
+    wait_until(lambda: LOADED in start_with(fresh, "box", tmp_path), 60, fresh.log())
+    assert fresh.hako("exec", "box", "cat", "/data/file").stdout == "of the host\n"
+    assert fresh.hako("exec", "box", "sh", "-c", "echo back > /data/new; hostname").stdout.strip() \
+        == fresh.inspect("box")["Id"][:12]
+    assert (tmp_path / "new").read_text() == "back\n"
+    assert not kernel_errors(fresh, "box")
+    idle = fresh.resident("box")
+    fresh.hako("exec", "box", "sh", "-c", "head -c 200000000 /dev/zero > /dev/shm/f; rm /dev/shm/f")
+    wait_until(lambda: fresh.resident("box") < idle + 50_000, 60, f"{fresh.resident('box')} KiB, idle {idle}")
+    assert fresh.hako("exec", "box", "cat", "/data/file").stdout == "of the host\n"
+    assert digest(path) == before
+
+
+def start_with(daemon: Daemon, name: str, folder: Path) -> str:
+    """A container with a folder, in place of the one before; answers its shim's log."""
+    daemon.hako("rm", "-f", name, check=False)
+    daemon.hako("run", "-d", "--name", name, "-v", f"{folder}:/data", HELLO, "sleep", "600")
+    return shim_log(daemon, name)
 
 
 def test_vms_share_the_memory_that_they_only_read(fresh: Daemon) -> None:

@@ -44,23 +44,6 @@ def folder(tmp_path: Path) -> Path:
     return shared
 
 
-def servers(daemon: Daemon) -> list[int]:
-    """The virtiofsd processes of this daemon's VMs, found by their shims."""
-    found = []
-    shims = set(daemon.machines())
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            name = (entry / "comm").read_text().strip()
-            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
-        if name == "virtiofsd" and (parent in shims or parent in found):
-            found.append(int(entry.name))
-    return found
-
-
 def run(daemon: Daemon, *words: str, **options) -> subprocess.CompletedProcess:
     return daemon.hako("run", "--rm", *words, **options)
 
@@ -261,7 +244,7 @@ def test_kills_leave_nothing(clean: Daemon, folder: Path, victim: str) -> None:
     clean.hako("run", "-d", "--name", "box", "-v", f"{folder}:/data", HELLO, "sh", "-c", "echo up > /data/up; sleep 1000")
     wait_until(lambda: (folder / "up").exists(), 20)
     (folder / "up").unlink()
-    serving = servers(clean)
+    serving = clean.share_servers()
     assert serving
     if victim == "virtiofsd":
         os.kill(serving[-1], signal.SIGKILL)
@@ -275,15 +258,3 @@ def test_kills_leave_nothing(clean: Daemon, folder: Path, victim: str) -> None:
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in serving), 20, "virtiofsd goes")
     clean.hako("start", "box")
     wait_until(lambda: (folder / "up").exists(), 20, "it starts again with its folder")
-
-
-def test_a_vm_with_folders_boots_and_leaves_the_template_alone(own: Daemon, folder: Path) -> None:
-    own.configuration["templates"] = True
-    own.start()
-    wait_until(lambda: own.hako("template", "ls", "--format", "{{.Ready}}").stdout.strip() == "*", 240, "a template")
-    own.hako("run", "-d", "--name", "box", "-v", f"{folder}:/data", HELLO, "sleep", "1000")
-    assert own.hako("exec", "box", "cat", "/data/file").stdout == "of the host\n"
-    log, = (own.run_dir / "vm").glob("*/shim.log")
-    assert "agent answered" in log.read_text() and "template" not in log.read_text()
-    own.hako("rm", "-f", "box")
-    assert own.hako("template", "ls", "--format", "{{.Ready}}").stdout.strip() == "*"

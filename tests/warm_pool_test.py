@@ -102,6 +102,21 @@ def test_a_container_takes_a_vm_that_waits(warm: Daemon) -> None:
     assert warm.hako("exec", first, "cat", "/f").stdout == "kept"
 
 
+def test_folders_come_into_a_vm_that_waits(warm: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of the host\n")
+    name = fill(warm, "-v", f"{tmp_path}:/data", "-v", f"{tmp_path}/file:/one:ro")
+    assert warm.hako("exec", name, "sh", "-c", "cat /data/file /one; echo back > /data/new").stdout == "of the host\n" * 2
+    assert (tmp_path / "new").read_text() == "back\n"
+    refused = warm.hako("exec", name, "sh", "-c", "echo no > /one", check=False)
+    assert refused.returncode != 0 and "Read-only" in refused.stderr
+    # One that is asked for without folders has none, and the host's are there for nobody else.
+    other = fill(warm)
+    assert warm.hako("exec", other, "sh", "-c", "ls /data /one", check=False).returncode != 0
+    warm.hako("rm", "-f", name)
+    (tmp_path / "file").unlink()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
+
+
 def test_vms_that_die_while_they_wait_are_replaced(warm: Daemon) -> None:
     warm.hako("rm", "-f", fill(warm))
     for victim in ("qemu", "shim"):

@@ -384,15 +384,16 @@ Result<runtime::ContainerSpec> make_sandbox_container(const Container& container
     runtime::ContainerSpec spec;
     spec.id = container.id;
     // Beside other containers' disks, told by the id; a serial has 20 characters at most.
-    const bool shares = !parts.alone && !shared_with(container.host_config).empty();
+    const bool joins = !parts.alone && !shared_with(container.host_config).empty();
     const auto serial = [&](std::string_view own) -> std::string {
-        return shares ? fmt::format("{}{}", own.front(), container.id.substr(0, 19))
-                      : std::string(own);
+        return joins ? fmt::format("{}{}", own.front(), container.id.substr(0, 19))
+                     : std::string(own);
     };
     spec.rootfs = {serial(runtime::kRootfsSerial), parts.rootfs.extents, true};
     spec.scratch = {
         serial(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
     spec.volumes = volume_disks(container);
+    spec.shares = shares(container);
     if (!container.emulated.empty())
         spec.emulator = runtime::EmulatorSpec{container.emulated, parts.emulator};
     spec.oci_spec = dump_json(oci_spec);
@@ -425,7 +426,8 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.accelerator = parts.accelerator;
     sandbox.machine.tsc_khz = parts.tsc_khz;
     sandbox.machine.disks = {rootfs, scratch};
-    sandbox.machine.shares = shares(container);
+    sandbox.machine.shares = sandbox.container.shares;
+    sandbox.machine.takes_shares = is_pod(container);
     sandbox.machine.devices = parts.devices;
     vmm::choose_agent_channel(sandbox.machine);
     HAKO_CHECK(vmm::validate(sandbox.machine));

@@ -77,13 +77,19 @@ std::vector<vmm::Share> shares(const Container& container) {
 Result<void> check_shares(const vmm::MachineSpec& machine, const std::vector<vmm::Share>& wanted) {
     for (const auto& share : wanted) {
         const auto known = std::ranges::find(machine.shares, share.name, &vmm::Share::name);
-        if (known != machine.shares.end() && (share.read_only || !known->read_only)) continue;
-        return fail(
-            ErrorKind::invalid,
-            "the VM that the container is to run in was started without {}{}: mount that in "
-            "the container which the VM belongs to as well, or use a volume of the driver "
-            "block",
-            share.source.native(), known == machine.shares.end() ? "" : " to write to");
+        const bool is_there = known != machine.shares.end();
+        if (is_there ? share.read_only || !known->read_only : vmm::has_share_device(machine))
+            continue;
+        if (is_there)
+            return fail(ErrorKind::invalid,
+                        "the VM that the container is to run in has {} to read only: mount it to "
+                        "write to in the container which the VM belongs to as well",
+                        share.source.native());
+        return fail(ErrorKind::invalid,
+                    "the VM that the container is to run in takes no folders, as {}: mount one in "
+                    "the container which the VM belongs to as well, make that one with `hako pod`, "
+                    "or use a volume of the driver block",
+                    share.source.native());
     }
     return {};
 }

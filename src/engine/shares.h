@@ -14,7 +14,7 @@ namespace hako::engine {
 // For config.json.
 std::vector<oci::Mount> guest_mounts(const Container& container);
 std::vector<vmm::Share> shares(const Container& container);
-// A VM gets its shares when it starts: those who join it have these, and no others.
+// Whether a container with these may join the VM: it takes folders, or has been started with these.
 Result<void> check_shares(const vmm::MachineSpec& machine, const std::vector<vmm::Share>& wanted);
 std::vector<vmm::Disk> volume_disks(const Container& container);
 

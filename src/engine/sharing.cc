@@ -65,6 +65,14 @@ std::map<std::string, std::string> shared_namespaces(const HostConfig& config) {
     return shared;
 }
 
+bool is_pod(const Container& container) {
+    const StringMap& labels = container.config.labels;
+    // Of `hako pod`, and of Kubernetes' sandboxes where it uses Docker (cri-dockerd).
+    const auto type = labels.find("io.kubernetes.docker.type");
+    return labels.contains("io.hako.pod.sandbox") ||
+           (type != labels.end() && type->second == "podsandbox");
+}
+
 bool has_bare_network(const HostConfig& config) {
     return !shared_with(config).empty() && !shares(config.network_mode);
 }

@@ -19,6 +19,8 @@ class Registry;
 std::string shared_with(const HostConfig& config);
 // What it shares: type of a namespace in the OCI runtime specification -> id of the container.
 std::map<std::string, std::string> shared_namespaces(const HostConfig& config);
+// Whether it is there for others to join: its VM takes their folders, too.
+bool is_pod(const Container& container);
 // In another one's VM without that one's network: it has a loopback of its own only.
 bool has_bare_network(const HostConfig& config);
 

@@ -40,8 +40,12 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
                                           TemplateOptions options) {
     if (options.folder.empty()) options.folder = context.layout.root() / "templates";
     return std::make_unique<Templates>(
-        options, TemplateMaker{runtime::build_template, runtime::check_template},
-        std::vector<std::string>{installation.shim().native(), "jail"}, context.tasks);
+        options,
+        TemplateMaker{runtime::build_template, runtime::check_template,
+                      runtime::try_template_with_shares},
+        vmm::MachineOptions{.jail = {installation.shim().native(), "jail"},
+                            .share_stage = {installation.shim().native(), "shares"}},
+        context.tasks);
 }
 
 void want_default_template(Context& context) {

@@ -22,11 +22,11 @@ std::string identity_of(const std::filesystem::path& path) {
 }  // namespace
 
 Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
-                     std::vector<std::string> jail, Tasks& tasks)
+                     vmm::MachineOptions programs, Tasks& tasks)
     : enabled_(options.enabled),
       store_(options.folder, options.limit),
       maker_(std::move(maker)),
-      jail_(std::move(jail)),
+      programs_(std::move(programs)),
       tasks_(tasks) {
     if (!enabled_) return;
     runtime::remove_template_leftovers();
@@ -34,10 +34,9 @@ Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
         log_warn("there are no templates: {}", opened.error().message());
 }
 
-// QEMU 7.2 loads no state into a machine with vhost-user-fs, and devices of the host want another
-// machine. macOS machines have no kernel.
+// Devices of the host want another machine. macOS machines have no kernel.
 bool Templates::fits(const vmm::MachineSpec& spec) const {
-    return enabled_ && spec.shares.empty() && spec.devices.empty() && !spec.kernel.empty();
+    return enabled_ && spec.devices.empty() && !spec.kernel.empty();
 }
 
 std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {
@@ -49,7 +48,8 @@ std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {
         auto entries = entries_.lock();
         const auto entry = entries->find(shape->key);
         if (entry == entries->end() || entry->second.identity.empty() ||
-            entry->second.identity != identity_of(path))
+            entry->second.identity != identity_of(path) ||
+            (vmm::has_share_device(spec) && !entry->second.takes_shares))
             return {};
     }
     store_.touch(shape->key);
@@ -84,7 +84,9 @@ void Templates::work(const vmm::MachineSpec& spec, const std::stop_token& stop) 
             (!entry.identity.empty() && entry.identity == identity_of(made.path)))
             return;
     }
-    if (const auto provided = provide(made, false, stop); !provided && !stop.stop_requested())
+    const auto provided = provide(made, false, stop);
+    if (provided) return try_with_shares(made, stop);
+    if (!stop.stop_requested())
         log_warn("VMs of {} MiB boot without a template: {}", spec.memory_bytes / kMiB,
                  provided.error().message());
 }
@@ -135,9 +137,20 @@ Result<void> Templates::provide(const runtime::TemplateJob& made, bool anew,
     return done;
 }
 
+// After the others may take it: those with shares are fewer.
+void Templates::try_with_shares(const runtime::TemplateJob& made, const std::stop_token& stop) {
+    const std::lock_guard alone(one_at_a_time_);
+    if (stop.stop_requested()) return;
+    const auto tried = maker_.try_with_shares(made, stop);
+    (*entries_.lock())[made.shape.key].takes_shares = tried.has_value();
+    if (!tried && !stop.stop_requested())
+        log_info("VMs with shared folders boot without a template: {}", tried.error().message());
+}
+
 runtime::TemplateJob Templates::job(const vmm::MachineSpec& spec, vmm::TemplateShape shape) const {
     auto path = store_.path(shape.key);
-    return {.spec = spec, .shape = std::move(shape), .path = std::move(path), .jail = jail_};
+    return {
+        .spec = spec, .shape = std::move(shape), .path = std::move(path), .programs = programs_};
 }
 
 Result<vmm::StoredTemplate> Templates::build(const vmm::MachineSpec& spec, std::stop_token stop) {
@@ -146,7 +159,9 @@ Result<vmm::StoredTemplate> Templates::build(const vmm::MachineSpec& spec, std::
                     "templates are switched off: see \"templates\" in the daemon's configuration");
     HAKO_TRY(auto shape, shapes_.shape(spec));
     const std::string key = shape.key;
-    HAKO_CHECK(provide(job(spec, std::move(shape)), true, stop));
+    const auto made = job(spec, std::move(shape));
+    HAKO_CHECK(provide(made, true, stop));
+    try_with_shares(made, stop);
     return store_.find(key);
 }
 

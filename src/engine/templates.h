@@ -29,12 +29,15 @@ namespace hako::engine {
 struct TemplateMaker {
     std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> build;
     std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> check;
+    // Whether a good one is of use to machines with shares.
+    std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> try_with_shares;
 };
 
 // Any thread may call anything.
 class Templates {
 public:
-    Templates(const TemplateOptions& options, TemplateMaker maker, std::vector<std::string> jail,
+    // programs: jail and share_stage.
+    Templates(const TemplateOptions& options, TemplateMaker maker, vmm::MachineOptions programs,
               Tasks& tasks);
 
     // Empty: there is none that is known to be good.
@@ -56,19 +59,21 @@ public:
 private:
     bool fits(const vmm::MachineSpec& spec) const;
     struct Entry {
-        std::string identity;  // of the file that was found good; empty: none
-        bool busy = false;     // somebody makes or checks it
-        int attempts = 0;      // one after the other
+        std::string identity;       // of the file that was found good; empty: none
+        bool takes_shares = false;  // as does the machine that it is loaded into
+        bool busy = false;          // somebody makes or checks it
+        int attempts = 0;           // one after the other
         std::chrono::steady_clock::time_point again{};  // not before
     };
     void work(const vmm::MachineSpec& spec, const std::stop_token& stop);
     Result<void> provide(const runtime::TemplateJob& job, bool anew, const std::stop_token& stop);
+    void try_with_shares(const runtime::TemplateJob& job, const std::stop_token& stop);
     runtime::TemplateJob job(const vmm::MachineSpec& spec, vmm::TemplateShape shape) const;
 
     const bool enabled_;
     const vmm::TemplateStore store_;
     const TemplateMaker maker_;
-    const std::vector<std::string> jail_;
+    const vmm::MachineOptions programs_;
     Tasks& tasks_;
     vmm::TemplateShapes shapes_;
     Guarded<std::map<std::string, Entry>> entries_;  // by key

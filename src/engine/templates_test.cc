@@ -41,8 +41,12 @@ protected:
                           [this](const auto& job, const auto&) -> Result<void> {
                               ++checked_;
                               return vmm::verify_template(job.path);
+                          },
+                          [this](const auto&, const auto&) -> Result<void> {
+                              if (takes_shares_) return {};
+                              return fail(ErrorKind::unavailable, "State blocked");
                           }},
-            std::vector<std::string>{}, tasks_);
+            vmm::MachineOptions{}, tasks_);
     }
     fs::path wait_for(Templates& templates) {
         for (int i = 0; i < 2000 && templates.find(spec_).empty(); ++i)
@@ -55,6 +59,7 @@ protected:
     std::atomic<int> built_ = 0;
     std::atomic<int> checked_ = 0;
     std::atomic<bool> broken_ = false;
+    std::atomic<bool> takes_shares_ = true;
     vmm::MachineSpec spec_{
         .id = "x", .kernel = folder_.path() / "vmlinux", .initramfs = folder_.path() / "initramfs"};
 };
@@ -102,14 +107,24 @@ TEST_F(TemplatesTest, WhatWasChangedOrRemovedIsNotTaken) {
 TEST_F(TemplatesTest, IsNotTakenForAnotherKernelOrShape) {
     const auto templates = open();
     ASSERT_TRUE(templates->build(spec_, {}));
-    auto shared = spec_;
-    shared.shares = {{.name = "m0", .source = "/srv"}};
-    EXPECT_EQ(templates->find(shared), "");
     auto other = spec_;
     other.memory_bytes *= 2;
     EXPECT_EQ(templates->find(other), "");
     ASSERT_TRUE(write_file(spec_.kernel, "another"));
     EXPECT_EQ(templates->find(spec_), "");
+}
+
+TEST_F(TemplatesTest, IsTakenForSharesWhereQemuLoadsItBesideThem) {
+    auto shared = spec_;
+    shared.shares = {{.name = "m0", .source = "/srv"}};
+    for (const bool takes : {false, true}) {
+        takes_shares_ = takes;
+        const auto templates = open();
+        ASSERT_TRUE(templates->build(spec_, {}));
+        EXPECT_NE(templates->find(spec_), "");
+        EXPECT_EQ(templates->find(shared) != "", takes);
+        EXPECT_EQ(templates->key(shared), templates->key(spec_));
+    }
 }
 
 TEST_F(TemplatesTest, AFailureIsNotTriedAgainAtOnce) {

@@ -12,13 +12,20 @@ constexpr std::uint64_t kScratchBytes = 64 * kMiB;
 
 // Runs `true`. Its files are in the VM's folder, and go with it.
 Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Image& image,
-                                              const std::filesystem::path& folder) {
+                                              const std::filesystem::path& folder,
+                                              bool takes_shares) {
     CreateRequest request;
     request.config.image = kImage;
     request.config.cmd = {"true"};
     request.host_config.network_mode = "none";
     HAKO_TRY(Container container, make_container(request, image, random_id(), context.host_cpus));
     container.name = "rehearsal";
+    if (takes_shares) {
+        const auto share = folder / "share";
+        HAKO_CHECK(make_folders(share));
+        container.mounts.push_back(
+            {.type = MountType::bind, .source = share.native(), .target = "/mnt"});
+    }
     HAKO_TRY(const runtime::SandboxSpec planned, plan_sandbox(context, container));
     runtime::ContainerSpec spec = planned.container;
     HAKO_CHECK(make_folders(folder));
@@ -48,7 +55,8 @@ Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machin
     spec.folder = context.layout.sandbox(spec.id);
     // Somebody may have removed the image: then there is no rehearsal.
     if (const auto image = context.world.images->find(kImage, {})) {
-        HAKO_TRY(spec.container, plan_rehearsal(context, *image, spec.folder));
+        HAKO_TRY(spec.container,
+                 plan_rehearsal(context, *image, spec.folder, spec.machine.takes_shares));
     }
     return spec;
 }

@@ -28,12 +28,19 @@ void WarmPool::keep(const vmm::MachineSpec& spec) {
 }
 
 WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards) {
-    if (size_ == 0 || !spec.shares.empty() || !spec.devices.empty()) return {};
+    if (size_ == 0 || !spec.devices.empty()) return {};
     const auto key = needs_.key(spec);
+    const bool takes_shares = vmm::has_share_device(spec);
     auto state = state_.lock();
-    const auto found = std::ranges::find_if(state->ready, [&](const Member& member) {
-        return member.key == key && cards <= (member.vm.card.tap.empty() ? 0 : 1);
-    });
+    const auto fits = [&](const Member& member) {
+        return member.key == key && member.takes_shares == takes_shares &&
+               cards <= (member.vm.card.tap.empty() ? 0 : 1);
+    };
+    if (takes_shares && state->spec && needs_.key(*state->spec) == key) {
+        state->with_shares_until = std::chrono::steady_clock::now() + needs_.with_shares_for;
+        changed_.notify_all();
+    }
+    const auto found = std::ranges::find_if(state->ready, fits);
     if (found == state->ready.end()) return {};
     Waiting vm = std::move(found->vm);
     state->ready.erase(found);
@@ -81,37 +88,58 @@ Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std:
         return {};
     }();
     const auto& nics = sandbox.machine.nics;
-    if (made) return Member{{sandbox.id, nics.empty() ? vmm::Nic() : nics.front()}, *key};
+    if (made)
+        return Member{.vm = {sandbox.id, nics.empty() ? vmm::Nic() : nics.front()},
+                      .key = *key,
+                      .takes_shares = spec.takes_shares};
     (void)driver_.cleanup(sandbox.id, {});
     return fail(made.error());
+}
+
+std::optional<vmm::MachineSpec> WarmPool::missing(const State& state) const {
+    if (state.closed) return {};
+    const bool with_shares = std::chrono::steady_clock::now() < state.with_shares_until;
+    for (const bool takes_shares : {false, true}) {
+        const auto ready = std::ranges::count(state.ready, takes_shares, &Member::takes_shares);
+        if (static_cast<std::size_t>(ready) >= size_ || (takes_shares && !with_shares)) continue;
+        auto spec = *state.spec;
+        spec.takes_shares = takes_shares;
+        return spec;
+    }
+    return {};
 }
 
 void WarmPool::work(const std::stop_token& stop) {
     int failures = 0;
     while (!stop.stop_requested()) {
-        const vmm::MachineSpec spec = *state_.lock()->spec;
         const bool is_short = needs_.is_memory_short();
-        const auto key = needs_.key(spec);
-        end_where(
-            [&](const Member& member) { return is_short || member.key != key || !lives(member); });
-        const auto wants_more = [&](const State& state) {
-            return !state.closed && state.ready.size() < size_;
-        };
+        const auto key = needs_.key(*state_.lock()->spec);
+        const auto until = state_.lock()->with_shares_until;
+        end_where([&](const Member& member) {
+            return is_short || member.key != key || !lives(member) ||
+                   (member.takes_shares && std::chrono::steady_clock::now() >= until);
+        });
         bool full = !is_short;
-        while (full && wants_more(*state_.lock()) && !stop.stop_requested()) {
-            auto made = make(spec, stop);
-            full = made.has_value();
-            failures = full ? 0 : failures + 1;
+        while (full && !stop.stop_requested()) {
+            const auto spec = missing(*state_.lock());
+            if (!spec) break;
+            auto made = make(*spec, stop);
             if (!made && made.error().kind() != ErrorKind::not_found)
                 log_warn("no VM waits for the next container: {}", made.error().message());
-            if (!made) break;
             auto state = state_.lock();
-            state->ready.push_back(*std::move(made));
+            // The others shall not wait for such a one: the next container with shares asks again.
+            if (!made && spec->takes_shares) {
+                state->with_shares_until = {};
+                continue;
+            }
+            full = made.has_value();
+            failures = full ? 0 : failures + 1;
+            if (made) state->ready.push_back(*std::move(made));
         }
         auto state = state_.lock();
         const auto pause = needs_.look_again * (1 << std::min(failures, kMostDoublings));
         changed_.wait_for(state.lock(), stop, pause,
-                          [&] { return state->closed || (full && wants_more(*state)); });
+                          [&] { return state->closed || (full && missing(*state)); });
         if (state->closed) break;
     }
     // One that was made while the pool was closed.

@@ -2,6 +2,9 @@
 // the machine that most containers have: a running VM takes disks, but no other devices. One with a
 // network card has a tap of its own, which is down and gets its name and its bridge from the first
 // container; one that needs no card lets go of it.
+//
+// A VM that takes folders of the host has more memory of its own, and a server beside it. Such ones
+// wait, too, while containers with folders are started.
 #pragma once
 
 #include <chrono>
@@ -34,6 +37,8 @@ public:
         // What VMs wait with is for when there is plenty.
         std::function<bool()> is_memory_short = engine::is_memory_short;
         std::chrono::milliseconds look_again = std::chrono::seconds(5);
+        // One that takes folders waits for so long after the last container that had some.
+        std::chrono::milliseconds with_shares_for = std::chrono::hours(1);
     };
     WarmPool(unsigned size, Needs needs, SandboxDriver& driver, Tasks& tasks);
     WarmPool(const WarmPool&) = delete;
@@ -59,15 +64,20 @@ private:
     struct Member {
         Waiting vm;
         std::string key;
+        bool takes_shares = false;
     };
     struct State {
         std::optional<vmm::MachineSpec> spec;
+        // Until then VMs wait that take shares.
+        std::chrono::steady_clock::time_point with_shares_until{};
         std::deque<Member> ready;
         bool works = false;  // the task is there
         bool closed = false;
     };
     void work(const std::stop_token& stop);
     void end_where(const std::function<bool(const Member&)>& condition);
+    // One that is missing.
+    std::optional<vmm::MachineSpec> missing(const State& state) const;
     Result<Member> make(const vmm::MachineSpec& spec, const std::stop_token& stop);
     bool lives(const Member& member) const;
 

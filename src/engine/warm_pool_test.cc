@@ -16,16 +16,19 @@ protected:
                 return fmt::format("{} {}", spec.memory_bytes, generation_.load());
             },
             .is_memory_short = [this] { return is_short_.load(); },
-            .look_again = std::chrono::milliseconds(2)};
+            .look_again = std::chrono::milliseconds(2),
+            .with_shares_for = with_shares_for_};
         pool_ = std::make_unique<WarmPool>(size, std::move(needs), driver_, tasks_);
         return pool_.get();
     }
     Result<runtime::SandboxSpec> plan(const vmm::MachineSpec& machine) {
-        if (!has_template_) return fail(ErrorKind::not_found, "no template");
+        if (!has_template_ || (machine.takes_shares && !with_shares_))
+            return fail(ErrorKind::not_found, "no template");
         runtime::SandboxSpec spec{.id = random_id(), .machine = machine, .waits = true};
         spec.folder = layout_.sandbox(spec.id);
         spec.container.id = "rehearsal of " + spec.id;
         spec.container.log.file = spec.folder / "log";
+        (*machines_.lock())[spec.id] = machine;
         return spec;
     }
     bool becomes(const std::function<bool()>& condition) {
@@ -51,6 +54,9 @@ protected:
     std::atomic<bool> has_template_ = true;
     std::atomic<bool> is_short_ = false;
     std::atomic<int> generation_ = 1;
+    std::atomic<bool> with_shares_ = true;
+    Guarded<std::map<std::string, vmm::MachineSpec>> machines_;  // by the VM's id
+    std::chrono::milliseconds with_shares_for_ = std::chrono::hours(1);
     vmm::MachineSpec spec_{.id = "x", .kernel = "/vmlinux", .initramfs = "/initramfs"};
 };
 
@@ -80,9 +86,6 @@ TEST_F(WarmPoolTest, IsOnlyForMachinesThatItFits) {
     EXPECT_EQ(pool->take(other, 0).id, "");
     EXPECT_EQ(pool->take(spec_, 1).id, "");
     other = spec_;
-    other.shares = {{.name = "m0", .source = "/srv"}};
-    EXPECT_EQ(pool->take(other, 0).id, "");
-    other = spec_;
     other.disks = {{.serial = "rootfs", .extents = {"/x"}, .read_only = true}};
     EXPECT_NE(pool->take(other, 0).id, "");
 }
@@ -96,6 +99,47 @@ TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
     const auto one = pool->take(spec_, 1);
     EXPECT_NE(one.id, "");
     EXPECT_EQ(one.card.tap, "hkt0");
+    EXPECT_NE(pool->take(spec_, 0).id, "");
+}
+
+TEST_F(WarmPoolTest, OneThatTakesFoldersWaitsOnceTheyAreUsed) {
+    auto* const pool = open(1);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 1));
+    auto with_folder = spec_;
+    with_folder.shares = {{.name = "m0", .source = "/srv"}};
+    EXPECT_EQ(pool->take(with_folder, 0).id, "") << "the one that waits takes none";
+    ASSERT_TRUE(holds(*pool, 2));
+    const auto taken = pool->take(with_folder, 0).id;
+    ASSERT_NE(taken, "");
+    EXPECT_TRUE(machines_.lock()->at(taken).takes_shares);
+    ASSERT_TRUE(becomes([&] { return pool->waiting() == 2; }));
+    EXPECT_FALSE(machines_.lock()->at(pool->take(spec_, 0).id).takes_shares);
+}
+
+TEST_F(WarmPoolTest, TheOthersDoNotWaitForOneThatTakesFolders) {
+    with_shares_ = false;
+    auto* const pool = open(1);
+    pool->keep(spec_);
+    auto with_folder = spec_;
+    with_folder.takes_shares = true;
+    for (int i = 0; i < 5; ++i) {
+        ASSERT_TRUE(becomes([&] { return pool->waiting() == 1; }));
+        EXPECT_EQ(pool->take(with_folder, 0).id, "");
+        EXPECT_NE(pool->take(spec_, 0).id, "");
+    }
+}
+
+TEST_F(WarmPoolTest, OneThatTakesFoldersGoesWhenTheyAreUsedNoMore) {
+    with_shares_for_ = std::chrono::milliseconds(300);
+    auto* const pool = open(1);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 1));
+    auto with_folder = spec_;
+    with_folder.takes_shares = true;
+    EXPECT_EQ(pool->take(with_folder, 0).id, "");
+    ASSERT_TRUE(holds(*pool, 2));
+    ASSERT_TRUE(holds(*pool, 1));
     EXPECT_NE(pool->take(spec_, 0).id, "");
 }
 

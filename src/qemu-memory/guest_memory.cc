@@ -7,8 +7,12 @@
 // - open() of kMemoryPath with a number gives that descriptor
 // - what is a hole in the file is ordinary empty memory
 // - memory that the guest gives back becomes ordinary empty memory
+//
+// Where another process uses that memory, too (virtiofsd), open() of kMemoryCopyPath gives a copy
+// of it: a file in memory, which is QEMU's own, so that it needs no more help with it.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,12 +22,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "qemu-memory/saved_devices.h"
 #include "vmm/memory_path.h"
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
 namespace {
 
+using hako::vmm::kMemoryCopyPath;
 using hako::vmm::kMemoryPath;
 using hako::vmm::kTemplateHeaderBytes;
 
@@ -48,12 +54,46 @@ bool make_empty(char* at, std::size_t bytes) {
     return map(at, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0) != MAP_FAILED;
 }
 
-int open_memory(const char* digits) {
-    int number = 0;
-    for (; *digits >= '0' && *digits <= '9'; ++digits) number = number * 10 + (*digits - '0');
+int open_memory(int number) {
     template_file = ::fcntl(number, F_DUPFD_CLOEXEC, 0);
     state_offset = ::lseek64(template_file, 0, SEEK_CUR);
     return template_file;
+}
+
+bool copy_piece(int from, off64_t begin, off64_t end, int to) {
+    constexpr auto kBegin = static_cast<off64_t>(kTemplateHeaderBytes);
+    if (::lseek64(to, begin - kBegin, SEEK_SET) < 0) return false;
+    while (begin < end)
+        if (::sendfile64(to, from, &begin, static_cast<std::size_t>(end - begin)) <= 0)
+            return false;
+    return true;
+}
+
+// What is a hole stays one.
+bool copy_memory(int from, off64_t end, int to) {
+    for (auto hole = static_cast<off64_t>(kTemplateHeaderBytes); hole < end;) {
+        const off64_t data = ::lseek64(from, hole, SEEK_DATA);
+        if (data < 0) return errno == ENXIO;
+        if (data >= end) break;
+        hole = ::lseek64(from, data, SEEK_HOLE);
+        if (hole < 0 || !copy_piece(from, data, hole < end ? hole : end, to)) return false;
+    }
+    return true;
+}
+
+int open_copy(int number) {
+    const off64_t state = ::lseek64(number, 0, SEEK_CUR);  // behind the memory
+    const int copy = ::memfd_create("guest-memory", MFD_CLOEXEC);
+    if (copy < 0 || state < 0) return -1;
+    bool made = ::ftruncate64(copy, state - static_cast<off64_t>(kTemplateHeaderBytes)) == 0;
+    hako::load_beside_shared_folders(copy);
+    made = made && copy_memory(number, state, copy);
+    const int error = errno;
+    (void)::lseek64(number, state, SEEK_SET);
+    if (made) return copy;
+    ::close(copy);
+    errno = error;
+    return -1;
 }
 
 void empty_the_holes() {
@@ -72,9 +112,20 @@ void empty_the_holes() {
     }
 }
 
+// -1: it is none of that prefix.
+int number_behind(const char* prefix, const char* path) {
+    const std::size_t length = std::strlen(prefix);
+    if (std::strncmp(path, prefix, length) != 0) return -1;
+    int number = 0;
+    for (path += length; *path >= '0' && *path <= '9'; ++path) number = number * 10 + (*path - '0');
+    return number;
+}
+
 int open_file(const char* path, int flags, mode_t mode) {
-    if (std::strncmp(path, kMemoryPath, sizeof kMemoryPath - 1) == 0)
-        return open_memory(path + sizeof kMemoryPath - 1);
+    if (const int number = number_behind(kMemoryPath, path); number >= 0)
+        return open_memory(number);
+    if (const int number = number_behind(kMemoryCopyPath, path); number >= 0)
+        return open_copy(number);
     return ::openat64(AT_FDCWD, path, flags, mode);
 }
 

@@ -70,6 +70,7 @@ SandboxSpec with_a_slot_for_each_disk(SandboxSpec spec) {
 Sandbox::Sandbox(SandboxSpec spec, vmm::MachineOptions programs)
     : spec_(with_a_slot_for_each_disk(std::move(spec))),
       programs_(std::move(programs)),
+      shares_(spec_.machine.shares),
       bell_(::eventfd(0, EFD_CLOEXEC)) {
     state_.lock()->waits = spec_.waits;
 }
@@ -104,12 +105,15 @@ Result<void> Sandbox::boot() {
         const auto ended = machine ? machine->wait(kLastWords)
                                    : Result<std::optional<vmm::MachineEnd>>(std::nullopt);
         auto state = state_.lock();
-        if (state->stop_grace) return booted;
+        // What was asked for cannot be had, by another way neither.
+        if (state->stop_grace || booted.error().kind() == ErrorKind::invalid) return booted;
         if (!spec.state.empty()) {
             log_warn("the template {} is of no use, booting instead: {}", spec.state.native(),
                      booted.error().message());
             std::error_code ignored;
-            if (!reached_) std::filesystem::remove(spec.state, ignored);  // hakod makes another
+            // hakod makes another one. What is missing is something else.
+            if (!reached_ && booted.error().kind() != ErrorKind::not_found)
+                std::filesystem::remove(spec.state, ignored);
             spec.state.clear();
             attempt = 0;
         } else if (attempt == kBootAttempts || !ended || !*ended) {
@@ -198,7 +202,7 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::Machin
         HAKO_CHECK(agent.set_time(wake.time));
         HAKO_CHECK(agent.add_entropy(as_bytes(wake.entropy)));
     }
-    if (!spec.shares.empty()) HAKO_CHECK(agent.mount(std::array{share_mount()}));
+    if (vmm::has_share_device(spec)) HAKO_CHECK(agent.mount(std::array{share_mount()}));
     NetworkSpec network = spec_.network;
     // One that booted has looked into all slots.
     for (const auto& nic : spec.nics)
@@ -229,8 +233,8 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
     std::filesystem::remove(spec.exit_record, ignored);  // of the run before
     const std::string id = spec.id;
     const auto timer = trace_.time("prepare the container");
-    HAKO_CHECK(attach_disks(*vm.first, spec));
-    const ContainerSpec disks = spec;
+    HAKO_CHECK(attach_files(*vm.first, spec));
+    const ContainerSpec files = spec;
     const auto prepare = [&]() -> Result<ContainerRef> {
         HAKO_CHECK(install_emulator(vm, spec));
         return Container::create(std::move(spec),
@@ -245,7 +249,7 @@ Result<void> Sandbox::prepare_container(const Parts& vm, ContainerSpec spec) {
     };
     auto container = prepare();
     if (!container) {
-        detach_disks(*vm.first, disks);
+        detach_files(*vm.first, files);
         return fail(container.error());
     }
     state_.lock()->containers[id] = *std::move(container);
@@ -289,20 +293,24 @@ Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spe
     return installed;
 }
 
-// Afterwards its first disks have the serials that the guest finds them by.
-Result<void> Sandbox::attach_disks(vmm::Machine& machine, ContainerSpec& spec) {
-    const auto attach = [&]() -> Result<void> {
-        for (vmm::Disk* const disk : {&spec.rootfs, &spec.scratch}) {
-            if (is_own_disk(*disk)) continue;
-            HAKO_TRY(disk->serial, machine.insert_disk(*disk));
-        }
-        for (const vmm::Disk& disk : spec.volumes)
-            if (!is_own_disk(disk)) HAKO_CHECK(machine.attach_disk(disk));
-        return {};
-    };
-    auto attached = attach();
-    if (!attached) detach_disks(machine, spec);
+// All that the container has of the host. Afterwards its first disks have the serials that the
+// guest finds them by.
+Result<void> Sandbox::attach_files(vmm::Machine& machine, ContainerSpec& spec) {
+    HAKO_CHECK(
+        shares_.take(spec.shares, [&](const auto& shares) { return machine.add_shares(shares); }));
+    auto attached = attach_disks(machine, spec);
+    if (!attached) detach_files(machine, spec);
     return attached;
+}
+
+Result<void> Sandbox::attach_disks(vmm::Machine& machine, ContainerSpec& spec) {
+    for (vmm::Disk* const disk : {&spec.rootfs, &spec.scratch}) {
+        if (is_own_disk(*disk)) continue;
+        HAKO_TRY(disk->serial, machine.insert_disk(*disk));
+    }
+    for (const vmm::Disk& disk : spec.volumes)
+        if (!is_own_disk(disk)) HAKO_CHECK(machine.attach_disk(disk));
+    return {};
 }
 
 void Sandbox::detach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
@@ -310,6 +318,13 @@ void Sandbox::detach_disks(vmm::Machine& machine, const ContainerSpec& spec) {
         if (!is_own_disk(disk))
             if (const auto detached = machine.detach_disk(disk.serial); !detached)
                 log_warn("{}", detached.error().message());
+}
+
+void Sandbox::detach_files(vmm::Machine& machine, const ContainerSpec& spec) {
+    detach_disks(machine, spec);
+    const auto dropped =
+        shares_.drop(spec.shares, [&](const auto& names) { return machine.remove_shares(names); });
+    if (!dropped) log_warn("{}", dropped.error().message());
 }
 
 Result<Sandbox::ContainerRef> Sandbox::container(std::string_view id) const {
@@ -363,7 +378,7 @@ Result<void> Sandbox::remove_container(const std::string& id) {
     HAKO_TRY(const auto container, this->container(id));
     const auto machine = state_.lock()->machine;
     auto removed = container->remove();
-    detach_disks(*machine, container->spec());
+    detach_files(*machine, container->spec());
     state_.lock()->containers.erase(id);
     ring();
     return removed;

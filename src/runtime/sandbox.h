@@ -15,6 +15,7 @@
 #include "guest/agent_client.h"
 #include "runtime/container.h"
 #include "runtime/sandbox_spec.h"
+#include "runtime/vm_shares.h"
 #include "vmm/machine.h"
 
 namespace hako::runtime {
@@ -95,8 +96,10 @@ private:
     Result<Fd> open_tap(const vmm::Nic& nic);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
     bool is_own_disk(const vmm::Disk& disk) const;
+    Result<void> attach_files(vmm::Machine& machine, ContainerSpec& spec);
     Result<void> attach_disks(vmm::Machine& machine, ContainerSpec& spec);
     void detach_disks(vmm::Machine& machine, const ContainerSpec& spec);
+    void detach_files(vmm::Machine& machine, const ContainerSpec& spec);
     std::string explain_loss() const;
     bool stop_asked() const { return state_.lock()->stop_grace.has_value(); }
     void settle();
@@ -115,6 +118,7 @@ private:
     // Copies of the taps' descriptors, until the VM is ready: then they shall go with QEMU.
     std::vector<Fd> taps_;
     ConnectionSlots slots_;
+    VmShares shares_;
     Fd bell_;  // eventfd: run() shall look whether it is over
     Guarded<State> state_;
     mutable std::condition_variable changed_;

@@ -108,6 +108,7 @@ Json to_json(const ContainerSpec& spec) {
               {"rootfs", vmm::to_json(spec.rootfs)},
               {"scratch", vmm::to_json(spec.scratch)},
               {"volumes", Json::array()},
+              {"shares", vmm::to_json(spec.shares)},
               {"oci_spec", spec.oci_spec},
               {"files", spec.files},
               {"sockets", to_json(spec.sockets)},
@@ -137,6 +138,8 @@ Result<ContainerSpec> container_spec_from_json(const Json& json) {
         HAKO_TRY(auto disk, vmm::disk_from_json(volume));
         spec.volumes.push_back(std::move(disk));
     }
+    HAKO_TRY(const auto shares, json_field_or(json, "shares", Json::array()));
+    HAKO_TRY(spec.shares, vmm::shares_from_json(shares));
     HAKO_TRY(spec.oci_spec, json_field_or<std::string>(json, "oci_spec", {}));
     HAKO_TRY(spec.files, (json_field_or<std::map<std::string, std::string>>(json, "files", {})));
     HAKO_CHECK(read_sockets(json, "sockets", spec.sockets));

@@ -50,6 +50,8 @@ struct ContainerSpec {
     vmm::Disk rootfs;                // EROFS, read-only
     vmm::Disk scratch;               // ext4
     std::vector<vmm::Disk> volumes;  // ext4; the guest has each at kVolumeMount/<serial>
+    // Those that the VM has not are added to it; the guest has each at kShareMount/<name>.
+    std::vector<vmm::Share> shares;
     std::optional<EmulatorSpec> emulator;
     std::string oci_spec;  // the OCI runtime specification's config.json, all of it
     // Files put into the container at create time: path inside -> content.

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "guest/agent_client.h"
 #include "guest/wake.h"
+#include "runtime/guest_mounts.h"
 #include "vmm/cgroup.h"
 #include "vmm/qemu/arguments.h"
 #include "vmm/template_writer.h"
@@ -27,6 +28,8 @@ vmm::MachineSpec bare_machine(const vmm::MachineSpec& spec) {
     bare.id = std::string(kName) + random_id().substr(0, 12);
     bare.disks.clear();
     bare.nics.clear();
+    bare.shares.clear();
+    bare.takes_shares = false;
     bare.state.clear();
     vmm::choose_agent_channel(bare);  // with an own address, where it has one
     return bare;
@@ -49,22 +52,23 @@ Result<Fd> wait_for_guest(vmm::Machine& machine, const vmm::MachineSpec& spec,
                 "the guest's kernel could not measure its timer, the host is busy");
 }
 
-Result<void> load(const TemplateJob& job, const std::filesystem::path& state,
+Result<void> load(const TemplateJob& job, const std::filesystem::path& state, bool takes_shares,
                   const std::stop_token& stop) {
     auto spec = bare_machine(job.spec);
     spec.state = state;
-    HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail}));
+    spec.takes_shares = takes_shares;
+    HAKO_TRY(const auto machine, vmm::Machine::start(spec, job.programs));
     const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
     const auto reach_agent = [&]() -> Result<void> {
         HAKO_TRY(Fd channel, machine->take_agent_channel(vmm::agent_deadline(spec)));
         HAKO_CHECK(send_wake(channel.get(), vmm::slots_at_start(spec)));
         HAKO_TRY(const auto agent, guest::AgentClient::connect(std::move(channel)));
         HAKO_TRY([[maybe_unused]] const auto info, agent->info(vmm::agent_deadline(spec)));
-        return {};
+        return takes_shares ? agent->mount(std::array{share_mount()}) : Result<void>();
     };
     const auto reached = reach_agent();
     if (!reached) return fail(machine->explain(reached.error().kind(), reached.error().message()));
-    return machine->stop(milliseconds(0));
+    return machine->stop(kQuitGrace);
 }
 
 }  // namespace
@@ -86,7 +90,9 @@ Result<void> build_once(const TemplateJob& job, bool again, const std::stop_toke
     HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path, vmm::memory_bytes_of(spec)));
     spec.kernel_arguments.emplace_back("hako.wake=1");
     {
-        HAKO_TRY(const auto machine, vmm::Machine::start(spec, {.jail = job.jail, .saves = true}));
+        vmm::MachineOptions options = job.programs;
+        options.saves = true;
+        HAKO_TRY(const auto machine, vmm::Machine::start(spec, options));
         const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
         // Open until the state is saved: the guest is to see the same host as when it is loaded.
         HAKO_TRY(const Fd channel, wait_for_guest(*machine, spec, again));
@@ -96,7 +102,8 @@ Result<void> build_once(const TemplateJob& job, bool again, const std::stop_toke
         HAKO_CHECK(machine->stop(kQuitGrace));
     }
     HAKO_CHECK(writer.finish({.key = job.shape.key, .shape = job.shape.parts, .created = now()}));
-    HAKO_CHECK(with_context(load(job, writer.temporary(), stop), "the new template does not load"));
+    HAKO_CHECK(
+        with_context(load(job, writer.temporary(), false, stop), "the new template does not load"));
     return writer.publish();
 }
 
@@ -116,7 +123,11 @@ Result<void> build_template(const TemplateJob& job, const std::stop_token& stop)
 
 Result<void> check_template(const TemplateJob& job, const std::stop_token& stop) {
     HAKO_CHECK(vmm::verify_template(job.path));
-    return with_context(load(job, job.path, stop), "the template does not load");
+    return with_context(load(job, job.path, false, stop), "the template does not load");
+}
+
+Result<void> try_template_with_shares(const TemplateJob& job, const std::stop_token& stop) {
+    return load(job, job.path, true, stop);
 }
 
 void remove_template_leftovers() { vmm::CgroupTree().remove_empty(kName); }

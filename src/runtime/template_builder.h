@@ -12,12 +12,13 @@
 
 namespace hako::runtime {
 
-// Of these machines only what they share with `spec` counts: disks and id are not theirs.
+// Of these machines only what they have in common with `spec` counts: disks, cards, shares and id
+// are not theirs.
 struct TemplateJob {
     vmm::MachineSpec spec;
     vmm::TemplateShape shape;
-    std::filesystem::path path;     // of the template
-    std::vector<std::string> jail;  // as MachineOptions::jail
+    std::filesystem::path path;    // of the template
+    vmm::MachineOptions programs;  // jail and share_stage
 };
 
 // Takes about as long as two starts. The calling thread must live as long as that. A template that
@@ -25,6 +26,8 @@ struct TemplateJob {
 Result<void> build_template(const TemplateJob& job, const std::stop_token& stop);
 // Reads all of it, and loads it once, until its agent answers.
 Result<void> check_template(const TemplateJob& job, const std::stop_token& stop);
+// Loads it into a machine that takes shares: some QEMUs do not.
+Result<void> try_template_with_shares(const TemplateJob& job, const std::stop_token& stop);
 // Of a crash in the middle.
 void remove_template_leftovers();
 

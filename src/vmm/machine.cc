@@ -182,10 +182,10 @@ public:
         for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
         HAKO_TRY(const auto jail, describe_jail(spec, launch, cgroup));
         HAKO_TRY(Wiring wiring, wire(spec, launch, jail, options));
-        if (!spec.shares.empty()) {
+        if (has_share_device(spec)) {
             HAKO_TRY(auto server,
                      ShareServer::start(spec.shares, options.share_stage, cgroup.procs_files));
-            wiring.give(server.take_connection(), launch.share_fd);
+            wiring.give(server.take_connection(), kShareFd);
             shares_.emplace(std::move(server));
         }
         HAKO_TRY(Process process,
@@ -322,6 +322,16 @@ Result<std::string> Machine::insert_disk(const Disk& disk) {
 }
 Result<void> Machine::detach_disk(const std::string& serial) {
     return impl_->hotplug_->detach(serial);
+}
+
+Result<void> Machine::add_shares(const std::vector<Share>& shares) {
+    HAKO_CHECK(validate(shares));
+    if (!impl_->shares_)
+        return fail(ErrorKind::invalid, "the VM was started without a place for folders");
+    return impl_->shares_->add(shares);
+}
+Result<void> Machine::remove_shares(const std::vector<std::string>& names) {
+    return impl_->shares_ ? impl_->shares_->remove(names) : Result<void>();
 }
 
 Result<Fd> Machine::save_state(int file, milliseconds deadline) {

@@ -84,6 +84,9 @@ public:
     Result<void> attach_disk(const Disk& disk);
     Result<std::string> insert_disk(const Disk& disk);
     Result<void> detach_disk(const std::string& serial);
+    // Folders and files of the host, for a machine that takes some (vmm/share_server.h).
+    Result<void> add_shares(const std::vector<Share>& shares);
+    Result<void> remove_shares(const std::vector<std::string>& names);
     // For MachineOptions::saves. Writes the state of the devices to the file, from its offset on;
     // the CPUs stand still afterwards. The memory is its own file, for reading.
     Result<Fd> save_state(int file, std::chrono::milliseconds deadline);

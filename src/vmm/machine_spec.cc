@@ -84,8 +84,6 @@ Result<void> validate(const MachineSpec& spec) {
     for (const auto& nic : spec.nics) HAKO_CHECK(validate(nic));
     if (!std::ranges::is_partitioned(spec.nics, [](const Nic& nic) { return !nic.spare; }))
         return fail(ErrorKind::invalid, "spare network cards come behind the others");
-    if (!spec.shares.empty() && !spec.state.empty())
-        return fail(ErrorKind::invalid, "a VM with shares is booted: QEMU loads no state into one");
     for (const auto& device : spec.devices) HAKO_CHECK(validate(device));
     if (!spec.devices.empty() && !spec.state.empty())
         return fail(ErrorKind::invalid, "a VM with devices of the host is booted, not loaded");
@@ -129,6 +127,7 @@ Json to_json(const MachineSpec& spec) {
             {"disks", disks},
             {"nics", nics},
             {"shares", to_json(spec.shares)},
+            {"takes_shares", spec.takes_shares},
             {"devices", to_json(spec.devices)},
             {"state", spec.state.native()}};
 }
@@ -160,6 +159,7 @@ Result<MachineSpec> machine_spec_from_json(const Json& json) {
     }
     HAKO_TRY(const auto shares, json_field_or(json, "shares", Json::array()));
     HAKO_TRY(spec.shares, shares_from_json(shares));
+    HAKO_TRY(spec.takes_shares, json_field_or(json, "takes_shares", false));
     HAKO_TRY(const auto devices, json_field_or(json, "devices", Json::array()));
     HAKO_TRY(spec.devices, host_devices_from_json(devices));
     HAKO_TRY(spec.state, json_field_or<std::string>(json, "state", {}));

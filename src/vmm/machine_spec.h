@@ -71,10 +71,16 @@ struct MachineSpec {
     std::vector<Disk> disks;
     std::vector<Nic> nics;
     std::vector<Share> shares;
+    bool takes_shares = false;        // more of them may come while it runs
     std::vector<HostDevice> devices;  // USB ones come behind a controller of the machine
     // A template of this shape (vmm/template_file.h): the guest is loaded instead of booted.
     std::filesystem::path state;
 };
+
+// Whether it has the one device that all shares come by.
+inline bool has_share_device(const MachineSpec& spec) {
+    return spec.takes_shares || !spec.shares.empty();
+}
 
 // ErrorKind::invalid says what is wrong: memory below the minimum, no CPU, a serial too long ...
 Result<void> validate(const MachineSpec& spec);

@@ -107,7 +107,7 @@ TEST_F(MachineTest, GivesDisksAsDescriptors) {
     const auto disk = folder_.path() / "disk";
     ASSERT_TRUE(write_file(disk, "disk content", 0600));
     spec_.disks = {{.serial = "d", .extents = {disk}, .read_only = true}};
-    const auto machine = start(fake_qemu("cat <&7 >&4\n"));
+    const auto machine = start(fake_qemu("cat <&8 >&4\n"));
     ASSERT_TRUE(machine) << machine.error().message();
     wait_for_end(**machine);
     EXPECT_EQ((*machine)->console_tail(), "disk content");

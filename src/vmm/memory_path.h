@@ -10,6 +10,8 @@ namespace hako::vmm {
 constexpr char kMemoryLibrary[] = "qemu-memory.so";
 // The name of memory that comes as an open descriptor; the descriptor's number follows.
 constexpr char kMemoryPath[] = "/hako-memory/";
+// Likewise of a copy that other processes can map as well.
+constexpr char kMemoryCopyPath[] = "/hako-memory-copy/";
 // Has the library give up what an emulated processor's code was translated to. By default a process
 // ignores it.
 constexpr int kGiveUpSignal = SIGURG;

@@ -50,6 +50,24 @@ Result<void> wait_for_stage(int reasons) {
     return {};
 }
 
+// Does what is written to it; the result still runs if it became virtiofsd.
+Result<Process> run_stage(const std::vector<std::string>& program, const StageSpec& spec,
+                          int listener) {
+    HAKO_TRY(FdPair input, make_pipe());
+    HAKO_TRY(FdPair reasons, make_pipe());
+    std::vector<FdMapping> files = {{.source = input.first.get(), .target = STDIN_FILENO},
+                                    {.source = STDERR_FILENO, .target = STDERR_FILENO},
+                                    {.source = reasons.second.get(), .target = kStageReasonsFd}};
+    if (listener >= 0) files.push_back({.source = listener, .target = kStageListenerFd});
+    HAKO_TRY(Process process, spawn({.argv = program, .new_session = true}, files));
+    reasons.second.reset();
+    input.first.reset();
+    HAKO_CHECK(write_all(input.second.get(), dump_json(to_json(spec))));
+    input.second.reset();
+    HAKO_CHECK(wait_for_stage(reasons.first.get()));
+    return process;
+}
+
 }  // namespace
 
 Result<fs::path> find_virtiofsd() {
@@ -68,24 +86,28 @@ Result<ShareServer> ShareServer::start(const std::vector<Share>& shares,
                                        const std::vector<fs::path>& cgroup_procs) {
     HAKO_TRY(const auto program, find_virtiofsd());
     HAKO_TRY(Connection connection, connect_to_ourselves());
-    HAKO_TRY(FdPair input, make_pipe());
-    HAKO_TRY(FdPair reasons, make_pipe());
-    HAKO_TRY(Process process,
-             spawn({.argv = stage, .new_session = true},
-                   {{.source = input.first.get(), .target = STDIN_FILENO},
-                    {.source = STDERR_FILENO, .target = STDERR_FILENO},
-                    {.source = reasons.second.get(), .target = kStageReasonsFd},
-                    {.source = connection.listener.get(), .target = kStageListenerFd}}));
-    reasons.second.reset();
-    input.first.reset();
-    HAKO_CHECK(
-        write_all(input.second.get(), dump_json(to_json(StageSpec{.program = program,
-                                                                  .shares = shares,
-                                                                  .cgroup_procs = cgroup_procs,
-                                                                  .parent = ::getpid()}))));
-    input.second.reset();
-    HAKO_CHECK(wait_for_stage(reasons.first.get()));
-    return ShareServer(std::move(process), std::move(connection.client));
+    HAKO_TRY(Process process, run_stage(stage,
+                                        {.program = program,
+                                         .shares = shares,
+                                         .cgroup_procs = cgroup_procs,
+                                         .parent = ::getpid()},
+                                        connection.listener.get()));
+    return ShareServer(std::move(process), std::move(connection.client), stage);
+}
+
+Result<void> ShareServer::add(const std::vector<Share>& shares) {
+    return change({.shares = shares, .server = process_.pid()});
+}
+
+Result<void> ShareServer::remove(const std::vector<std::string>& names) {
+    return change({.server = process_.pid(), .removed = names});
+}
+
+Result<void> ShareServer::change(const StageSpec& spec) {
+    HAKO_TRY(Process process, run_stage(stage_, spec, -1));
+    HAKO_TRY(const auto ended, process.wait(kStageDeadline));
+    if (ended && ended->success()) return {};
+    return fail(ErrorKind::internal, "the shares cannot be changed");
 }
 
 ShareServer::~ShareServer() {

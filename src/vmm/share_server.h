@@ -1,6 +1,7 @@
 // What serves a machine's shares to its guest: one virtiofsd, which sees a file system of its own
 // with nothing but the shares in it, and whose mounts go with it. It gets the guest's owners and
 // rights right because it is root; it cannot leave its root, whatever the guest asks.
+// Shares may come and go while it serves.
 //
 // It ends when QEMU closes the connection, when the thread that started it ends, or here.
 #pragma once
@@ -15,6 +16,8 @@
 #include "vmm/share.h"
 
 namespace hako::vmm {
+
+struct StageSpec;
 
 // HAKO_VIRTIOFSD, else where QEMU's package has it. ErrorKind::not_found names the package.
 Result<std::filesystem::path> find_virtiofsd();
@@ -32,21 +35,31 @@ public:
     // Waits a moment for the end that QEMU's brings, then kills.
     ~ShareServer();
 
+    // Any thread may call these. The guest sees what was added from then on, and what was removed
+    // no more; what it had opened stays open to it.
+    Result<void> add(const std::vector<Share>& shares);
+    Result<void> remove(const std::vector<std::string>& names);
+
     // Readable once it has ended, for poll(2). A guest that uses its shares hangs then.
     int end_fd() const { return process_.pidfd(); }
     // For QEMU: the connected vhost-user socket.
     Fd take_connection() { return std::move(connection_); }
 
 private:
-    ShareServer(Process process, Fd connection)
-        : process_(std::move(process)), connection_(std::move(connection)) {}
+    Result<void> change(const StageSpec& spec);
+    ShareServer(Process process, Fd connection, std::vector<std::string> stage)
+        : process_(std::move(process)),
+          connection_(std::move(connection)),
+          stage_(std::move(stage)) {}
 
     Process process_;
     Fd connection_;
+    std::vector<std::string> stage_;
 };
 
-// The child's side: reads what start() wrote from standard input and becomes virtiofsd. Returns the
-// exit status when that failed; the reason went to its starter.
+// The child's side: reads from standard input what is wanted, and becomes virtiofsd, or adds shares
+// to one that serves or removes them. Returns the exit status; the reason of a failure went to its
+// starter.
 int share_stage_main();
 
 }  // namespace hako::vmm

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <set>
 #include <thread>
 
 namespace hako::vmm {
@@ -41,9 +42,13 @@ protected:
     }
     // Once the script has looked around.
     std::string seen() {
+        (void)seen_pid();
+        return read_file(folder_.path() / "seen").value_or("");
+    }
+    std::string seen_pid() {
         for (int i = 0; i < 500 && !fs::exists(folder_.path() / "pid"); ++i)
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        return read_file(folder_.path() / "seen").value_or("");
+        return read_file(folder_.path() / "pid").value_or("0");
     }
 
     static constexpr const char* kLook =
@@ -72,10 +77,50 @@ TEST_F(ShareServerTest, EndsWithItsOwner) {
         const auto server = start({{.name = "folder", .source = data_}});
         ASSERT_TRUE(server) << server.error().message();
         (void)seen();
-        pid = std::stoi(*read_file(folder_.path() / "pid"));
+        pid = std::stoi(seen_pid());
         EXPECT_EQ(::kill(pid, 0), 0);
     }
     EXPECT_NE(::kill(pid, 0), 0);
+}
+
+TEST_F(ShareServerTest, SharesComeAndGoWhileItServes) {
+    const auto self = fs::read_symlink("/proc/self/exe").native();
+    ASSERT_TRUE(write_file(folder_.path() / "virtiofsd",
+                           fmt::format("#!/bin/sh\necho $$ > {}/pid\nexec {} shut-in\n",
+                                       folder_.path().native(), self)));
+    auto server = start({{.name = "first", .source = data_}});
+    ASSERT_TRUE(server) << server.error().message();
+    const std::vector<Share> others = {{.name = "folder", .source = data_},
+                                       {.name = "one", .source = data_ / "file"},
+                                       {.name = "guarded", .source = data_, .read_only = true}};
+    const auto added = server->add(others);
+    ASSERT_TRUE(added) << added.error().message();
+    const fs::path root = fmt::format("/proc/{}/root", std::stoi(seen_pid()));
+    const auto names = [&] {
+        std::set<std::string> found;
+        for (const auto& entry : fs::directory_iterator(root))
+            found.insert(entry.path().filename());
+        return found;
+    };
+    EXPECT_EQ(names(), (std::set<std::string>{"first", "folder", "guarded", "one"}));
+    EXPECT_EQ(read_file(root / "one").value_or(""), "hello");
+    EXPECT_TRUE(write_file(root / "folder" / "new", "x"));
+    EXPECT_TRUE(fs::exists(data_ / "new"));
+    EXPECT_FALSE(write_file(root / "guarded" / "new", "x"));
+    EXPECT_FALSE(write_file(root / "new", "x")) << "the root itself stays read-only";
+
+    const auto refused = server->add(
+        {{.name = "good", .source = data_}, {.name = "absent", .source = data_ / "absent"}});
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message().find("data/absent"), std::string::npos);
+    EXPECT_FALSE(server->add({{.name = "good", .source = data_}, others.front()}));
+    EXPECT_FALSE(names().contains("good")) << "all or nothing";
+
+    ASSERT_TRUE(server->remove({"one", "folder"}));
+    EXPECT_EQ(names(), (std::set<std::string>{"first", "guarded"}));
+    EXPECT_TRUE(fs::exists(data_ / "file"));
+    ASSERT_TRUE(server->add({others.front()}));
+    EXPECT_TRUE(fs::exists(root / "folder" / "file"));
 }
 
 TEST_F(ShareServerTest, NamesWhatCannotBeShared) {

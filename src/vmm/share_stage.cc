@@ -7,11 +7,15 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <sstream>
+#include <thread>
 
 #include "base/fd.h"
 #include "vmm/mount_tree.h"
@@ -24,7 +28,9 @@ namespace fs = std::filesystem;
 
 constexpr int kStageFailed = 125;
 // A mount point that every host has and that nobody shares.
-constexpr std::string_view kStage = "/sys";
+constexpr const char* kStage = "/sys";
+constexpr std::string_view kMountName = "hako-shares";
+constexpr auto kShutIn = std::chrono::seconds(10);  // virtiofsd is, after its start
 
 // The mount that is the share.
 Result<Fd> open_source(const Share& share) {
@@ -65,11 +71,51 @@ Result<Prepared> prepare(const Share& share) {
     return Prepared{share.name, S_ISDIR(status.st_mode), std::move(tree)};
 }
 
-Result<void> show(const Prepared& share) {
-    const auto target = fs::path(kStage) / share.name;
-    if (!share.folder) HAKO_CHECK(write_file(target, ""));
-    else if (::mkdir(target.c_str(), 0755) != 0) return fail_errno(errno, "cannot stage a share");
-    return attach_mounts(share.tree, target);
+// All of them, while the stage does not hide what lies below it.
+Result<std::vector<Prepared>> prepare(const std::vector<Share>& shares) {
+    std::vector<Prepared> prepared;
+    for (const auto& share : shares) {
+        HAKO_TRY(auto one, prepare(share));
+        prepared.push_back(std::move(one));
+    }
+    return prepared;
+}
+
+// The stage's root, by a descriptor that writes and by its path.
+struct Stage {
+    Fd root;
+    fs::path path;
+};
+
+Result<void> hide(const std::string& name, const Stage& stage) {
+    (void)::umount2((stage.path / name).c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    if (::unlinkat(stage.root.get(), name.c_str(), 0) != 0 &&
+        ::unlinkat(stage.root.get(), name.c_str(), AT_REMOVEDIR) != 0)
+        return fail_errno(errno, "cannot remove a share");
+    return {};
+}
+
+Result<void> show(const Prepared& share, const Stage& stage) {
+    constexpr int kNewFile = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    const char* const name = share.name.c_str();
+    const bool made = share.folder
+                          ? ::mkdirat(stage.root.get(), name, 0755) == 0
+                          : static_cast<bool>(Fd(::openat(stage.root.get(), name, kNewFile, 0644)));
+    if (!made) return fail_errno(errno, "cannot stage a share");
+    auto attached = attach_mounts(share.tree, stage.path / share.name);
+    if (!attached) (void)hide(share.name, stage);
+    return attached;
+}
+
+// All of them or none.
+Result<void> show(const std::vector<Prepared>& shares, const Stage& stage) {
+    for (auto share = shares.begin(); share != shares.end(); ++share) {
+        const auto shown = show(*share, stage);
+        if (shown) continue;
+        while (share != shares.begin()) (void)hide((--share)->name, stage);
+        return shown;
+    }
+    return {};
 }
 
 Result<void> stage(const StageSpec& spec) {
@@ -78,17 +124,14 @@ Result<void> stage(const StageSpec& spec) {
         return fail_errno(errno, "sharing folders needs mount namespaces, that is, root rights");
     if (::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
         return fail_errno(errno, "cannot make mounts private");
-    // All of them before the stage hides what lies below it.
-    std::vector<Prepared> prepared;
-    for (const auto& share : spec.shares) {
-        HAKO_TRY(auto one, prepare(share));
-        prepared.push_back(std::move(one));
-    }
-    if (::mount("hako-shares", kStage.data(), "tmpfs", MS_NOSUID | MS_NODEV,
+    HAKO_TRY(const auto prepared, prepare(spec.shares));
+    if (::mount(kMountName.data(), kStage, "tmpfs", MS_NOSUID | MS_NODEV,
                 "mode=0755,size=1m,nr_inodes=4096") != 0)
         return fail_errno(errno, "cannot mount the shares' root");
-    for (const auto& share : prepared) HAKO_CHECK(show(share));
-    if (::mount("", kStage.data(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) != 0)
+    HAKO_TRY(Fd root, open_file(kStage, O_PATH | O_DIRECTORY));
+    const Stage made{std::move(root), kStage};
+    HAKO_CHECK(show(prepared, made));
+    if (::mount("", kStage, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr) != 0)
         return fail_errno(errno, "cannot make the shares' root read-only");
     if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         return fail_errno(errno, "cannot tie virtiofsd to its shim");
@@ -123,6 +166,59 @@ Error execute(const StageSpec& spec) {
     return fail_errno(errno, "cannot execute {}", spec.program.native()).value();
 }
 
+// The device of the stage, if that is all that the process sees (proc(5), mountinfo); else empty.
+Result<std::string> stage_seen_by(pid_t server) {
+    HAKO_TRY(const auto text, read_file(fmt::format("/proc/{}/mountinfo", server)));
+    std::istringstream lines(text);
+    std::vector<std::string> roots;
+    for (std::string line; std::getline(lines, line);) {
+        std::string id, parent, device, root, point;
+        std::istringstream(line) >> id >> parent >> device >> root >> point;
+        if (point != "/") continue;
+        const bool is_stage = line.find(fmt::format(" - tmpfs {} ", kMountName)) != line.npos;
+        roots.push_back(is_stage ? device : "");
+    }
+    // In between it has two.
+    return roots.size() == 1 ? roots.front() : "";
+}
+
+Result<std::string> wait_until_shut_in(pid_t server) {
+    const auto deadline = std::chrono::steady_clock::now() + kShutIn;
+    for (;;) {
+        HAKO_TRY(auto device, stage_seen_by(server));
+        if (!device.empty()) return device;
+        if (std::chrono::steady_clock::now() > deadline)
+            return fail(ErrorKind::deadline, "virtiofsd does not get ready to serve");
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+}
+
+// This process sees what virtiofsd sees, from then on; but it may write the stage's root.
+Result<Stage> enter(pid_t server) {
+    HAKO_TRY(const auto device, wait_until_shut_in(server));
+    HAKO_TRY(const Fd space, open_file(fmt::format("/proc/{}/ns/mnt", server), O_RDONLY));
+    if (::setns(space.get(), CLONE_NEWNS) != 0)
+        return fail_errno(errno, "cannot enter virtiofsd's mounts");
+    // Whatever happens, not the host's root.
+    struct stat status {};
+    if (::stat("/", &status) != 0 ||
+        fmt::format("{}:{}", major(status.st_dev), minor(status.st_dev)) != device)
+        return fail(ErrorKind::internal, "virtiofsd does not see the shares' root");
+    Fd root(::open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    mount_attr writable{};
+    writable.attr_clr = MOUNT_ATTR_RDONLY;
+    if (!root || ::mount_setattr(root.get(), "", AT_EMPTY_PATH, &writable, sizeof writable) != 0)
+        return fail_errno(errno, "cannot write to the shares' root");
+    return Stage{std::move(root), "/"};
+}
+
+Result<void> change(const StageSpec& spec) {
+    HAKO_TRY(const auto prepared, prepare(spec.shares));
+    HAKO_TRY(const Stage stage, enter(spec.server));
+    for (const auto& name : spec.removed) HAKO_CHECK(hide(name, stage));
+    return show(prepared, stage);
+}
+
 Result<StageSpec> read_spec() {
     HAKO_TRY(const auto text, read_to_end(STDIN_FILENO));
     HAKO_TRY(const auto json, parse_json(text));
@@ -136,7 +232,9 @@ Json to_json(const StageSpec& spec) {
             {"shares", to_json(spec.shares)},
             {"cgroup_procs",
              std::vector<std::string>(spec.cgroup_procs.begin(), spec.cgroup_procs.end())},
-            {"parent", spec.parent}};
+            {"parent", spec.parent},
+            {"server", spec.server},
+            {"removed", spec.removed}};
 }
 
 Result<StageSpec> stage_spec_from_json(const Json& json) {
@@ -147,6 +245,8 @@ Result<StageSpec> stage_spec_from_json(const Json& json) {
     HAKO_TRY(const auto procs, json_field_or<std::vector<std::string>>(json, "cgroup_procs", {}));
     spec.cgroup_procs.assign(procs.begin(), procs.end());
     HAKO_TRY(spec.parent, json_field_or<pid_t>(json, "parent", 0));
+    HAKO_TRY(spec.server, json_field_or<pid_t>(json, "server", 0));
+    HAKO_TRY(spec.removed, json_field_or<std::vector<std::string>>(json, "removed", {}));
     return spec;
 }
 
@@ -162,13 +262,14 @@ Result<std::string> read_to_end(int fd) {
 
 int share_stage_main() {
     ::fcntl(kStageReasonsFd, F_SETFD, FD_CLOEXEC);
-    const auto reason = []() -> Error {
-        const auto spec = read_spec();
-        if (!spec) return spec.error();
-        if (const auto staged = stage(*spec); !staged) return staged.error();
-        return execute(*spec);
+    const auto done = []() -> Result<void> {
+        HAKO_TRY(const auto spec, read_spec());
+        if (spec.server != 0) return change(spec);
+        HAKO_CHECK(stage(spec));
+        return fail(execute(spec));
     }();
-    (void)write_all(kStageReasonsFd, reason.message());
+    if (done) return 0;
+    (void)write_all(kStageReasonsFd, done.error().message());
     return kStageFailed;
 }
 

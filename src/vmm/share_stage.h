@@ -13,14 +13,17 @@
 
 namespace hako::vmm {
 
-constexpr int kStageReasonsFd = 3;   // why it failed, as a text; closed when virtiofsd runs
-constexpr int kStageListenerFd = 4;  // the listening vhost-user socket
+constexpr int kStageReasonsFd = 3;   // why it failed, as a text; closed when it has not
+constexpr int kStageListenerFd = 4;  // the listening vhost-user socket of one that is started
 
+// The start of a virtiofsd, or a change of what one serves.
 struct StageSpec {
-    std::filesystem::path program;  // virtiofsd
-    std::vector<Share> shares;
-    std::vector<std::filesystem::path> cgroup_procs;
-    pid_t parent = 0;  // with which it dies
+    std::filesystem::path program = {};  // virtiofsd
+    std::vector<Share> shares = {};      // added ones
+    std::vector<std::filesystem::path> cgroup_procs = {};
+    pid_t parent = 0;                       // with which it dies
+    pid_t server = 0;                       // the one that is changed
+    std::vector<std::string> removed = {};  // shares' names
 };
 
 Json to_json(const StageSpec& spec);

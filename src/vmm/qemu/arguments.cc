@@ -47,7 +47,7 @@ constexpr unsigned kOwnSlots = 3;  // of the agent channel, the balloon and the 
 
 // Slots that are free for disks and network cards.
 std::size_t free_slots(const MachineSpec& spec) {
-    return kUsableSlots - kOwnSlots - (spec.shares.empty() ? 0 : 1);
+    return kUsableSlots - kOwnSlots - (has_share_device(spec) ? 1 : 0);
 }
 
 // All slots, whatever is on them: a guest's saved state then fits machines with other devices, and
@@ -150,17 +150,18 @@ void add_memory(Arguments& list, std::string_view type, const MachineSpec& spec)
 // server reads and writes it, or somebody saves it, it is a file which both map. The name is always
 // that of a machine which says nothing of its memory: one state fits all.
 void add_memory(Arguments& list, const MachineSpec& spec, bool saves) {
+    const bool shared = has_share_device(spec);
     if (!spec.state.empty())
         add_memory(
-            list, fmt::format("memory-backend-file,mem-path={}{},share=off", kMemoryPath, kStateFd),
+            list,
+            fmt::format("memory-backend-file,mem-path={}{},share={}",
+                        shared ? kMemoryCopyPath : kMemoryPath, kStateFd, shared ? "on" : "off"),
             spec);
-    else if (!spec.shares.empty() || saves) add_memory(list, "memory-backend-memfd,share=on", spec);
+    else if (shared || saves) add_memory(list, "memory-backend-memfd,share=on", spec);
 }
 
-void add_shares(QemuLaunch& launch, Slots& slots) {
-    auto& list = launch.command.argv;
-    launch.share_fd = kFirstDiskFd + static_cast<int>(launch.files.size() + launch.taps.size());
-    add_chardev(list, "shares", launch.share_fd);
+void add_shares(Arguments& list, Slots& slots) {
+    add_chardev(list, "shares", kShareFd);
     slots.add_device("vhost-user-fs-device", fmt::format("chardev=shares,tag={}", kShareTag));
 }
 
@@ -214,7 +215,8 @@ bool has_room_for_spare(const MachineSpec& spec) {
 
 unsigned slots_at_start(const MachineSpec& spec) {
     const auto cards = std::ranges::count(spec.nics, false, &Nic::spare);
-    return kOwnSlots + static_cast<unsigned>(spec.disks.size() + static_cast<std::size_t>(cards));
+    return kOwnSlots + (has_share_device(spec) ? 1U : 0U) +
+           static_cast<unsigned>(spec.disks.size() + static_cast<std::size_t>(cards));
 }
 
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,
@@ -241,11 +243,11 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     add_agent_channel(list, slots, spec);
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
     slots.add_device("virtio-scsi-device", "id=scsi");
+    if (has_share_device(spec)) add_shares(list, slots);
     HAKO_CHECK(add_disks(launch, slots, spec));
     add_devices(launch, spec);
     add_nics(launch, slots, spec);
     add_memory(list, spec, saves);
-    if (!spec.shares.empty()) add_shares(launch, slots);
     return launch;
 }
 

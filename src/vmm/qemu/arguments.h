@@ -19,7 +19,8 @@ constexpr int kQmpFd = 3;
 constexpr int kConsoleFd = 4;
 constexpr int kAgentFd = 5;  // not with AgentChannel::vsock
 constexpr int kStateFd = 6;  // where MachineSpec::state is loaded from, else unused
-constexpr int kFirstDiskFd = 7;
+constexpr int kShareFd = 7;  // the connection to the share server (vmm/share_server.h), if any
+constexpr int kFirstDiskFd = 8;
 
 // Where disks are added while the machine runs (vmm/hotplug.h).
 constexpr std::string_view kScsiBus = "scsi.0";
@@ -33,8 +34,6 @@ struct QemuLaunch {
     Command command;
     std::vector<DiskFile> files;
     std::vector<TapFile> taps;
-    // Where QEMU expects its connection to the share server (vmm/share_server.h); -1: no shares.
-    int share_fd = -1;
 };
 
 // What QEMU knows MachineSpec::disks[index] by, device and block node.

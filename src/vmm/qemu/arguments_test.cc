@@ -61,8 +61,8 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -device virtserialport,chardev=agent,name=hako.agent
 -device virtio-balloon-device,bus=virtio-mmio-bus.1,free-page-reporting=on
 -device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
--add-fd fd=7,set=7
--blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/7,node-name=disk0,read-only=off
+-add-fd fd=8,set=8
+-blockdev discard=unmap,driver=raw,file.discard=unmap,file.driver=file,file.filename=/dev/fdset/8,node-name=disk0,read-only=off
 -device virtio-blk-device,bus=virtio-mmio-bus.4,id=disk0,drive=disk0,serial=scratch,werror=report,rerror=report)");
 }
 
@@ -73,12 +73,12 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
     ASSERT_TRUE(launch) << launch.error().message();
     const auto text = argument_lines(*launch);
-    EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=8
+    EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=9
 -device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02
--netdev tap,id=nic1,fd=9
+-netdev tap,id=nic1,fd=10
 -device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02)");
     ASSERT_EQ(launch->taps.size(), 2U);
-    EXPECT_EQ(launch->taps[1].fd, 9);
+    EXPECT_EQ(launch->taps[1].fd, 10);
     EXPECT_EQ(launch->taps[1].nic.tap, "hkt1");
 
     spec.nics.resize(4, spec.nics.front());
@@ -91,17 +91,31 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     auto spec = small_machine();
     spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
     spec.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    const auto without = slots_at_start(spec);
     spec.shares = {{.name = "m0", .source = "/srv"}, {.name = "m1", .source = "/home"}};
-    const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
-    ASSERT_TRUE(launch) << launch.error().message();
-    const auto text = argument_lines(*launch);
+    const auto text = lines_of(spec);
+    EXPECT_NE(text.find(R"(
+-chardev socket,id=shares,fd=7
+-device vhost-user-fs-device,bus=virtio-mmio-bus.4,chardev=shares,tag=hako
+-add-fd fd=8,set=8
+)"),
+              std::string::npos)
+        << text;
     EXPECT_EQ(
         text.substr(text.find("-object")),
         R"(-object memory-backend-memfd,share=on,id=microvm.ram,size=256M,x-use-canonical-path-for-ramblock-id=off
--machine memory-backend=microvm.ram
--chardev socket,id=shares,fd=9
--device vhost-user-fs-device,bus=virtio-mmio-bus.6,chardev=shares,tag=hako)");
-    EXPECT_EQ(launch->share_fd, 9);
+-machine memory-backend=microvm.ram)");
+    EXPECT_EQ(slots_at_start(spec), without + 1);
+
+    auto empty = spec;
+    empty.shares.clear();
+    empty.takes_shares = true;
+    EXPECT_EQ(lines_of(empty), text) << "they may come later";
+    spec.state = "/templates/x";
+    EXPECT_NE(lines_of(spec).find(
+                  "-object memory-backend-file,mem-path=/hako-memory-copy/6,share=on,id="),
+              std::string::npos);
+    spec.state.clear();
 
     spec.nics.resize(3, spec.nics.front());
     EXPECT_EQ(lines_of(spec),
@@ -156,10 +170,10 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -device vhost-vsock-device,bus=virtio-mmio-bus.0,guest-cid=77
 -device virtio-balloon-device,bus=virtio-mmio-bus.1,free-page-reporting=on
 -device virtio-scsi-device,bus=virtio-mmio-bus.2,id=scsi
--add-fd fd=7,set=7
 -add-fd fd=8,set=8
 -add-fd fd=9,set=9
--blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/9,node-name=disk0,read-only=on
+-add-fd fd=10,set=10
+-blockdev driver=vmdk,file.driver=file,file.filename=/dev/fdset/10,node-name=disk0,read-only=on
 -device virtio-blk-device,bus=virtio-mmio-bus.4,id=disk0,drive=disk0,serial=rootfs,werror=report,rerror=report)");
 
     ASSERT_EQ(launch->files.size(), 3U);
@@ -171,8 +185,8 @@ version=1
 CID=00000001
 parentCID=ffffffff
 createType="monolithicFlat"
-RW 8 FLAT "/dev/fdset/7" 0
-RW 16 FLAT "/dev/fdset/8" 0
+RW 8 FLAT "/dev/fdset/8" 0
+RW 16 FLAT "/dev/fdset/9" 0
 )");
 }
 
@@ -191,9 +205,9 @@ TEST(ArgumentsTest, DevicesOfTheHostComeOnBusesOfTheirOwn) {
     EXPECT_EQ(text.find("virtio_mmio.device"), std::string::npos);
     EXPECT_EQ(text.find("acpi=off"), std::string::npos);
     EXPECT_EQ(text.find("no_timer_check"), std::string::npos);
-    EXPECT_EQ(text.substr(text.find("-add-fd fd=8")), R"(-add-fd fd=8,set=8
--device usb-host,hostdevice=/dev/fdset/8
--netdev tap,id=nic0,fd=9
+    EXPECT_EQ(text.substr(text.find("-add-fd fd=9")), R"(-add-fd fd=9,set=9
+-device usb-host,hostdevice=/dev/fdset/9
+-netdev tap,id=nic0,fd=10
 -device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic0,mac=02:42:ac:11:00:02)");
     ASSERT_EQ(launch->files.size(), 2U);
     EXPECT_EQ(launch->files[1].path, "/dev/bus/usb/001/004");
