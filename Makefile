@@ -25,7 +25,7 @@ test: ## all tests: unit, layers, black box
 
 soak: build ## the long forms: hundreds of kill rounds, long loops
 	scripts/setup.sh test soak
-	HAKO_SOAK=1 scripts/test.sh $(BUILD) --tests-regex blackbox
+	HAKO_SOAK=1 scripts/test.sh $(BUILD) --parallel 1 --tests-regex blackbox
 
 fuzz: ## each fuzz target for HAKO_FUZZ_SECONDS (60), by clang's libFuzzer
 	scripts/setup.sh fuzz
