@@ -100,6 +100,25 @@ def test_a_vm_waits_with_a_network_card(rootless: RootlessDaemon) -> None:
     wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
 
 
+def test_folders_come_into_a_vm_that_waits_and_into_a_pod(rootless: RootlessDaemon) -> None:
+    """What root writes in there is the user's."""
+    del rootless.environment["HAKO_WARM_POOL"]
+    rootless.start()
+    shared = rootless.folder / "shared"
+    shared.mkdir()
+    os.chown(shared, USER, USER)
+    name = fill(rootless, "-v", f"{shared}:/data")
+    rootless.hako("exec", name, "touch", "/data/one")
+    rootless.hako("pod", "create", "web")
+    rootless.hako("pod", "add", "-v", f"{shared}:/data", "web", HELLO, "sh", "-c", "mv /data/one /data/two; sleep 600")
+    wait_until(lambda: (shared / "two").exists(), 20)
+    assert (shared / "two").stat().st_uid == USER
+    rootless.hako("pod", "rm", "-f", "web")
+    rootless.hako("rm", "-f", name)
+    rootless.stop()
+    wait_until(lambda: not of_user(), 20, f"processes are left: {of_user()}")
+
+
 def test_the_namespace_outlives_the_daemon_and_ends_with_the_last_container(rootless: RootlessDaemon) -> None:
     rootless.start()
     name = rootless.hako("run", "-d", HELLO, "sleep", "1000").stdout.strip()

@@ -71,8 +71,12 @@ Result<Prepared> prepare(const Share& share) {
     return Prepared{share.name, S_ISDIR(status.st_mode), std::move(tree)};
 }
 
-// All of them, while the stage does not hide what lies below it.
+// All of them, from where the starter is; from then on this process has mounts of its own.
 Result<std::vector<Prepared>> prepare(const std::vector<Share>& shares) {
+    if (::unshare(CLONE_NEWNS) != 0)
+        return fail_errno(errno, "sharing folders needs mount namespaces, that is, root rights");
+    if (::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+        return fail_errno(errno, "cannot make mounts private");
     std::vector<Prepared> prepared;
     for (const auto& share : shares) {
         HAKO_TRY(auto one, prepare(share));
@@ -120,10 +124,6 @@ Result<void> show(const std::vector<Prepared>& shares, const Stage& stage) {
 
 Result<void> stage(const StageSpec& spec) {
     for (const auto& file : spec.cgroup_procs) (void)write_file(file, "0");
-    if (::unshare(CLONE_NEWNS) != 0)
-        return fail_errno(errno, "sharing folders needs mount namespaces, that is, root rights");
-    if (::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-        return fail_errno(errno, "cannot make mounts private");
     HAKO_TRY(const auto prepared, prepare(spec.shares));
     if (::mount(kMountName.data(), kStage, "tmpfs", MS_NOSUID | MS_NODEV,
                 "mode=0755,size=1m,nr_inodes=4096") != 0)
