@@ -173,8 +173,10 @@ def comes_and_goes(daemon: Daemon, name: str, network: str, peer: str) -> None:
         assert not pings(daemon, name, peer) and not pings(daemon, peer, own["IPAddress"])
 
 
-def test_a_running_container_comes_to_a_network_and_leaves_it(host: Daemon) -> None:
-    host.hako("run", "-d", "--name", "guest1", HELLO, "sleep", "3600")
+@pytest.mark.parametrize("flags", [(), ("-v", "/usr/share:/data:ro")], ids=["", "folder"])
+def test_a_running_container_comes_to_a_network_and_leaves_it(host: Daemon, flags: tuple[str, ...]) -> None:
+    """With a folder its card to spare is in the slot whose interrupt is the clock's."""
+    host.hako("run", "-d", "--name", "guest1", *flags, HELLO, "sleep", "3600")
     comes_and_goes(host, "guest1", "app", "client")
     host.hako("rm", "-f", "guest1")
 

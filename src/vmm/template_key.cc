@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "base/sha256.h"
 #include "base/text.h"
+#include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
 
 namespace hako::vmm {
@@ -74,13 +75,15 @@ Result<TemplateShape> TemplateShapes::make(const MachineSpec& spec, bool may_rea
     HAKO_TRY(const auto qemu_identity, identity_of(qemu));
     static const auto processor = read_processor();
     HAKO_TRY(const auto cpu, processor);
+    MachineSpec without_clock = spec;
+    without_clock.tsc_khz = 0;
     TemplateShape shape;
     HAKO_TRY(const auto kernel, fact(spec.kernel, digest_of));
     HAKO_TRY(const auto agent, fact(spec.initramfs, digest_of));
     HAKO_TRY(const auto version, fact(qemu, version_of));
     shape.parts = {{"kernel", kernel},
                    {"agent", agent},
-                   {"kernel_arguments", spec.kernel_arguments},
+                   {"command_line", kernel_command_line(without_clock)},
                    {"memory_bytes", spec.memory_bytes},
                    {"cpus", spec.cpus},
                    {"accelerator", to_string(spec.accelerator)},

@@ -51,7 +51,7 @@ TEST(ArgumentsTest, EmulatedMachineWithOneDiskAndSerialChannel) {
 -smp 2
 -kernel /share/vmlinux
 -initrd /share/initramfs.cpio
--append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=serial scsi_mod.scan=manual tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=serial scsi_mod.scan=manual tsc_early_khz=2500000 loglevel=7 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=512@0xfeb00600:8
 -chardev socket,id=qmp,fd=3
 -mon chardev=qmp,mode=control
 -chardev socket,id=console,fd=4
@@ -82,6 +82,10 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     EXPECT_EQ(launch->taps[1].nic.tap, "hkt1");
 
     spec.nics.resize(4, spec.nics.front());
+    EXPECT_NE(lines_of(spec).find("virtio-net-device,bus=virtio-mmio-bus.3,netdev=nic3"),
+              std::string::npos)
+        << "the slot beside the clock comes last";
+    spec.nics.resize(5, spec.nics.front());
     const auto refused = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().message().find("fewer networks"), std::string::npos);
@@ -117,9 +121,9 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
               std::string::npos);
     spec.state.clear();
 
-    spec.nics.resize(3, spec.nics.front());
+    spec.nics.resize(4, spec.nics.front());
     EXPECT_EQ(lines_of(spec),
-              "a VM has room for 3 disks and network cards, not for 1 and 3: connect the "
+              "a VM has room for 4 disks and network cards, not for 1 and 4: connect the "
               "container to fewer networks");
 }
 
@@ -162,7 +166,7 @@ TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
 -smp 2
 -kernel /share/vmlinux
 -initrd /share/initramfs.cpio
--append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=vsock scsi_mod.scan=manual virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12
+-append console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp hako.agent=vsock scsi_mod.scan=manual virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6 virtio_mmio.device=512@0xfeb00400:7 virtio_mmio.device=512@0xfeb00800:9 virtio_mmio.device=512@0xfeb00a00:10 virtio_mmio.device=512@0xfeb00c00:11 virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=512@0xfeb00600:8
 -chardev socket,id=qmp,fd=3
 -mon chardev=qmp,mode=control
 -chardev socket,id=console,fd=4
@@ -208,7 +212,7 @@ TEST(ArgumentsTest, DevicesOfTheHostComeOnBusesOfTheirOwn) {
     EXPECT_EQ(text.substr(text.find("-add-fd fd=9")), R"(-add-fd fd=9,set=9
 -device usb-host,hostdevice=/dev/fdset/9
 -netdev tap,id=nic0,fd=10
--device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic0,mac=02:42:ac:11:00:02)");
+-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02)");
     ASSERT_EQ(launch->files.size(), 2U);
     EXPECT_EQ(launch->files[1].path, "/dev/bus/usb/001/004");
     EXPECT_FALSE(launch->files[1].read_only);
@@ -253,7 +257,7 @@ TEST(ArgumentsTest, RefusesMoreDisksThanSlots) {
     for (const auto* serial : {"a", "b", "c", "d", "e", "f"})
         spec.disks.push_back({.serial = serial, .extents = {"/x"}});
     EXPECT_EQ(lines_of(spec),
-              "a VM has room for 4 disks and network cards, not for 6 and 0: connect the "
+              "a VM has room for 5 disks and network cards, not for 6 and 0: connect the "
               "container to fewer networks");
 }
 
@@ -261,7 +265,7 @@ TEST(ArgumentsTest, NetworkCardsAndSharesComeBeforeDisks) {
     auto spec = small_machine();
     spec.disks = {{.serial = "a", .extents = {"/x"}}, {.serial = "b", .extents = {"/x"}}};
     EXPECT_EQ(disks_with_a_slot(spec), 2U);
-    spec.nics.resize(2);
+    spec.nics.resize(3);
     EXPECT_EQ(disks_with_a_slot(spec), 2U);
     spec.shares = {{.name = "a", .source = "/srv"}};
     EXPECT_EQ(disks_with_a_slot(spec), 1U);
@@ -279,15 +283,19 @@ TEST(ArgumentsTest, ASpareCardTakesNoSlotOfRootAndScratch) {
     EXPECT_EQ(disks_with_a_slot(spec), 2U);
     EXPECT_NE(lines_of(spec).find("bus=virtio-mmio-bus.7,netdev=nic1,"), std::string::npos);
     EXPECT_EQ(slots_at_start(spec), 6U) << "the guest does not look at it";
+    spec.nics.push_back({"hkt2", "02:42:ac:11:00:04", true});
     EXPECT_FALSE(has_room_for_spare(spec));
-    spec.nics.pop_back();
-    // A volume's disk goes to the SCSI controller.
-    spec.disks.push_back({.serial = "c", .extents = {"/x"}});
+    spec.nics.resize(1);
+    // The second volume's disk goes to the SCSI controller.
+    for (const auto* serial : {"c", "d"})
+        spec.disks.push_back({.serial = serial, .extents = {"/x"}});
     ASSERT_TRUE(has_room_for_spare(spec));
     spec.nics.push_back({"hkt1", "02:42:ac:11:00:03", true});
-    EXPECT_EQ(disks_with_a_slot(spec), 2U);
+    EXPECT_EQ(disks_with_a_slot(spec), 3U);
     spec.nics.pop_back();
     spec.shares = {{.name = "a", .source = "/srv"}};
+    EXPECT_TRUE(has_room_for_spare(spec));
+    spec.nics.push_back({"hkt1", "02:42:ac:11:00:03"});
     EXPECT_FALSE(has_room_for_spare(spec));
 }
 
