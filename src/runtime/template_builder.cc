@@ -57,7 +57,9 @@ Result<void> load(const TemplateJob& job, const std::filesystem::path& state, bo
     auto spec = bare_machine(job.spec);
     spec.state = state;
     spec.takes_shares = takes_shares;
-    HAKO_TRY(const auto machine, vmm::Machine::start(spec, job.programs));
+    vmm::MachineOptions options = job.programs;
+    options.is_trial = true;
+    HAKO_TRY(const auto machine, vmm::Machine::start(spec, options));
     const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
     const auto reach_agent = [&]() -> Result<void> {
         HAKO_TRY(Fd channel, machine->take_agent_channel(vmm::agent_deadline(spec)));

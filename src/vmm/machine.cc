@@ -183,8 +183,8 @@ public:
         HAKO_TRY(const auto jail, describe_jail(spec, launch, cgroup));
         HAKO_TRY(Wiring wiring, wire(spec, launch, jail, options));
         if (has_share_device(spec)) {
-            HAKO_TRY(auto server,
-                     ShareServer::start(spec.shares, options.share_stage, cgroup.procs_files));
+            HAKO_TRY(auto server, ShareServer::start(spec.shares, options.share_stage,
+                                                     cgroup.procs_files, options.is_trial));
             wiring.give(server.take_connection(), kShareFd);
             shares_.emplace(std::move(server));
         }

@@ -32,7 +32,8 @@ struct MachineOptions {
     std::function<Result<Fd>(const Nic& nic)> open_tap;
     // For QEMU to answer on QMP. The agent's own deadline is agent_deadline().
     std::chrono::milliseconds start_deadline = std::chrono::seconds(20);
-    bool saves = false;  // save_state() will be called
+    bool saves = false;     // save_state() will be called
+    bool is_trial = false;  // what serves the shares says nothing to our standard error
 };
 
 // How a machine ended.

@@ -52,12 +52,12 @@ Result<void> wait_for_stage(int reasons) {
 
 // Does what is written to it; the result still runs if it became virtiofsd.
 Result<Process> run_stage(const std::vector<std::string>& program, const StageSpec& spec,
-                          int listener) {
+                          int listener, bool is_trial) {
     HAKO_TRY(FdPair input, make_pipe());
     HAKO_TRY(FdPair reasons, make_pipe());
     std::vector<FdMapping> files = {{.source = input.first.get(), .target = STDIN_FILENO},
-                                    {.source = STDERR_FILENO, .target = STDERR_FILENO},
                                     {.source = reasons.second.get(), .target = kStageReasonsFd}};
+    if (!is_trial) files.push_back({.source = STDERR_FILENO, .target = STDERR_FILENO});
     if (listener >= 0) files.push_back({.source = listener, .target = kStageListenerFd});
     HAKO_TRY(Process process, spawn({.argv = program, .new_session = true}, files));
     reasons.second.reset();
@@ -83,7 +83,7 @@ Result<fs::path> find_virtiofsd() {
 
 Result<ShareServer> ShareServer::start(const std::vector<Share>& shares,
                                        const std::vector<std::string>& stage,
-                                       const std::vector<fs::path>& cgroup_procs) {
+                                       const std::vector<fs::path>& cgroup_procs, bool is_trial) {
     HAKO_TRY(const auto program, find_virtiofsd());
     HAKO_TRY(Connection connection, connect_to_ourselves());
     HAKO_TRY(Process process, run_stage(stage,
@@ -91,7 +91,7 @@ Result<ShareServer> ShareServer::start(const std::vector<Share>& shares,
                                          .shares = shares,
                                          .cgroup_procs = cgroup_procs,
                                          .parent = ::getpid()},
-                                        connection.listener.get()));
+                                        connection.listener.get(), is_trial));
     return ShareServer(std::move(process), std::move(connection.client), stage);
 }
 
@@ -104,7 +104,7 @@ Result<void> ShareServer::remove(const std::vector<std::string>& names) {
 }
 
 Result<void> ShareServer::change(const StageSpec& spec) {
-    HAKO_TRY(Process process, run_stage(stage_, spec, -1));
+    HAKO_TRY(Process process, run_stage(stage_, spec, -1, false));
     HAKO_TRY(const auto ended, process.wait(kStageDeadline));
     if (ended && ended->success()) return {};
     return fail(ErrorKind::internal, "the shares cannot be changed");

@@ -26,10 +26,11 @@ class ShareServer {
 public:
     // stage: the program that makes that file system and becomes virtiofsd, with its first
     // arguments: {"<bin>/hako-shim", "shares"}. It joins the cgroups. An error names the share that
-    // cannot be used.
+    // cannot be used. is_trial: nobody wants to read what it says, which it does when it ends.
     static Result<ShareServer> start(const std::vector<Share>& shares,
                                      const std::vector<std::string>& stage,
-                                     const std::vector<std::filesystem::path>& cgroup_procs);
+                                     const std::vector<std::filesystem::path>& cgroup_procs,
+                                     bool is_trial = false);
     ShareServer(ShareServer&&) = default;
     ShareServer& operator=(ShareServer&&) = delete;
     // Waits a moment for the end that QEMU's brings, then kills.
