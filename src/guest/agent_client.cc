@@ -191,14 +191,26 @@ Result<void> AgentClient::update_container(const std::string& container,
     return impl_->call(&Stub::UpdateContainer, request, impl_->deadlines.quick);
 }
 
-Result<void> AgentClient::create_process(const ProcessSpec& spec) {
-    agent::v1::CreateProcessRequest request;
+Result<Stdio> AgentClient::create_process(const ProcessSpec& spec) {
+    auto impl = std::make_unique<Stdio::Impl>();
+    impl->cut = impl_->cut;
+    impl->stream = impl_->stub->CreateProcess(&impl->context);
+    agent::v1::StdioInput first;
+    auto& request = *first.mutable_create();
     request.set_container(spec.id.container);
     request.set_process(spec.id.process);
     request.set_spec(spec.process);
     request.set_seccomp_bpf(spec.seccomp_bpf);
     request.set_stdin(spec.open_stdin);
-    return impl_->call(&Stub::CreateProcess, request);
+    Patience patience(impl->context, impl_->deadlines.call, impl_->cut);
+    const bool is_prepared = patience.wait([&] {
+        agent::v1::StdioOutput prepared;
+        return impl->stream->Write(first) && impl->stream->Read(&prepared);
+    });
+    if (is_prepared) return Stdio(std::move(impl));
+    const auto status = patience.wait([&] { return impl->finish(); });
+    HAKO_CHECK(to_result(status, patience));
+    return fail(ErrorKind::corrupt, "the guest refused the process without a reason");
 }
 
 Result<int> AgentClient::start_process(const ProcessId& id) {
@@ -235,24 +247,6 @@ Result<ProcessExit> AgentClient::wait(const ProcessId& id, std::stop_token stop)
 
 Result<void> AgentClient::delete_process(const ProcessId& id) {
     return impl_->call(&Stub::DeleteProcess, to_request(id));
-}
-
-Result<Stdio> AgentClient::stdio(const ProcessId& id) {
-    auto impl = std::make_unique<Stdio::Impl>();
-    impl->cut = impl_->cut;
-    impl->stream = impl_->stub->Stdio(&impl->context);
-    agent::v1::StdioInput first;
-    first.set_container(id.container);
-    first.set_process(id.process);
-    Patience patience(impl->context, impl_->deadlines.call, impl_->cut);
-    const bool is_accepted = patience.wait([&] {
-        agent::v1::StdioOutput accepted;
-        return impl->stream->Write(first) && impl->stream->Read(&accepted);
-    });
-    if (is_accepted) return Stdio(std::move(impl));
-    const auto status = patience.wait([&] { return impl->finish(); });
-    HAKO_CHECK(to_result(status, patience));
-    return fail(ErrorKind::corrupt, "the guest refused the streams without a reason");
 }
 
 SocketCall AgentClient::accept_socket(const std::string& container, const std::string& path) {

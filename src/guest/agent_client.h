@@ -203,6 +203,8 @@ public:
     Result<void> close_input();
     // Blocks for the next piece of output; nullopt is the end: the process has ended.
     Result<std::optional<Output>> read();
+    // After that end; by the reading thread.
+    std::optional<ProcessExit> exit() const;
     // Makes blocked and later calls fail with ErrorKind::cancelled. From any thread.
     void cancel();
 
@@ -272,7 +274,8 @@ public:
     // resources: linux.resources of the OCI runtime spec, as JSON; what it lacks stays.
     Result<void> update_container(const std::string& container, const std::string& resources);
 
-    Result<void> create_process(const ProcessSpec& spec);
+    // Prepares it; all but the execve is done then.
+    Result<Stdio> create_process(const ProcessSpec& spec);
     // The pid in the VM. ErrorKind::exec_not_found is exit status 127, exec_failed is 126.
     Result<int> start_process(const ProcessId& id);
     Result<void> signal(const ProcessId& id, int number, bool all = false);
@@ -281,8 +284,6 @@ public:
     // A stop is ErrorKind::cancelled.
     Result<ProcessExit> wait(const ProcessId& id, std::stop_token stop = {});
     Result<void> delete_process(const ProcessId& id);
-    // Between create_process and start_process, once per process.
-    Result<Stdio> stdio(const ProcessId& id);
 
     // path is one of Container::sockets, or one that the guest is to connect to. Blocks for
     // nothing.

@@ -27,18 +27,18 @@ public:
                         agent::v1::StartProcessResponse*) override {
         return {grpc::StatusCode::NOT_FOUND, "no such thing", "exec_not_found"};
     }
-    Status Stdio(
+    Status CreateProcess(
         grpc::ServerContext*,
         grpc::ServerReaderWriter<agent::v1::StdioOutput, agent::v1::StdioInput>* stream) override {
         // A call that ends unread is not refused: gRPC's client waits for it at times.
         agent::v1::StdioInput first;
         stream->Read(&first);
-        if (refuse_stdio) return Status::OK;
+        if (refuse_process) return Status::OK;
         stream->Write(agent::v1::StdioOutput());
         agent::v1::StdioOutput output;
         output.set_data("half");
         stream->Write(output);
-        return Status::OK;  // without `end`
+        return Status::OK;  // without `exit`
     }
     Status CopyOut(grpc::ServerContext*, const agent::v1::CopyOutRequest*,
                    grpc::ServerWriter<agent::v1::DataChunk>*) override {
@@ -52,7 +52,7 @@ public:
     }
 
     std::size_t info_bytes = 1;
-    bool refuse_stdio = false;
+    bool refuse_process = false;
 };
 
 class AgentClientTest : public testing::Test {
@@ -95,15 +95,16 @@ TEST_F(AgentClientTest, TheKindOfAnErrorArrives) {
 }
 
 TEST_F(AgentClientTest, StreamsThatEndHalfWayAreAnError) {
-    auto stdio = client_->stdio({"c", "p"});
+    auto stdio = client_->create_process({{"c", "p"}, "{}"});
     ASSERT_TRUE(stdio) << stdio.error().message();
     EXPECT_EQ((*stdio->read())->data, "half");
     const auto end = stdio->read();
     ASSERT_FALSE(end);
     EXPECT_EQ(end.error().kind(), ErrorKind::corrupt);
     EXPECT_TRUE(stdio->close_input());
-    liar_.refuse_stdio = true;
-    EXPECT_FALSE(client_->stdio({"c", "p"}));
+    EXPECT_FALSE(stdio->exit());
+    liar_.refuse_process = true;
+    EXPECT_FALSE(client_->create_process({{"c", "p"}, "{}"}));
 }
 
 TEST_F(AgentClientTest, ACopyWithoutADescriptionIsAnError) {
@@ -148,7 +149,7 @@ TEST(AgentClient, AGuestThatReadsNothingIsNotWaitedForForEver) {
     NoWriter nowhere;
     EXPECT_FALSE((*client)->info(200ms));
     EXPECT_FALSE((*client)->signal({"c", "p"}, 9, false));
-    EXPECT_FALSE((*client)->stdio({"c", "p"}));
+    EXPECT_FALSE((*client)->create_process({}));
     EXPECT_FALSE((*client)->changes({}, nowhere));
     EXPECT_FALSE((*client)->stat_path("c", "/"));
 }
@@ -160,7 +161,6 @@ TEST(AgentClient, OfASilentGuestEveryCallEnds) {
     ASSERT_TRUE(client);
     NoWriter nowhere;
     const auto on_stat = [](const PathStat&) { return Result<void>(); };
-    EXPECT_EQ((*client)->stdio({"c", "p"}).error().kind(), ErrorKind::deadline);
     EXPECT_EQ((*client)->changes({}, nowhere).error().kind(), ErrorKind::deadline);
     EXPECT_EQ((*client)->copy_out("c", "/", on_stat, nowhere).error().kind(), ErrorKind::deadline);
     EXPECT_EQ((*client)->stat_path("c", "/").error().kind(), ErrorKind::deadline);

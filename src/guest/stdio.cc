@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "guest/messages.h"
 #include "guest/status.h"
 #include "guest/stdio_impl.h"
 
@@ -51,7 +52,8 @@ Result<std::optional<Stdio::Output>> Stdio::read() {
         return status.ok() ? fail(ErrorKind::corrupt, "the guest ended the streams half-way")
                            : fail(to_error(status));
     }
-    if (message.end()) {
+    if (message.has_exit()) {
+        impl_->exit = from_message(message.exit());
         Patience patience(impl_->context, kEndDeadline, impl_->cut);
         patience.wait([&] {
             (void)close_input();  // which waits for a writer whose bytes the guest does not take
@@ -63,6 +65,8 @@ Result<std::optional<Stdio::Output>> Stdio::read() {
     return Output{message.stream() == agent::v1::StdioOutput::STDERR ? Stream::err : Stream::out,
                   std::move(*message.mutable_data())};
 }
+
+std::optional<ProcessExit> Stdio::exit() const { return impl_->exit; }
 
 void Stdio::cancel() { impl_->context.TryCancel(); }
 

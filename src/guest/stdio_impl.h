@@ -31,7 +31,8 @@ struct Stdio::Impl {
     std::unique_ptr<Stream> stream;
     std::mutex writing;                  // close_input may come from the reading thread, at the end
     bool input_closed = false;           // guarded by writing
-    std::optional<grpc::Status> status;  // of the reading thread
+    std::optional<grpc::Status> status;  // these two of the reading thread
+    std::optional<ProcessExit> exit;
 };
 
 }  // namespace hako::guest

@@ -21,16 +21,12 @@ LogStream log_stream(guest::Stdio::Stream stream) {
 Result<std::unique_ptr<ContainerProcess>> ContainerProcess::create(guest::AgentClient& agent,
                                                                    Setup setup) {
     HAKO_TRY(auto log, OutputLog::open(setup.log));
-    HAKO_CHECK(agent.create_process(setup.spec));
-    std::unique_ptr<ContainerProcess> process(
-        new ContainerProcess(agent, std::move(setup), std::move(log)));
-    HAKO_TRY(process->stdio_, agent.stdio(process->id()));
-    return process;
+    HAKO_TRY(auto stdio, agent.create_process(setup.spec));
+    return std::unique_ptr<ContainerProcess>(
+        new ContainerProcess(agent, std::move(setup), std::move(log), std::move(stdio)));
 }
 
-ContainerProcess::~ContainerProcess() {
-    if (stdio_) stdio_->cancel();
-}
+ContainerProcess::~ContainerProcess() { stdio_.cancel(); }
 
 Result<ContainerProcess::Started> ContainerProcess::start() {
     if (std::exchange(state_.lock()->start_asked, true))
@@ -46,10 +42,8 @@ Result<ContainerProcess::Started> ContainerProcess::start() {
     return started;
 }
 
-Result<void> ContainerProcess::write(std::span<const std::byte> data) {
-    return stdio_->write(data);
-}
-Result<void> ContainerProcess::close_input() { return stdio_->close_input(); }
+Result<void> ContainerProcess::write(std::span<const std::byte> data) { return stdio_.write(data); }
+Result<void> ContainerProcess::close_input() { return stdio_.close_input(); }
 
 std::optional<ExitRecord> ContainerProcess::wait(std::chrono::milliseconds timeout) const {
     auto state = state_.lock();
@@ -61,7 +55,7 @@ void ContainerProcess::follow(const std::stop_token& stop) {
     bool complained = false;
     bool is_read = true;
     for (;;) {
-        const auto output = stdio_->read();
+        const auto output = stdio_.read();
         if (!output || !*output) break;
         if (setup_.read_once) is_read = is_read && log_.wait_for_reader(kMostUnread, stop);
         if (!is_read) continue;
@@ -74,7 +68,9 @@ void ContainerProcess::follow(const std::stop_token& stop) {
 }
 
 ExitRecord ContainerProcess::await_exit() {
-    const auto exit = agent_.wait(id());
+    std::optional<guest::ProcessExit> exit = stdio_.exit();
+    if (!exit)  // its output broke off, which is not its end
+        if (const auto waited = agent_.wait(id())) exit = *waited;
     if (!exit) return lost();
     // The guest may say what it likes, but no exit has such a code or time.
     const auto begun = state_.lock()->started->at;

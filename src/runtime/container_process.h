@@ -60,8 +60,8 @@ private:
         std::optional<Started> started;
         std::optional<ExitRecord> exit;
     };
-    ContainerProcess(guest::AgentClient& agent, Setup setup, OutputLog log)
-        : agent_(agent), setup_(std::move(setup)), log_(std::move(log)) {}
+    ContainerProcess(guest::AgentClient& agent, Setup setup, OutputLog log, guest::Stdio stdio)
+        : agent_(agent), setup_(std::move(setup)), log_(std::move(log)), stdio_(std::move(stdio)) {}
 
     void follow(const std::stop_token& stop);
     ExitRecord await_exit();
@@ -72,7 +72,7 @@ private:
     guest::AgentClient& agent_;
     Setup setup_;
     OutputLog log_;
-    std::optional<guest::Stdio> stdio_;  // set before the process starts
+    guest::Stdio stdio_;
     Guarded<State> state_;
     mutable std::condition_variable ended_;
     std::jthread follower_;

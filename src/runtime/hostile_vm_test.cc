@@ -46,10 +46,6 @@ public:
     Status CreateContainer(ServerContext*, const v1::CreateContainerRequest*, v1::Empty*) override {
         return Status::OK;
     }
-    Status CreateProcess(ServerContext* context, const v1::CreateProcessRequest*,
-                         v1::Empty*) override {
-        return hang_if_deaf(context);
-    }
     Status StartProcess(ServerContext*, const v1::ProcessRequest*,
                         v1::StartProcessResponse* response) override {
         response->set_pid(how_ == "exit" ? -1 : 2);
@@ -63,20 +59,19 @@ public:
         return hang_if_deaf(context);
     }
 
-    Status Wait(ServerContext* context, const v1::ProcessRequest*,
-                v1::ExitStatus* response) override {
-        if (how_ != "exit") return hang(context);
-        response->set_code(std::numeric_limits<int>::max());
-        response->set_exited_at_unix_ns(std::numeric_limits<std::int64_t>::max());
-        return Status::OK;
+    Status Wait(ServerContext* context, const v1::ProcessRequest*, v1::ExitStatus*) override {
+        return hang(context);
     }
-    Status Stdio(ServerContext* context,
-                 grpc::ServerReaderWriter<v1::StdioOutput, v1::StdioInput>* stream) override {
+    Status CreateProcess(
+        ServerContext* context,
+        grpc::ServerReaderWriter<v1::StdioOutput, v1::StdioInput>* stream) override {
+        if (how_ == "deaf" && started_) return hang(context);
         stream->Write(v1::StdioOutput());
         while (!started_ && !context->IsCancelled()) std::this_thread::yield();
         v1::StdioOutput output;
         if (how_ == "exit") {
-            output.set_end(true);
+            output.mutable_exit()->set_code(std::numeric_limits<int>::max());
+            output.mutable_exit()->set_exited_at_unix_ns(std::numeric_limits<std::int64_t>::max());
             while (stream->Write(output)) {
             }
         }

@@ -134,16 +134,20 @@ Result<AgentTest::Finished> AgentTest::collect(guest::Stdio& stdio) {
     Finished finished;
     while (true) {
         HAKO_TRY(const auto output, stdio.read());
-        if (!output) return finished;
+        if (!output) break;
         (output->stream == guest::Stdio::Stream::err ? finished.err : finished.out) += output->data;
     }
+    const auto exit = stdio.exit();
+    if (!exit) return fail(ErrorKind::corrupt, "the output's end tells no exit");
+    finished.exit = *exit;
+    return finished;
 }
 
 Result<AgentTest::Finished> AgentTest::run(const Json& process, const std::string& id,
                                            const std::string& input, const std::string& seccomp) {
     const guest::ProcessId name{kContainer, id};
-    HAKO_CHECK(agent().create_process({name, dump_json(process), seccomp, !input.empty()}));
-    HAKO_TRY(auto stdio, agent().stdio(name));
+    HAKO_TRY(auto stdio,
+             agent().create_process({name, dump_json(process), seccomp, !input.empty()}));
     HAKO_TRY(const auto pid, agent().start_process(name));
     EXPECT_GT(pid, 1);
     std::jthread writer([&] {
@@ -152,7 +156,9 @@ Result<AgentTest::Finished> AgentTest::run(const Json& process, const std::strin
     });
     HAKO_TRY(auto finished, collect(stdio));
     writer.join();
-    HAKO_TRY(finished.exit, agent().wait(name));
+    HAKO_TRY(const auto exit, agent().wait(name));
+    EXPECT_EQ(exit.code, finished.exit.code);
+    EXPECT_EQ(exit.exited_at, finished.exit.exited_at);
     HAKO_CHECK(agent().delete_process(name));
     return finished;
 }

@@ -55,8 +55,7 @@ TEST_F(ContainerTest, AContainerSharesTheNamespacesThatItJoins) {
     ASSERT_TRUE(agent().create_container({"second", dump_json(spec), {}}));
     const auto in_second = [&](const Json& process, const std::string& id) {
         const guest::ProcessId name{"second", id};
-        EXPECT_TRUE(agent().create_process({name, dump_json(process)}));
-        auto stdio = agent().stdio(name);
+        auto stdio = agent().create_process({name, dump_json(process)});
         EXPECT_TRUE(agent().start_process(name));
         const auto finished = collect(*stdio);
         return finished->out + finished->err;

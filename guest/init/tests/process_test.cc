@@ -78,8 +78,7 @@ TEST_F(ProcessTest, BytesOfStandardInputArriveUnchanged) {
 TEST_F(ProcessTest, AProcessThatDoesNotReadBlocksNobodyElse) {
     run_sleeper();
     const ProcessId id{kContainer, "deaf"};
-    ASSERT_TRUE(agent().create_process({id, dump_json(process_spec({"sleep", "1000"})), "", true}));
-    auto stdio = agent().stdio(id);
+    auto stdio = agent().create_process({id, dump_json(process_spec({"sleep", "1000"})), "", true});
     ASSERT_TRUE(stdio) << stdio.error().message();
     ASSERT_TRUE(agent().start_process(id));
     std::jthread writer([&] { (void)stdio->write(as_bytes(std::string(4 << 20, 'x'))); });
@@ -93,9 +92,8 @@ TEST_F(ProcessTest, AProcessThatDoesNotReadBlocksNobodyElse) {
 TEST_F(ProcessTest, ASlowReaderSlowsTheWriterAndLosesNothing) {
     run_sleeper();
     const ProcessId id{kContainer, "writer"};
-    ASSERT_TRUE(agent().create_process(
-        {id, dump_json(process_spec({"dd", "if=/dev/zero", "bs=64k", "count=400"}))}));
-    auto stdio = agent().stdio(id);
+    auto stdio = agent().create_process(
+        {id, dump_json(process_spec({"dd", "if=/dev/zero", "bs=64k", "count=400"}))});
     ASSERT_TRUE(stdio);
     ASSERT_TRUE(agent().start_process(id));
     std::stop_source stop;
@@ -123,9 +121,23 @@ TEST_F(ProcessTest, OutputThatNobodyWantsIsDropped) {
     ASSERT_TRUE(agent().create_process({id, dump_json(script("echo hello"))}));
     ASSERT_TRUE(agent().start_process(id));
     EXPECT_EQ(agent().wait(id)->code, 0);
-    const auto late = agent().stdio(id);
-    ASSERT_FALSE(late);
-    EXPECT_EQ(late.error().kind(), ErrorKind::conflict);
+}
+
+TEST_F(ProcessTest, OneThatClosesItsOutputStillHasAnEnd) {
+    run_sleeper();
+    const auto finished = run(script("exec >&- 2>&-; sleep 0.2; exit 7"), "p");
+    ASSERT_TRUE(finished) << finished.error().message();
+    EXPECT_EQ(finished->exit.code, 7);
+}
+
+TEST_F(ProcessTest, OneThatIsDeletedBeforeItsStartIsGone) {
+    run_sleeper();
+    const ProcessId id{kContainer, "p"};
+    auto stdio = agent().create_process({id, dump_json(process_spec({"true"}))});
+    ASSERT_TRUE(stdio);
+    ASSERT_TRUE(agent().delete_process(id));
+    EXPECT_EQ(collect(*stdio)->exit.signal, SIGKILL);
+    EXPECT_EQ(run(process_spec({"true"}), "p")->exit.code, 0) << "the name is free again";
 }
 
 TEST_F(ProcessTest, ATerminalHasASizeAndANameAndSignals) {
@@ -134,10 +146,8 @@ TEST_F(ProcessTest, ATerminalHasASizeAndANameAndSignals) {
     process["terminal"] = true;
     process["consoleSize"] = {{"width", 100}, {"height", 30}};
     const ProcessId id{kContainer, "tty"};
-    const auto created = agent().create_process({id, dump_json(process), "", true});
-    ASSERT_TRUE(created) << created.error().message();
-    auto stdio = agent().stdio(id);
-    ASSERT_TRUE(stdio);
+    auto stdio = agent().create_process({id, dump_json(process), "", true});
+    ASSERT_TRUE(stdio) << stdio.error().message();
     ASSERT_TRUE(agent().start_process(id));
     std::string out;
     while (out.find("30 100") == std::string::npos) {
@@ -162,7 +172,7 @@ TEST_F(ProcessTest, ATerminalHasASizeAndANameAndSignals) {
 TEST_F(ProcessTest, WrongNamesAreErrors) {
     run_sleeper();
     EXPECT_EQ(agent().start_process({kContainer, "no"}).error().kind(), ErrorKind::not_found);
-    EXPECT_EQ(agent().stdio({"no", "no"}).error().kind(), ErrorKind::not_found);
+    EXPECT_EQ(agent().create_process({{"no", "no"}, "{}"}).error().kind(), ErrorKind::not_found);
     EXPECT_EQ(agent().wait({kContainer, "no"}).error().kind(), ErrorKind::not_found);
     EXPECT_EQ(agent().create_process({{kContainer, "../x"}, "{}"}).error().kind(),
               ErrorKind::invalid);

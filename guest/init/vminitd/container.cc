@@ -174,7 +174,7 @@ Result<std::shared_ptr<ContainerProcess>> Container::launch_process(const Proces
                                     std::move(options));
 }
 
-Result<void> Container::create_process(const ProcessRequest& request) {
+Result<std::shared_ptr<ContainerProcess>> Container::create_process(const ProcessRequest& request) {
     HAKO_CHECK(check_id(request.id));
     if (!processes_.lock()->emplace(request.id, nullptr).second)
         return fail(ErrorKind::conflict, "container {} has a process {} already", id_, request.id);
@@ -182,7 +182,7 @@ Result<void> Container::create_process(const ProcessRequest& request) {
     auto processes = processes_.lock();
     if (process) processes->insert_or_assign(request.id, *process);
     else processes->erase(request.id);
-    return process ? Result<void>() : fail(process.error());
+    return process;
 }
 
 Result<std::shared_ptr<ContainerProcess>> Container::process(const std::string& id) const {
@@ -198,6 +198,7 @@ Result<void> Container::delete_process(const std::string& id) {
     if (process->started() && !process->ended())
         return fail(ErrorKind::conflict, "process {} still runs", id);
     if (id == id_ && !process->ended()) HAKO_CHECK(cgroup_.signal_all(SIGKILL));
+    else if (!process->ended()) (void)process->signal(SIGKILL);
     processes_.lock()->erase(id);
     return {};
 }

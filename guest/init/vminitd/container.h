@@ -55,7 +55,7 @@ public:
     // What is mounted inside, by config.json and by us.
     std::vector<std::string> mount_targets() const;
 
-    Result<void> create_process(const ProcessRequest& request);
+    Result<std::shared_ptr<ContainerProcess>> create_process(const ProcessRequest& request);
     // Of a file that it was made with (lines.h); nothing where it has none there.
     Result<void> change_file(const std::string& path, std::span<const std::string> gone,
                              std::span<const std::string> come) const;

@@ -76,16 +76,6 @@ Result<void> ContainerProcess::resize(unsigned columns, unsigned rows) {
     return streams_.resize(columns, rows);
 }
 
-Result<Streams*> ContainerProcess::claim_streams() {
-    auto state = state_.lock();
-    if (state->claimed)
-        return fail(ErrorKind::conflict, "the streams of process {} were opened before", id_);
-    if (state->output_done)
-        return fail(ErrorKind::conflict, "process {} has ended and its output is gone", id_);
-    state->claimed = true;
-    return &streams_;
-}
-
 void ContainerProcess::finish_output() {
     state_.lock()->output_done = true;
     changed_.notify_all();
@@ -106,10 +96,6 @@ void ContainerProcess::on_exit(const ExitStatus& status) {
     auto state = state_.lock();
     state->end = end;
     streams_.process_ended();
-    if (!state->claimed) {
-        state->output_done = true;
-        streams_.drop_output();
-    }
     changed_.notify_all();
 }
 

@@ -57,15 +57,14 @@ public:
     bool started() const { return state_.lock()->started; }
     bool ended() const { return state_.lock()->end.has_value(); }
 
-    // Who gets this handles the streams alone, until finish_output(). conflict the second time.
-    Result<Streams*> claim_streams();
+    // For who made it, until finish_output().
+    Streams& streams() { return streams_; }
     void finish_output();
     // Waits for the end and for the output to be taken. cancelled is asked now and then.
     Result<ProcessEnd> wait(const std::function<bool()>& cancelled);
 
 private:
     struct State {
-        bool claimed = false;      // somebody handles the streams
         bool output_done = false;  // all of it was taken, or nobody wants it
         bool started = false;
         std::optional<ProcessEnd> end;

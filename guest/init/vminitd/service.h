@@ -47,16 +47,15 @@ public:
     Status Events(Context*, const agent::v1::Empty*,
                   grpc::ServerWriter<agent::v1::Event>*) override;
 
-    Status CreateProcess(Context*, const agent::v1::CreateProcessRequest*,
-                         agent::v1::Empty*) override;
+    Status CreateProcess(
+        Context*,
+        grpc::ServerReaderWriter<agent::v1::StdioOutput, agent::v1::StdioInput>*) override;
     Status StartProcess(Context*, const agent::v1::ProcessRequest*,
                         agent::v1::StartProcessResponse*) override;
     Status Signal(Context*, const agent::v1::SignalRequest*, agent::v1::Empty*) override;
     Status Resize(Context*, const agent::v1::ResizeRequest*, agent::v1::Empty*) override;
     Status Wait(Context*, const agent::v1::ProcessRequest*, agent::v1::ExitStatus*) override;
     Status DeleteProcess(Context*, const agent::v1::ProcessRequest*, agent::v1::Empty*) override;
-    Status Stdio(Context*,
-                 grpc::ServerReaderWriter<agent::v1::StdioOutput, agent::v1::StdioInput>*) override;
 
     Status RelaySocket(
         Context*, grpc::ServerReaderWriter<agent::v1::SocketData, agent::v1::SocketData>*) override;

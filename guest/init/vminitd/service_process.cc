@@ -19,6 +19,7 @@ void pump_input(StdioStream& stream, Streams& streams) {
     streams.close_input();
 }
 
+// Until the process has ended.
 void pump_output(StdioStream& stream, Streams& streams) {
     bool host_listens = true;
     agent::v1::StdioOutput message;
@@ -31,25 +32,40 @@ void pump_output(StdioStream& stream, Streams& streams) {
         message.set_data(std::move((*output)->data));
         host_listens = stream.Write(message);
     }
-    message.Clear();
-    message.set_end(true);
-    if (host_listens) stream.Write(message);
 }
 
 }  // namespace
 
-grpc::Status Service::CreateProcess(Context*, const agent::v1::CreateProcessRequest* request,
-                                    agent::v1::Empty*) {
-    const auto created = [&]() -> Result<void> {
-        HAKO_TRY(const auto container, guest_.container(request->container()));
+grpc::Status Service::CreateProcess(Context* context, StdioStream* stream) {
+    agent::v1::StdioInput first;
+    if (!stream->Read(&first) || !first.has_create())
+        return {grpc::StatusCode::INVALID_ARGUMENT, "no process is described"};
+    const auto create = [&]() -> Result<std::shared_ptr<ContainerProcess>> {
+        const auto& request = first.create();
+        HAKO_TRY(const auto container, guest_.container(request.container()));
         ProcessRequest process;
-        process.id = request->process();
-        HAKO_TRY(process.process, parse_json(request->spec()));
-        process.seccomp = request->seccomp_bpf();
-        process.input = request->stdin();
+        process.id = request.process();
+        HAKO_TRY(process.process, parse_json(request.spec()));
+        process.seccomp = request.seccomp_bpf();
+        process.input = request.stdin();
         return container->create_process(process);
-    }();
-    return to_status(created);
+    };
+    const auto process = create();
+    if (!process) return to_status(process);
+    first.Clear();
+    stream->Write(agent::v1::StdioOutput());
+    Streams& streams = (*process)->streams();
+    auto input =
+        start_thread("stdin", [&](const std::stop_token&) { pump_input(*stream, streams); });
+    pump_output(*stream, streams);
+    (*process)->finish_output();
+    if (const auto end = (*process)->wait([&] { return context->IsCancelled(); })) {
+        agent::v1::StdioOutput last;
+        *last.mutable_exit() = to_message(*end);
+        stream->Write(last);
+    }
+    input.join();
+    return Status::OK;
 }
 
 grpc::Status Service::StartProcess(Context*, const agent::v1::ProcessRequest* request,
@@ -97,22 +113,6 @@ grpc::Status Service::DeleteProcess(Context*, const agent::v1::ProcessRequest* r
         return container->delete_process(request->process());
     }();
     return to_status(deleted);
-}
-
-grpc::Status Service::Stdio(Context*, StdioStream* stream) {
-    agent::v1::StdioInput first;
-    if (!stream->Read(&first)) return {grpc::StatusCode::INVALID_ARGUMENT, "no process is named"};
-    const auto process = guest_.process(first.container(), first.process());
-    if (!process) return to_status(process);
-    const auto streams = (*process)->claim_streams();
-    if (!streams) return to_status(streams);
-    stream->Write(agent::v1::StdioOutput());
-    auto input =
-        start_thread("stdin", [&](const std::stop_token&) { pump_input(*stream, **streams); });
-    pump_output(*stream, **streams);
-    (*process)->finish_output();
-    input.join();
-    return Status::OK;
 }
 
 }  // namespace hako::init

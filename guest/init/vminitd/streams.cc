@@ -122,11 +122,6 @@ void Streams::process_ended() {
     (void)!::write(ended_.get(), &one, sizeof(one));
 }
 
-void Streams::drop_output() {
-    out_.reset();
-    err_.reset();
-}
-
 Result<void> Streams::resize(unsigned columns, unsigned rows) {
     const winsize size{static_cast<unsigned short>(rows), static_cast<unsigned short>(columns), 0,
                        0};

@@ -38,8 +38,6 @@ public:
     Result<void> write(std::span<const std::byte> data);
     void close_input();  // a terminal has no end of input: nothing happens
     void process_ended();
-    // The process' output goes nowhere from now on. Only after its end.
-    void drop_output();
 
     bool terminal() const { return terminal_; }
     Result<void> resize(unsigned columns, unsigned rows);
