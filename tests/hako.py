@@ -193,7 +193,8 @@ class Daemon:
             timeout=timeout,
         )
         assert not check or done.returncode == 0, (
-            f"hako {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
+            f"hako {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}\n"
+            f"The daemon's log ends:\n{self.log()[-2000:]}")
         return done
 
     def popen(self, *arguments: str, **options) -> subprocess.Popen:
