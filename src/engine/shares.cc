@@ -75,23 +75,12 @@ std::vector<vmm::Share> shares(const Container& container) {
 }
 
 Result<void> check_shares(const vmm::MachineSpec& machine, const std::vector<vmm::Share>& wanted) {
-    for (const auto& share : wanted) {
-        const auto known = std::ranges::find(machine.shares, share.name, &vmm::Share::name);
-        const bool is_there = known != machine.shares.end();
-        if (is_there ? share.read_only || !known->read_only : vmm::has_share_device(machine))
-            continue;
-        if (is_there)
-            return fail(ErrorKind::invalid,
-                        "the VM that the container is to run in has {} to read only: mount it to "
-                        "write to in the container which the VM belongs to as well",
-                        share.source.native());
-        return fail(ErrorKind::invalid,
-                    "the VM that the container is to run in takes no folders, as {}: mount one in "
-                    "the container which the VM belongs to as well, make that one with `hako pod`, "
-                    "or use a volume of the driver block",
-                    share.source.native());
-    }
-    return {};
+    if (wanted.empty() || vmm::has_share_device(machine)) return {};
+    return fail(ErrorKind::invalid,
+                "the VM that the container is to run in takes no folders, as {}: mount one in "
+                "the container which the VM belongs to as well, make that one with `hako pod`, "
+                "or use a volume of the driver block",
+                wanted.front().source.native());
 }
 
 std::vector<vmm::Disk> volume_disks(const Container& container) {

@@ -14,7 +14,8 @@ namespace hako::engine {
 // For config.json.
 std::vector<oci::Mount> guest_mounts(const Container& container);
 std::vector<vmm::Share> shares(const Container& container);
-// Whether a container with these may join the VM: it takes folders, or has been started with these.
+// Whether a container with these may join the VM. Which of them it can write to, the shim knows
+// (runtime/vm_shares.h).
 Result<void> check_shares(const vmm::MachineSpec& machine, const std::vector<vmm::Share>& wanted);
 std::vector<vmm::Disk> volume_disks(const Container& container);
 

@@ -124,6 +124,7 @@ Result<void> Sandbox::boot() {
         }
         state->containers.clear();
         state->emulators.clear();
+        shares_.restart(spec_.machine.shares);
         state->agent.reset();
         state->machine.reset();
     }

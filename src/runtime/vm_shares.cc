@@ -2,8 +2,9 @@
 
 namespace hako::runtime {
 
-VmShares::VmShares(const std::vector<vmm::Share>& own) {
+void VmShares::restart(const std::vector<vmm::Share>& own) {
     auto entries = entries_.lock();
+    entries->clear();
     for (const auto& share : own) (*entries)[share.name] = {share.read_only, 1};
 }
 

@@ -18,8 +18,10 @@ public:
     using Add = std::function<Result<void>(const std::vector<vmm::Share>&)>;
     using Remove = std::function<Result<void>(const std::vector<std::string>&)>;
 
-    // own: what the VM was started with, which stays.
-    explicit VmShares(const std::vector<vmm::Share>& own);
+    // own: what the VM is started with, which stays.
+    explicit VmShares(const std::vector<vmm::Share>& own) { restart(own); }
+    // It is started anew, and has no others.
+    void restart(const std::vector<vmm::Share>& own);
 
     // For one container; adds those that the VM has not. ErrorKind::invalid: it has one of them to
     // read only, or cannot have it.

@@ -54,6 +54,14 @@ TEST_F(VmSharesTest, WhatIsReadOnlyStaysSo) {
     EXPECT_TRUE(take({reader}));
 }
 
+TEST_F(VmSharesTest, AVmThatIsStartedAnewHasItsOwnOnly) {
+    ASSERT_TRUE(take({a_, own_}));
+    there_.clear();
+    shares_.restart({own_});
+    ASSERT_TRUE(take({a_, own_}));
+    EXPECT_EQ(there_, "a");
+}
+
 TEST_F(VmSharesTest, WhatFailedIsNotThere) {
     fails_ = true;
     EXPECT_FALSE(take({a_}));
