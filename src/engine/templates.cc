@@ -7,7 +7,6 @@
 namespace hako::engine {
 namespace {
 
-constexpr std::chrono::seconds kFirstPause(10);  // doubled by each further attempt
 constexpr int kMostDoublings = 8;
 constexpr std::chrono::minutes kForgiven(10);  // attempts are, when there was no need for so long
 
@@ -32,6 +31,13 @@ Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
     runtime::remove_template_leftovers();
     if (const auto opened = store_.open(); !opened)
         log_warn("there are no templates: {}", opened.error().message());
+}
+
+void Templates::Attempts::add(bool failed, std::chrono::milliseconds first_pause) {
+    const auto time = std::chrono::steady_clock::now();
+    if (time > again + kForgiven) count = 0;
+    if (failed || count > 0) again = time + first_pause * (1 << std::min(count, kMostDoublings));
+    ++count;
 }
 
 // Devices of the host want another machine. macOS machines have no kernel.
@@ -77,13 +83,21 @@ void Templates::work(const vmm::MachineSpec& spec, const std::stop_token& stop) 
     auto shape = shapes_.shape(spec);
     if (!shape) return log_info("there is no template for this VM: {}", shape.error().message());
     const auto made = job(spec, *std::move(shape));
+    bool tries_shares = false;
     {
         auto entries = entries_.lock();
         auto& entry = (*entries)[made.shape.key];
-        if (entry.busy || std::chrono::steady_clock::now() < entry.again ||
-            (!entry.identity.empty() && entry.identity == identity_of(made.path)))
+        const auto time = std::chrono::steady_clock::now();
+        if (entry.busy) return;
+        if (!entry.identity.empty() && entry.identity == identity_of(made.path)) {
+            tries_shares = vmm::has_share_device(spec) && !entry.takes_shares &&
+                           time >= entry.with_shares.again;
+            if (!tries_shares) return;
+        } else if (time < entry.attempts.again) {
             return;
+        }
     }
+    if (tries_shares) return try_with_shares(made, stop);
     const auto provided = provide(made, false, stop);
     if (provided) return try_with_shares(made, stop);
     if (!stop.stop_requested())
@@ -129,11 +143,8 @@ Result<void> Templates::provide(const runtime::TemplateJob& made, bool anew,
     else if (!anew) entry.identity.clear();
     // Also a success counts: a start that finds the template of no use removes it, and asks for the
     // next one. That is made at once, those after it with pauses.
-    const auto time = std::chrono::steady_clock::now();
-    if (anew || time > entry.again + kForgiven) entry.attempts = 0;
-    const bool pauses = !done || entry.attempts > 0;
-    if (pauses) entry.again = time + kFirstPause * (1 << std::min(entry.attempts, kMostDoublings));
-    ++entry.attempts;
+    if (anew) entry.attempts = {};
+    entry.attempts.add(!done, maker_.first_pause);
     return done;
 }
 
@@ -142,7 +153,12 @@ void Templates::try_with_shares(const runtime::TemplateJob& made, const std::sto
     const std::lock_guard alone(one_at_a_time_);
     if (stop.stop_requested()) return;
     const auto tried = maker_.try_with_shares(made, stop);
-    (*entries_.lock())[made.shape.key].takes_shares = tried.has_value();
+    {
+        auto entries = entries_.lock();
+        auto& entry = (*entries)[made.shape.key];
+        entry.takes_shares = tried.has_value();
+        if (!tried) entry.with_shares.add(true, maker_.first_pause);
+    }
     if (!tried && !stop.stop_requested())
         log_info("VMs with shared folders boot without a template: {}", tried.error().message());
 }

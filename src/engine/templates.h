@@ -31,6 +31,7 @@ struct TemplateMaker {
     std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> check;
     // Whether a good one is of use to machines with shares.
     std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> try_with_shares;
+    std::chrono::milliseconds first_pause = std::chrono::seconds(10);  // after what failed
 };
 
 // Any thread may call anything.
@@ -58,12 +59,18 @@ public:
 
 private:
     bool fits(const vmm::MachineSpec& spec) const;
+    struct Attempts {
+        int count = 0;                                  // one after the other
+        std::chrono::steady_clock::time_point again{};  // not before
+        // Each pause is twice the one before. A first one that succeeded costs none.
+        void add(bool failed, std::chrono::milliseconds first_pause);
+    };
     struct Entry {
         std::string identity;       // of the file that was found good; empty: none
         bool takes_shares = false;  // as does the machine that it is loaded into
         bool busy = false;          // somebody makes or checks it
-        int attempts = 0;           // one after the other
-        std::chrono::steady_clock::time_point again{};  // not before
+        Attempts attempts;
+        Attempts with_shares;  // that failed
     };
     void work(const vmm::MachineSpec& spec, const std::stop_token& stop);
     Result<void> provide(const runtime::TemplateJob& job, bool anew, const std::stop_token& stop);

@@ -45,14 +45,16 @@ protected:
                           [this](const auto&, const auto&) -> Result<void> {
                               if (takes_shares_) return {};
                               return fail(ErrorKind::unavailable, "State blocked");
-                          }},
+                          },
+                          std::chrono::milliseconds(first_pause_)},
             vmm::MachineOptions{}, tasks_);
     }
-    fs::path wait_for(Templates& templates) {
-        for (int i = 0; i < 2000 && templates.find(spec_).empty(); ++i)
+    static fs::path wait_for(Templates& templates, const vmm::MachineSpec& spec) {
+        for (int i = 0; i < 2000 && templates.find(spec).empty(); ++i)
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        return templates.find(spec_);
+        return templates.find(spec);
     }
+    fs::path wait_for(Templates& templates) { return wait_for(templates, spec_); }
 
     TempDir folder_ = *TempDir::create();
     Tasks tasks_;
@@ -60,6 +62,7 @@ protected:
     std::atomic<int> checked_ = 0;
     std::atomic<bool> broken_ = false;
     std::atomic<bool> takes_shares_ = true;
+    int first_pause_ = 10'000;  // ms
     vmm::MachineSpec spec_{
         .id = "x", .kernel = folder_.path() / "vmlinux", .initramfs = folder_.path() / "initramfs"};
 };
@@ -125,6 +128,26 @@ TEST_F(TemplatesTest, IsTakenForSharesWhereQemuLoadsItBesideThem) {
         EXPECT_EQ(templates->find(shared) != "", takes);
         EXPECT_EQ(templates->key(shared), templates->key(spec_));
     }
+}
+
+// As on a host that was too busy for the trial.
+TEST_F(TemplatesTest, IsTriedWithSharesAgain) {
+    auto shared = spec_;
+    shared.shares = {{.name = "m0", .source = "/srv"}};
+    std::unique_ptr<Templates> templates;
+    for (const int pause : {0, 10'000}) {
+        first_pause_ = pause;
+        takes_shares_ = false;
+        templates = open();
+        ASSERT_TRUE(templates->build(spec_, {}));
+        takes_shares_ = true;
+        templates->want(shared);
+        if (pause == 0) {
+            EXPECT_NE(wait_for(*templates, shared), "");
+        }
+    }
+    tasks_.stop_all();
+    EXPECT_EQ(templates->find(shared), "");
 }
 
 TEST_F(TemplatesTest, AFailureIsNotTriedAgainAtOnce) {
