@@ -96,6 +96,20 @@ def test_interfaces_hosts_and_resolvers_in_the_guest(host: Daemon) -> None:
     assert f"{gateway}\tgate\n" in client and f"nameserver {gateway}\n" in client
 
 
+def test_names_of_networks_and_hosts(host: Daemon) -> None:
+    host.hako("run", "-d", "--name", "named", "--hostname", "inside", "--network", "app", HELLO, "sleep", "600")
+    for name in ("web.app", "inside", "named.app"):
+        assert host.hako("exec", "client", "nslookup", name, check=False).returncode == 0, name
+    host.hako("rm", "-f", "named")
+
+
+def test_what_shares_a_network_has_its_names(host: Daemon) -> None:
+    joined = host.hako("run", "--rm", "--network", "container:client", HELLO, "sh", "-c",
+                       "cat /etc/hosts /etc/resolv.conf; timeout 10 wget -qO- http://web/").stdout
+    own = host.hako("exec", "client", "cat", "/etc/hosts", "/etc/resolv.conf").stdout
+    assert joined == own + "served\n"
+
+
 @pytest.mark.parametrize(("namespace", "url"), [(OUTSIDE, f"http://{HOST_IP}:8080/"), (HOST, "http://127.0.0.1:8080/"),
                                                 (HOST, "http://[::1]:8080/")])
 def test_published_ports(host: Daemon, namespace: str, url: str) -> None:

@@ -33,6 +33,7 @@ Json endpoint_details(const engine::Container& container, const Attachment& one)
     std::vector<std::string> names{container.name};
     names.insert(names.end(), wanted.aliases.begin(), wanted.aliases.end());
     names.push_back(container.id.substr(0, 12));
+    if (!container.config.hostname.empty()) names.push_back(container.config.hostname);
     return {
         {"IPAMConfig", ipam},
         {"Links", list_or_null(wanted.links)},
@@ -178,6 +179,11 @@ Result<engine::NetworkRequest> parse_network(const Json& body) {
     HAKO_CHECK(read_field(body, "Internal", request.internal));
     HAKO_CHECK(read_field(body, "Attachable", request.attachable));
     HAKO_CHECK(read_field(body, "EnableIPv6", request.enable_ipv6));
+    bool has_ipv4 = true;
+    HAKO_CHECK(read_field(body, "EnableIPv4", has_ipv4));
+    if (!has_ipv4)
+        return fail(ErrorKind::unimplemented,
+                    "networks without IPv4 are not offered by hako: leave out --ipv4=false");
     HAKO_CHECK(read_field(body, "Options", request.options));
     HAKO_CHECK(read_field(body, "Labels", request.labels));
     HAKO_CHECK(read_ranges(body, request));

@@ -152,6 +152,8 @@ void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec
 // waiting: the card of the VM that waited for it; an error says that it cannot have that one.
 Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
                            const vmm::Nic& waiting = {});
+// The names of the container that it shares a network with, which runs.
+void share_names(const Context& context, const Container& container, runtime::ContainerSpec& spec);
 void leave_networks(Context& context, const std::string& container);
 // Tells the guest of a container that runs; nothing where the change is none for it.
 Result<void> change_guest(Context& context, const EntryPtr& entry, const NetworkChange& change);

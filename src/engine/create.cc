@@ -97,6 +97,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
+    HAKO_CHECK(check_links(context.registry, container.host_config));
     if (is_macos(container)) {
         HAKO_TRY(auto more, complete_macos(container));
         std::ranges::move(more, std::back_inserter(warnings));

@@ -55,6 +55,8 @@ Result<void> Networks::apply(State& state) {
         for (const Attachment& one : state.attachments[id]) {
             if (!one.live() || !state.bridges.contains(one.network_id)) continue;
             HAKO_TRY(auto endpoint, to_endpoint(one, id, container.name));
+            if (!container.config.hostname.empty())
+                endpoint.aliases.push_back(container.config.hostname);
             endpoints.push_back(std::move(endpoint));
         }
     HAKO_TRY(auto* const firewall, source_.firewall());
@@ -141,9 +143,14 @@ Result<void> Networks::publish(State& state, const Container& container,
         wanted.push_back(binding);
     }
     if (wanted.empty()) return {};
+    Attachment& on = published_on(attachments, state.networks);
+    if (const auto found = state.networks.find(on.network_id); found != state.networks.end()) {
+        HAKO_TRY(const auto address, published_address(found->second));
+        for (auto& binding : wanted)
+            if (!binding.host_ip) binding.host_ip = address;
+    }
     HAKO_TRY(auto* const ports, source_.ports());
     HAKO_TRY(const auto held, ports->reserve(container.id, container.name, wanted));
-    Attachment& on = published_on(attachments, state.networks);
     for (const auto& binding : held) on.ports.push_back(to_published(binding));
     return {};
 }

@@ -40,6 +40,10 @@ Joined Networks::describe(const State& state, const Container& container,
     return describe_guest(container, attachments, state.networks, source_.resolv_conf());
 }
 
+Joined Networks::describe(const Container& container) const {
+    return describe(*state_.lock(), container, {});
+}
+
 // Where they belong among the networks that there are now.
 void Networks::place_ports(State& state, const Container& container,
                            std::vector<PublishedPort> ports) {

@@ -85,6 +85,20 @@ protected:
     Networks* networks_ = nullptr;
 };
 
+TEST_F(PlugTest, WhatSharesTheNetworkHearsOfItsNames) {
+    const std::string id = run_on("box", "app");
+    CreateRequest wanted = request("guest");
+    wanted.host_config.network_mode = "container:box";
+    const std::string guest = create(wanted);
+    ASSERT_TRUE(engine_->start(guest));
+    connect("other", id, {.ipv4 = "10.6.0.77"});
+    const auto told = change(id);
+    ASSERT_THAT(told.lines, SizeIs(2));
+    EXPECT_EQ(told.lines[0].container, id);
+    EXPECT_EQ(told.lines[1].container, guest);
+    EXPECT_EQ(told.lines[1].come, told.lines[0].come);
+}
+
 TEST_F(PlugTest, ANetworkComesAndGoesWithAllThatItNeeds) {
     const std::string id = run_on("aa", "app");
     const vmm::Nic spare = world_.find(id)->spec.machine.nics.back();

@@ -1,5 +1,6 @@
 #include "engine/network_record.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace hako::engine {
@@ -51,9 +52,15 @@ Result<network::Subnet> to_subnet(const IpamRange& range) {
     return subnet;
 }
 
-bool option_is_off(const Network& network, const std::string& key) {
+// Of what is on by default, in the words that Docker takes for it.
+Result<bool> switch_option(const Network& network, const std::string& key) {
+    constexpr std::string_view kOn[] = {"", "1", "t", "T", "true", "TRUE", "True"};
+    constexpr std::string_view kOff[] = {"0", "f", "F", "false", "FALSE", "False"};
     const auto found = network.options.find(key);
-    return found != network.options.end() && found->second == "false";
+    if (found == network.options.end() || std::ranges::count(kOn, found->second) != 0) return true;
+    if (std::ranges::count(kOff, found->second) != 0) return false;
+    return fail(ErrorKind::invalid, "option {}: \"{}\" is neither true nor false", key,
+                found->second.substr(0, 64));
 }
 
 }  // namespace
@@ -166,6 +173,15 @@ Result<int> mtu_of(const Network& network) {
                         "option com.docker.network.driver.mtu");
 }
 
+Result<std::optional<network::Address>> published_address(const Network& network) {
+    const std::string key = "com.docker.network.bridge.host_binding_ipv4";
+    const auto found = network.options.find(key);
+    if (found == network.options.end() || found->second.empty()) return std::nullopt;
+    HAKO_TRY(const auto address,
+             with_context(network::Address::parse(found->second), fmt::format("option {}", key)));
+    return address;
+}
+
 Result<network::NetworkConfig> to_config(const Network& network) {
     network::NetworkConfig config;
     config.id = network.id;
@@ -179,8 +195,10 @@ Result<network::NetworkConfig> to_config(const Network& network) {
         (subnet.subnet.address.is_v4() ? config.v4 : config.v6) = std::move(subnet);
     }
     config.internal = network.internal;
-    config.masquerade = !option_is_off(network, "com.docker.network.bridge.enable_ip_masquerade");
-    config.icc = !option_is_off(network, "com.docker.network.bridge.enable_icc");
+    HAKO_TRY(config.masquerade,
+             switch_option(network, "com.docker.network.bridge.enable_ip_masquerade"));
+    HAKO_TRY(config.icc, switch_option(network, "com.docker.network.bridge.enable_icc"));
+    HAKO_CHECK(published_address(network));
     HAKO_TRY(config.mtu, mtu_of(network));
     config.options = network.options;
     return config;

@@ -18,6 +18,8 @@ Result<Attachment> attachment_from_json(const Json& json);
 
 // The ranges are complete: subnet and gateway are chosen.
 Result<network::NetworkConfig> to_config(const Network& network);
+// Where ports are published that name no address of the host; nullopt: on all of them.
+Result<std::optional<network::Address>> published_address(const Network& network);
 // Of one that is live.
 Result<network::Endpoint> to_endpoint(const Attachment& attachment, std::string_view container,
                                       std::string_view container_name);

@@ -1,5 +1,7 @@
 // The engine's verbs on networks, and what joins the containers to them.
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <sstream>
 #include <tuple>
 
@@ -8,6 +10,7 @@
 #include "engine/engine.h"
 #include "engine/hosts_file.h"
 #include "engine/macos.h"
+#include "engine/sharing.h"
 
 namespace hako::engine {
 namespace {
@@ -27,10 +30,9 @@ void emit_attachments(Context& context, const std::string& action, const std::st
                          {{"container", container}, {"name", one.network_name}});
 }
 
-// "container:alias" -> the container's address and its names, as /etc/hosts has them. A container
+// "container:alias" -> the container's addresses and its names, as /etc/hosts has them. A container
 // that does not run has none.
-void add_links(const Context& context, const std::vector<std::string>& links,
-               HostsEntries& entries) {
+void add_links(const Context& context, const std::set<std::string>& links, HostsEntries& entries) {
     for (const std::string& link : links) {
         const auto colon = link.find(':');
         const std::string target = link.substr(0, colon);
@@ -38,20 +40,49 @@ void add_links(const Context& context, const std::vector<std::string>& links,
         const auto found = context.registry.find(target);
         if (!found) continue;
         const Container linked = (*found)->live.lock()->container;
-        for (const Attachment& one : context.networks->attachments(linked.id)) {
-            if (!one.live() || one.ipv4.empty()) continue;
-            entries.links.emplace_back(
-                one.ipv4, fmt::format("{} {} {}", alias, hostname_of(linked), linked.name));
-            break;
-        }
+        const auto names = fmt::format("{} {} {}", alias, hostname_of(linked), linked.name);
+        for (const auto address : {&Attachment::ipv4, &Attachment::ipv6})
+            for (const Attachment& one : context.networks->attachments(linked.id)) {
+                if (!one.live() || (one.*address).empty()) continue;
+                entries.links.emplace_back(one.*address, names);
+                break;
+            }
     }
 }
 
 std::string hosts_of(const Context& context, const Container& container, const Joined& joined) {
     HostsEntries entries{.addresses = joined.addresses, .gateway = joined.gateway};
-    add_links(context, container.host_config.links, entries);
-    add_links(context, joined.links, entries);
+    // Clients say some of them twice: of the container and of its network.
+    std::set<std::string> links(joined.links.begin(), joined.links.end());
+    links.insert(container.host_config.links.begin(), container.host_config.links.end());
+    add_links(context, links, entries);
     return hosts_file(container, entries);
+}
+
+// The user's own mount of a file wins.
+void put_file(const Container& container, runtime::ContainerSpec& spec, const std::string& path,
+              std::string text) {
+    if (std::ranges::find(container.mounts, path, &MountPoint::target) == container.mounts.end())
+        spec.files[path] = std::move(text);
+}
+
+void put_names(const Context& context, const Container& container, const Container& owner,
+               const Joined& joined, runtime::ContainerSpec& spec) {
+    put_file(container, spec, "/etc/hosts", hosts_of(context, owner, joined));
+    if (!joined.resolv_conf.empty())
+        put_file(container, spec, "/etc/resolv.conf", joined.resolv_conf);
+}
+
+// Whose network the container has, where that is another one's.
+std::optional<Container> network_owner(const Context& context, const Container& container) {
+    std::optional<Container> owner;
+    for (auto shared = shared_namespaces(container.host_config); shared.contains("network");
+         shared = shared_namespaces(owner->host_config)) {
+        const auto found = context.registry.find(shared.at("network"));
+        if (!found) break;
+        owner = (*found)->live.lock()->container;
+    }
+    return owner;
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -91,12 +122,19 @@ runtime::NetworkSpec guest_change(const Context& context, const Container& conta
     spec.routes = missing(after.routes, before.routes, [](const auto& route) {
         return fmt::format("{} {}", route.destination, route.gateway);
     });
+    std::vector<std::string> readers{container.id};
+    for (const EntryPtr& entry : context.registry.all()) {
+        const Container other = entry->live.lock()->container;
+        const auto owner = network_owner(context, other);
+        if (other.state.running() && owner && owner->id == container.id)
+            readers.push_back(other.id);
+    }
     const auto change_file = [&](const char* path, const std::string& from, const std::string& to) {
         const auto itself = [](const std::string& line) { return line; };
-        auto gone = missing(lines_of(from), lines_of(to), itself);
-        auto come = missing(lines_of(to), lines_of(from), itself);
-        if (!gone.empty() || !come.empty())
-            spec.lines.push_back({container.id, path, std::move(gone), std::move(come)});
+        const auto gone = missing(lines_of(from), lines_of(to), itself);
+        const auto come = missing(lines_of(to), lines_of(from), itself);
+        if (gone.empty() && come.empty()) return;
+        for (const std::string& reader : readers) spec.lines.push_back({reader, path, gone, come});
     };
     change_file("/etc/hosts", hosts_of(context, container, change.before),
                 hosts_of(context, container, change.after));
@@ -125,8 +163,7 @@ Result<void> join_networks(Context& context, const Container& container, runtime
     }
     HAKO_TRY(Joined joined, std::move(attempt));
     if (joined.nics.empty()) return {};
-    spec.container.files["/etc/hosts"] = hosts_of(context, container, joined);
-    spec.container.files["/etc/resolv.conf"] = std::move(joined.resolv_conf);
+    put_names(context, container, container, joined, spec.container);
     spec.machine.nics = std::move(joined.nics);
     add_spare_card(spec.machine, container.id);
     spec.network = std::move(joined.spec);
@@ -153,6 +190,11 @@ Result<void> join_lan(Context& context, const Container& container, runtime::San
     return fail(ErrorKind::invalid,
                 "DHCP=Y needs a network with addresses of the LAN: hako network create -d macvlan "
                 "-o parent=LINK --subnet NET lan, then --network lan");
+}
+
+void share_names(const Context& context, const Container& container, runtime::ContainerSpec& spec) {
+    if (const auto owner = network_owner(context, container))
+        put_names(context, container, *owner, context.networks->describe(*owner), spec);
 }
 
 void leave_networks(Context& context, const std::string& container) {

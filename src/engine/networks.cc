@@ -321,10 +321,12 @@ Result<void> Networks::enlist(const Container& container,
     std::vector<Attachment> attachments;
     const auto add_one = [&](const std::string& name, const EndpointSettings& how) -> Result<void> {
         if (name == kNoNetwork || (name == kDefaultNetwork && !default_bridge_)) return {};
-        HAKO_TRY(const Network* found, look_up(*state, name));
+        const auto found = look_up(*state, name);
+        // Not as not_found: clients take that for a missing image.
+        if (!found) return fail(ErrorKind::invalid, "{}", found.error().message());
         for (const Attachment& known : attachments)
-            if (known.network_id == found->id) return {};
-        HAKO_TRY(auto attachment, make_attachment(*found, how));
+            if (known.network_id == (*found)->id) return {};
+        HAKO_TRY(auto attachment, make_attachment(**found, how));
         attachments.push_back(std::move(attachment));
         return {};
     };
@@ -347,6 +349,9 @@ Result<Network> Networks::connect(const Container& container, std::string_view r
     auto state = state_.lock();
     HAKO_TRY(auto attachment, new_attachment(*state, container, reference, settings));
     auto attachments = state->attachments[container.id];
+    // In place of one that it cannot start with any more.
+    std::erase_if(attachments,
+                  [&](const auto& one) { return !state->networks.contains(one.network_id); });
     attachments.push_back(std::move(attachment));
     HAKO_CHECK(store_.save(container.id, attachments));
     const Network network = state->networks.at(attachments.back().network_id);
@@ -387,6 +392,15 @@ Result<Network> Networks::disconnect(const Container& container, std::string_vie
 
 Result<Network> Networks::find_attached(State& state, const Container& container,
                                         std::string_view reference) {
+    // A network that was removed is known by what is left of it.
+    for (const Attachment& one : state.attachments[container.id])
+        if (!state.networks.contains(one.network_id) &&
+            (one.network_name == reference || one.network_id == reference)) {
+            Network gone;
+            gone.id = one.network_id;
+            gone.name = one.network_name;
+            return gone;
+        }
     HAKO_TRY(const Network* found, look_up(state, reference));
     if (container.host_config.network_mode == kHostNetwork)
         return fail(ErrorKind::forbidden,

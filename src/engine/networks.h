@@ -106,6 +106,8 @@ public:
     std::vector<Error> publish_listening(const std::string& container,
                                          const std::set<std::string>& ports);
     std::vector<Attachment> attachments(const std::string& container) const;
+    // Of one that runs: what its guest has of its networks.
+    Joined describe(const Container& container) const;
     // How many cards its VM needs; none where one of them is no port of a bridge.
     std::optional<std::size_t> bridged(const std::string& container) const;
     // Whether containers that name no network are on one.

@@ -5,6 +5,7 @@
 namespace hako::engine {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -182,6 +183,89 @@ TEST_F(NetworksTest, ACreatedContainerIsDisconnectedAndConnectedAgain) {
     EXPECT_EQ(engine_->connect_network("app", id, {}).error().kind(), ErrorKind::forbidden);
 }
 
+TEST_F(NetworksTest, AContainerIsHelpedOffANetworkThatWasRemoved) {
+    CreateRequest wanted = request("web");
+    wanted.host_config.network_mode = "nope";
+    const auto refused = engine_->create(wanted);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), ErrorKind::invalid) << "not_found means a missing image";
+    EXPECT_EQ(refused.error().message(), "network nope not found");
+    for (const bool disconnects : {false, true}) {
+        make("gone");
+        make("app");
+        wanted.host_config.network_mode = "gone";
+        const std::string id = create(wanted);
+        ASSERT_TRUE(engine_->remove_network("gone"));
+        EXPECT_THAT(engine_->start(id).error().message(), HasSubstr("connect the container"));
+        if (disconnects) {
+            EXPECT_TRUE(engine_->disconnect_network("gone", id));
+        }
+        ASSERT_TRUE(engine_->connect_network("app", id, {}));
+        const auto started = engine_->start(id);
+        ASSERT_TRUE(started) << started.error().message();
+        EXPECT_EQ(attachment(id).network_name, "app");
+        stop(id);
+        ASSERT_TRUE(engine_->remove(id, {}));
+        ASSERT_TRUE(engine_->remove_network("app"));
+    }
+}
+
+TEST_F(NetworksTest, WhatJoinsANetworkHasItsNames) {
+    make("app", "10.5.0.0/24");
+    const std::string box = run_on("box", "app");
+    CreateRequest wanted = request("guest");
+    wanted.host_config.network_mode = "container:box";
+    const std::string guest = create(wanted);
+    wanted.name = "third";
+    wanted.host_config.network_mode = "container:guest";
+    const std::string third = create(wanted);
+    for (const auto& id : {guest, third}) {
+        ASSERT_TRUE(engine_->start(id));
+        for (const char* path : {"/etc/hosts", "/etc/resolv.conf"})
+            EXPECT_EQ(file(id, path), file(box, path)) << path;
+    }
+    EXPECT_THAT(file(guest, "/etc/hosts"), HasSubstr("10.5.0.2\t" + box.substr(0, 12)));
+}
+
+TEST_F(NetworksTest, AFileOfTheUsersOwnStays) {
+    const auto folder = TempDir::create();
+    ASSERT_TRUE(folder);
+    ASSERT_TRUE(write_file(folder->path() / "hosts", "192.0.2.1 here\n"));
+    CreateRequest wanted = request("web");
+    wanted.host_config.mounts = {{.type = MountType::bind,
+                                  .source = (folder->path() / "hosts").native(),
+                                  .target = "/etc/hosts"}};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_FALSE(spec(id).container.files.contains("/etc/hosts"));
+    EXPECT_TRUE(spec(id).container.files.contains("/etc/resolv.conf"));
+}
+
+TEST_F(NetworksTest, OptionsAreAsDockerReadsThem) {
+    const auto with = [&](const std::string& key, const std::string& value) {
+        return engine_->create_network(
+            {.name = "n" + value, .options = {{"com.docker.network.bridge." + key, value}}});
+    };
+    EXPECT_THAT(with("enable_icc", "maybe").error().message(), HasSubstr("neither true nor false"));
+    EXPECT_THAT(with("host_binding_ipv4", "here").error().message(),
+                HasSubstr("host_binding_ipv4"));
+    const auto apart = with("enable_icc", "0");
+    ASSERT_TRUE(apart) << apart.error().message();
+    run_on("alone", apart->name);
+    const auto networks = host_.firewall.applied.lock()->state.networks;
+    EXPECT_THAT(networks, Contains(testing::Field(&network::NetworkConfig::icc, false)));
+
+    const auto local = with("host_binding_ipv4", "127.0.0.1");
+    ASSERT_TRUE(local) << local.error().message();
+    CreateRequest wanted = request("web");
+    wanted.host_config.network_mode = local->name;
+    wanted.host_config.port_bindings = {{"80/tcp", "", ""}, {"81/tcp", "192.0.2.1", ""}};
+    const std::string id = create(wanted);
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_EQ(attachment(id).ports.front().host_ip, "127.0.0.1");
+    EXPECT_EQ(attachment(id).ports.back().host_ip, "192.0.2.1");
+}
+
 TEST_F(NetworksTest, PortsAreHeldBeforeTheMachineStarts) {
     CreateRequest wanted = request("web");
     wanted.host_config.port_bindings = {{"80/tcp", "127.0.0.1", "8080"}, {"81/tcp", "", ""}};
@@ -220,11 +304,17 @@ TEST_F(NetworksTest, HostGatewayAndLinksAreInTheHostsFile) {
     wanted.host_config.network_mode = "app";
     wanted.host_config.extra_hosts = {"host:host-gateway", "x:192.0.2.9"};
     wanted.host_config.links = {"db:store"};
+    wanted.endpoints["app"].links = {"db:store"};
     const std::string id = create(wanted);
     ASSERT_TRUE(engine_->start(id));
     const std::string hosts = file(id, "/etc/hosts");
     EXPECT_THAT(hosts, HasSubstr("10.5.0.1\thost\n192.0.2.9\tx\n"));
     EXPECT_THAT(hosts, HasSubstr("10.5.0.2\tstore "));
+    EXPECT_EQ(hosts.find("store"), hosts.rfind("store")) << "once";
+    wanted = request("other");
+    wanted.host_config.links = {"nobody:store"};
+    EXPECT_EQ(engine_->create(wanted).error().message(),
+              "could not get container for nobody: No such container: nobody");
 }
 
 TEST_F(NetworksTest, AnInternalNetworkHasNoWayOut) {

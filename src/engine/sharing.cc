@@ -38,6 +38,14 @@ Result<void> check_contradictions(const Container& container) {
         return fail(ErrorKind::invalid,
                     "conflicting options: custom host-to-IP mapping and the network mode: give "
                     "--add-host to the other container");
+    if (network && (!host.port_bindings.empty() || host.publish_all_ports))
+        return fail(ErrorKind::invalid,
+                    "conflicting options: port publishing and the container type network mode: "
+                    "publish the ports of the other container");
+    if (network && (!host.dns.empty() || !host.links.empty()))
+        return fail(ErrorKind::invalid,
+                    "conflicting options: dns or links and the network mode: names are those of "
+                    "the other container");
     if (!container.kernel.empty())
         return fail(ErrorKind::invalid,
                     "the kernel is that of the other container's VM: give --kernel to that one");
@@ -75,6 +83,18 @@ bool is_pod(const Container& container) {
 
 bool has_bare_network(const HostConfig& config) {
     return !shared_with(config).empty() && !shares(config.network_mode);
+}
+
+Result<void> check_links(const Registry& registry, const HostConfig& config) {
+    const std::string& mode = config.network_mode;
+    if (!mode.empty() && mode != "default" && mode != "bridge") return {};
+    for (const std::string& link : config.links) {
+        const std::string target = link.substr(0, link.find(':'));
+        if (const auto found = registry.find(target); !found)
+            return fail(ErrorKind::invalid, "could not get container for {}: {}", target,
+                        found.error().message());
+    }
+    return {};
 }
 
 Result<std::vector<std::string>> resolve_sharing(const Registry& registry, Container& container) {

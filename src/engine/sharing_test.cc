@@ -186,6 +186,12 @@ TEST_F(SharingTest, ContradictionsAreRefused) {
     asked.host_config.extra_hosts = {"a:1.2.3.4"};
     EXPECT_THAT(refusal(asked), HasSubstr("custom host-to-IP mapping"));
     asked.host_config.extra_hosts.clear();
+    asked.host_config.port_bindings = {{"80/tcp", "", "8080"}};
+    EXPECT_THAT(refusal(asked), HasSubstr("publish the ports of the other container"));
+    asked.host_config.port_bindings.clear();
+    asked.host_config.dns = {"192.0.2.1"};
+    EXPECT_THAT(refusal(asked), HasSubstr("names are those of the other container"));
+    asked.host_config.dns.clear();
     asked.host_config.annotations = {{"io.hako.kernel", "own"}};
     EXPECT_THAT(refusal(asked), HasSubstr("the kernel is that of the other"));
 }

@@ -65,6 +65,7 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     const bool networked = !context.networks->attachments(entry->id).empty();
     if (networked || !take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
+        share_names(context, container, spec.container);
         if (is_macos(container)) HAKO_CHECK(join_lan(context, container, spec));
         // One that joins another's VM has the network that the other one has.
         HAKO_CHECK(place_container(context, entry, spec, !is_macos(container) && !spec.shares));

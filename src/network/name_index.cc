@@ -32,6 +32,18 @@ const NamedHost* NameIndex::host(const std::string& network, const Address& addr
     return host == found->second.by_address.end() ? nullptr : host->second;
 }
 
+const std::vector<const NamedHost*>* NameIndex::hosts(const std::string& network,
+                                                      const std::string& name) const {
+    const auto found = networks_.find(network);
+    if (found == networks_.end()) return nullptr;
+    const auto& by_name = found->second.by_name;
+    auto hosts = by_name.find(name);
+    if (const auto suffix = "." + table_.at(network).name;
+        hosts == by_name.end() && suffix.size() > 1 && name.ends_with(suffix))
+        hosts = by_name.find(name.substr(0, name.size() - suffix.size()));
+    return hosts == by_name.end() ? nullptr : &hosts->second;
+}
+
 std::vector<std::string> NameIndex::networks_of(const std::string& network,
                                                 const Address& client) const {
     std::vector<std::string> networks{network};
@@ -49,15 +61,13 @@ std::optional<std::vector<Address>> NameIndex::addresses(const std::string& netw
         return named == table_.end() ? std::vector<Address>() : named->second.gateways;
     }
     for (const std::string& id : networks_of(network, client)) {
-        const auto found = networks_.find(id);
-        if (found == networks_.end()) continue;
-        const auto hosts = found->second.by_name.find(name);
-        if (hosts == found->second.by_name.end()) continue;
+        const auto* named = hosts(id, name);
+        if (named == nullptr) continue;
         std::vector<Address> addresses;
-        const std::size_t count = hosts->second.size();
+        const std::size_t count = named->size();
         const std::size_t first = count > 1 ? turn_++ : 0;
         for (std::size_t i = 0; i < count; ++i) {
-            const auto& of_host = hosts->second[(first + i) % count]->addresses;
+            const auto& of_host = (*named)[(first + i) % count]->addresses;
             addresses.insert(addresses.end(), of_host.begin(), of_host.end());
         }
         return addresses;

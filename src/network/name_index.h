@@ -34,6 +34,9 @@ private:
         std::map<Address, const NamedHost*> by_address;
     };
     const NamedHost* host(const std::string& network, const Address& address) const;
+    // Those that have the name on this network; null: nobody has.
+    const std::vector<const NamedHost*>* hosts(const std::string& network,
+                                               const std::string& name) const;
     std::vector<std::string> networks_of(const std::string& network, const Address& client) const;
 
     NameTable table_;

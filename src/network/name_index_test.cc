@@ -44,6 +44,18 @@ TEST(NameIndex, KnowsNamesAliasesAndShortIds) {
     EXPECT_FALSE(names.name_of("f", ip("10.1.0.3"), ip("10.1.0.9")));
 }
 
+TEST(NameIndex, KnowsNamesWithTheirNetworksBehindThem) {
+    const NameIndex names = index();
+    EXPECT_THAT(names.addresses("f", ip("10.1.0.3"), "www.front").value(),
+                ElementsAre(ip("10.1.0.2"), ip("fd01::2")));
+    EXPECT_THAT(names.addresses("f", ip("10.1.0.3"), "db.back").value(),
+                ElementsAre(ip("10.2.0.4")));
+    for (const char* name : {"www.back", "db.front", "nobody.front", ".front", "front"})
+        EXPECT_FALSE(names.addresses("f", ip("10.1.0.3"), name)) << name;
+    EXPECT_FALSE(names.addresses("f", ip("10.1.0.2"), "db.back"))
+        << "of a network that it is not on";
+}
+
 TEST(NameIndex, GoesRoundRobin) {
     const NameIndex names = index();
     const auto first = names.addresses("f", ip("10.1.0.2"), "app").value();

@@ -9,6 +9,7 @@ NameTable name_table(const std::vector<NetworkConfig>& networks,
     NameTable table;
     for (const NetworkConfig& network : networks) {
         NamedNetwork& named = table[network.id];
+        named.name = to_lower(network.name);
         named.forward = !network.internal;
         for (const auto* subnet : {&network.v4, &network.v6})
             if (*subnet) named.gateways.push_back((*subnet)->gateway);

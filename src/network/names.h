@@ -25,7 +25,8 @@ struct NamedHost {
 struct NamedNetwork {
     std::vector<Address> gateways;  // where the server listens, port 53; also host.docker.internal
     std::vector<NamedHost> hosts = {};
-    bool forward = true;  // ask resolvers for other names; false: an internal network's NXDOMAIN
+    std::string name = {};  // "web.NAME" is the container web on this network
+    bool forward = true;    // ask resolvers for other names; false: an internal network's NXDOMAIN
 
     bool operator==(const NamedNetwork&) const = default;
 };
