@@ -17,7 +17,6 @@ struct Absent {
 };
 constexpr std::array kAbsent{
     Absent{"POST", "/build", "building images"},
-    Absent{"POST", "/build/prune", "building images"},
     Absent{"POST", "/session", "building images with BuildKit"},
     Absent{"POST", "/grpc", "building images with BuildKit"},
     Absent{"GET", "/images/search", "searching a registry"},
@@ -53,7 +52,9 @@ void add_absent_routes(http::Router& router) {
         router.add(absent.method, absent.pattern,
                    refuse(ErrorKind::unimplemented,
                           fmt::format("{} is not offered by this version of hako", absent.what)));
-    // There are none, and that is the truth.
+    // There are none, and that is the truth; `docker system prune` prunes the cache of builds, too.
+    router.add("POST", "/build/prune",
+               answer({{"CachesDeleted", nullptr}, {"SpaceReclaimed", 0}}));
     router.add("GET", "/plugins", answer(Json::array()));
     router.add("GET", "/plugins/{name:*}/json", not_found("plugin", "name"));
     for (const auto* resource : {"swarm", "nodes", "services", "tasks", "secrets", "configs"}) {

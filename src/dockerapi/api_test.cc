@@ -41,6 +41,8 @@ TEST_F(ApiTest, UnknownAndAbsentRoutes) {
     EXPECT_EQ(outcome("PATCH", "/containers/json"), "404 page not found");
     EXPECT_EQ(outcome("POST", "/v1.50/build"),
               "501 building images is not offered by this version of hako");
+    EXPECT_EQ(send("POST", "/v1.50/build/prune").body,
+              R"({"CachesDeleted":null,"SpaceReclaimed":0})" "\n");
     EXPECT_EQ(send("HEAD", "/containers/x/archive?path=/").status, 404);
     EXPECT_EQ(outcome("GET", "/swarm").substr(0, 43),
               "503 This node is not a swarm manager. Use \"");
