@@ -75,9 +75,19 @@ bool is_nothing(const Json& value) {
     return value.empty() || value == "" || value == false || value == 0;
 }
 
+// {"80/tcp": {}}
+Json as_keys(const std::vector<std::string>& names) {
+    Json json = Json::object();
+    for (const auto& name : names) json[name] = Json::object();
+    return json;
+}
+
 Json config_details(const engine::Container& container) {
     const engine::ContainerConfig& config = container.config;
     Json json = as_sent(container.config_json);
+    // With those of the image.
+    if (!config.exposed_ports.empty()) json["ExposedPorts"] = as_keys(config.exposed_ports);
+    if (!config.volumes.empty()) json["Volumes"] = as_keys(config.volumes);
     for (const char* always : {"Volumes", "OnBuild"})
         if (json[always].empty()) json[always] = nullptr;
     for (const char* name : kOnlyWhereSet)

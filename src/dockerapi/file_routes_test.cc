@@ -54,6 +54,8 @@ TEST_F(FileRoutesTest, ACommitKeepsTheConfigurationWithItsChanges) {
     auto& app = containers_.add("app");
     app.config.env = {"A=1"};
     app.config.cmd = std::vector<std::string>{"sh"};
+    app.config.exposed_ports = {"80/tcp"};
+    app.config.volumes = {"/data"};
     const auto made = send(
         "POST", "/commit?container=app&repo=new&tag=2&author=me&comment=why&changes=ENV%20B%3D2",
         R"({"User": "nobody", "Image": "ignored"})");
@@ -63,7 +65,8 @@ TEST_F(FileRoutesTest, ACommitKeepsTheConfigurationWithItsChanges) {
     EXPECT_EQ(files_.committed.author, "me");
     EXPECT_EQ(files_.committed.comment, "why");
     EXPECT_EQ(files_.committed.config,
-              (Json{{"Cmd", {"sh"}}, {"Env", {"A=1", "B=2"}}, {"User", "nobody"}}));
+              Json::parse(R"({"Cmd": ["sh"], "Env": ["A=1", "B=2"], "User": "nobody",
+                              "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}})"));
     EXPECT_EQ(outcome("POST", "/commit").substr(0, 4), "400 ");
     EXPECT_EQ(outcome("POST", "/commit?container=none").substr(0, 4), "404 ");
     EXPECT_EQ(outcome("POST", "/commit?container=app&repo=UPPER").substr(0, 4), "400 ");

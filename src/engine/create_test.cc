@@ -30,6 +30,7 @@ TEST_F(CreateTest, MergesTheImage) {
     EXPECT_THAT(container->config.env, ElementsAre("A=image", "B=mine"));
     EXPECT_THAT(container->command, ElementsAre("echo", "hi"));
     EXPECT_EQ(container->config.labels.at("from"), "image");
+    EXPECT_THAT(container->config.exposed_ports, ElementsAre("7/udp"));
     EXPECT_EQ(container->state.status, Status::created);
     EXPECT_TRUE(std::filesystem::exists(layout_.container_scratch(id)));
 }
@@ -129,7 +130,7 @@ TEST_F(CreateTest, ReferencesAreIdsNamesAndPrefixes) {
 TEST_F(CreateTest, ListFilters) {
     CreateRequest labelled = request("web");
     labelled.config.labels = {{"tier", "front"}};
-    labelled.config_json = R"({"ExposedPorts":{"80/tcp":{},"53/udp":{}}})";
+    labelled.config.exposed_ports = {"80/tcp", "53/udp"};
     labelled.host_config_json = R"({"PortBindings":{"80":[{"HostPort":"8080"}]}})";
     const std::string web = create(labelled);
     const std::string job = run("job");
@@ -153,6 +154,7 @@ TEST_F(CreateTest, ListFilters) {
     EXPECT_THAT(names({.all = true, .ancestors = {"busybox"}}), ElementsAre("job", "web"));
     EXPECT_THAT(names({.all = true, .exposed = {"1/tcp", "53/udp"}}), ElementsAre("web"));
     EXPECT_THAT(names({.all = true, .exposed = {"53/tcp"}}), ElementsAre());
+    EXPECT_THAT(names({.all = true, .exposed = {"7/udp"}}), ElementsAre("job", "web"));
     EXPECT_THAT(names({.all = true, .published = {"80/tcp"}}), ElementsAre("web"));
     EXPECT_THAT(names({.all = true, .published = {"8080/tcp"}}), ElementsAre());
     EXPECT_FALSE(engine_->list({.statuses = {"sleepy"}}));

@@ -319,6 +319,7 @@ public:
         image.config.cmd = {"sh"};
         image.config.env = {"A=image", "B=image"};
         image.config.labels = {{"from", "image"}};
+        image.config.exposed_ports = {"7/udp"};
         return image;
     }
     Result<images::Rootfs> rootfs(std::string_view) override {

@@ -51,13 +51,18 @@ bool is_on(const Container& container, const std::string& network) {
     });
 }
 
-// The keys of an object in what the client sent: "ExposedPorts", "PortBindings". A port without a
-// protocol is one of TCP.
-bool has_port(const std::string& sent, const char* field, const std::vector<std::string>& wanted) {
+bool exposes(const Container& container, const std::string& port) {
+    return std::ranges::find(container.config.exposed_ports, port) !=
+           container.config.exposed_ports.end();
+}
+
+// In what the client sent, so that a container that does not run has its ports, too. A port without
+// a protocol is one of TCP.
+bool publishes(const Container& container, const std::vector<std::string>& wanted) {
     if (wanted.empty()) return true;
-    const auto json = parse_json(sent);
-    if (!json || !json->is_object() || !json->contains(field)) return false;
-    return std::ranges::any_of((*json)[field].items(), [&](const auto& item) {
+    const auto json = parse_json(container.host_config_json);
+    if (!json || !json->is_object() || !json->contains("PortBindings")) return false;
+    return std::ranges::any_of((*json)["PortBindings"].items(), [&](const auto& item) {
         const std::string& key = item.key();
         const bool bare = key.find('/') == std::string::npos;
         return std::ranges::find(wanted, bare ? key + "/tcp" : key) != wanted.end();
@@ -101,8 +106,9 @@ bool matches(const Container& container, const ListFilter& filter, const Resolve
            std::ranges::all_of(
                filter.labels,
                [&](const auto& label) { return has_label(container.config.labels, label); }) &&
-           has_port(container.config_json, "ExposedPorts", filter.exposed) &&
-           has_port(container.host_config_json, "PortBindings", filter.published);
+           any_or_empty(filter.exposed,
+                        [&](const auto& port) { return exposes(container, port); }) &&
+           publishes(container, filter.published);
 }
 
 Result<void> check_statuses(const std::vector<std::string>& statuses) {
