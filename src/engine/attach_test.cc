@@ -201,6 +201,22 @@ TEST_F(AttachTest, ExecOfAMissingCommand) {
     EXPECT_EQ(engine_->inspect_exec(*exec)->exit_code, 127);
 }
 
+TEST_F(AttachTest, ExecAsNobodyThatTheGuestKnows) {
+    const std::string id = run();
+    for (const ErrorKind kind : {ErrorKind::invalid, ErrorKind::forbidden}) {
+        world_.on_start = [kind](const std::string&) -> Result<void> {
+            return fail(kind, "unable to find user x: no matching entries in passwd file");
+        };
+        const auto exec = engine_->create_exec(id, {.cmd = {"foo"}, .user = "x"});
+        const auto started = engine_->start_exec(*exec, {});
+        ASSERT_FALSE(started);
+        EXPECT_EQ(started.error().kind(), ErrorKind::exec_failed);
+        EXPECT_EQ(started.error().message(),
+                  "unable to find user x: no matching entries in passwd file");
+        EXPECT_EQ(engine_->inspect_exec(*exec)->exit_code, 126);
+    }
+}
+
 TEST_F(AttachTest, ExecNeedsARunningContainer) {
     const std::string id = create();
     const auto refused = engine_->create_exec(id, {.cmd = {"true"}});

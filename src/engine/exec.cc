@@ -40,6 +40,11 @@ void forget_old_execs(Context& context, Entry::Live& live) {
     });
 }
 
+// The container has no such user, or its working directory cannot be entered.
+bool refused_by_guest(ErrorKind kind) {
+    return kind == ErrorKind::invalid || kind == ErrorKind::forbidden;
+}
+
 void end_exec(Context& context, const EntryPtr& entry, const std::string& id, int exit_code) {
     auto live = entry->live.lock();
     if (const auto found = live->execs.find(id); found != live->execs.end()) {
@@ -185,6 +190,8 @@ Result<Session> start_exec(Context& context, const std::string& id, const ExecSt
             session.error(),
             "OCI runtime exec failed: exec failed: unable to start container process",
             begun.config.cmd));
+    if (refused_by_guest(kind))
+        return fail(ErrorKind::exec_failed, "{}", session.error().message());
     return session;
 }
 
