@@ -203,7 +203,7 @@ TEST_F(AttachTest, ExecOfAMissingCommand) {
 
 TEST_F(AttachTest, ExecAsNobodyThatTheGuestKnows) {
     const std::string id = run();
-    for (const ErrorKind kind : {ErrorKind::invalid, ErrorKind::forbidden}) {
+    for (const ErrorKind kind : {ErrorKind::invalid, ErrorKind::forbidden, ErrorKind::not_found}) {
         world_.on_start = [kind](const std::string&) -> Result<void> {
             return fail(kind, "unable to find user x: no matching entries in passwd file");
         };

@@ -42,7 +42,8 @@ void forget_old_execs(Context& context, Entry::Live& live) {
 
 // The container has no such user, or its working directory cannot be entered.
 bool refused_by_guest(ErrorKind kind) {
-    return kind == ErrorKind::invalid || kind == ErrorKind::forbidden;
+    return kind == ErrorKind::invalid || kind == ErrorKind::forbidden ||
+           kind == ErrorKind::not_found;
 }
 
 void end_exec(Context& context, const EntryPtr& entry, const std::string& id, int exit_code) {

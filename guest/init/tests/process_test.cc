@@ -169,6 +169,15 @@ TEST_F(ProcessTest, ATerminalHasASizeAndANameAndSignals) {
     EXPECT_EQ(agent().wait(id)->code, 128 + SIGINT);
 }
 
+TEST_F(ProcessTest, WhatIsWrongIsToldBehindATerminalToo) {
+    run_sleeper();
+    auto process = script("true");
+    process["terminal"] = true;
+    process["user"] = {{"username", "nobody"}};
+    EXPECT_EQ(output_of(process, "tty"),
+              "error: unable to find user nobody: no matching entries in passwd file");
+}
+
 TEST_F(ProcessTest, WrongNamesAreErrors) {
     run_sleeper();
     EXPECT_EQ(agent().start_process({kContainer, "no"}).error().kind(), ErrorKind::not_found);

@@ -13,6 +13,7 @@
 
 #include <cerrno>
 #include <exception>
+#include <optional>
 
 #include "base/fd.h"
 #include "base/json.h"
@@ -58,9 +59,11 @@ Result<void> run_program(const Json& request, const Json& process, bool first) {
     }
     HAKO_TRY(const bool terminal, json_field_or<bool>(process, "terminal", false));
     if (::setsid() < 0 && errno != EPERM) return fail_errno(errno, "cannot start a session");
-    Fd master;
+    // Not closed before an error is told: the hang-up would end us.
+    std::optional<int> master;
     if (terminal) {
-        HAKO_TRY(master, open_terminal(process, first));
+        HAKO_TRY(Fd opened, open_terminal(process, first));
+        master = opened.release();
     }
     bool below_init = false;
     if (first) {
@@ -70,8 +73,8 @@ Result<void> run_program(const Json& request, const Json& process, bool first) {
     }
     HAKO_TRY(auto program, read_program(process));
     HAKO_CHECK(apply_limits(process));
-    HAKO_CHECK(send_report({{"ready", true}}, master ? std::optional(master.get()) : std::nullopt));
-    master.reset();
+    HAKO_CHECK(send_report({{"ready", true}}, master));
+    if (master) ::close(*master);
     HAKO_CHECK(wait_for_go());
     return fail(execute(process, std::move(program), filter, below_init));
 }
