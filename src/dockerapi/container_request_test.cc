@@ -132,6 +132,8 @@ constexpr Wrong kWrong[] = {
     {"PidMode", R"("HostConfig":{"PidMode":"mine"})"},
     {"IpcMode", R"("HostConfig":{"IpcMode":"container:"})"},
     {"UTSMode", R"("HostConfig":{"UTSMode":"host"})"},
+    {"Runtime", R"("HostConfig":{"Runtime":"runsc"})"},
+    {"Isolation", R"("HostConfig":{"Isolation":"hyperv"})"},
     {"UsernsMode", R"("HostConfig":{"UsernsMode":"container:x"})"},
     {"Devices", R"("HostConfig":{"Devices":[{"PathOnHost":1}]})"},
     {"MemorySwap", R"("HostConfig":{"MemorySwap":1000})"},
@@ -140,6 +142,13 @@ constexpr Wrong kWrong[] = {
     {"ExposedPorts", R"("ExposedPorts":{"80/ftp":{}})"},
     {"ExposedPorts", R"("ExposedPorts":{"0/tcp":{}})"},
 };
+
+TEST(CreateRequest, RuntimesOfClientsThatKnowNoOther) {
+    for (const auto* runtime : {"", "hako", "runc", "io.containerd.runc.v2"})
+        EXPECT_TRUE(parse_create(body_with(
+            fmt::format(R"("HostConfig":{{"Runtime":"{}","Isolation":"default"}})", runtime))))
+            << runtime;
+}
 
 TEST(CreateRequest, AWrongFieldIsNamed) {
     for (const auto& wrong : kWrong) {

@@ -49,7 +49,27 @@ tl::unexpected<Error> not_offered(std::string_view what) {
     return fail(ErrorKind::unimplemented, "{} is not offered by this version of hako", what);
 }
 
+// Whoever asks for a runtime or an isolation relies on what it does. Ours, and what clients that
+// know Docker's alone send.
+Result<void> check_runtime(const Json& host) {
+    constexpr std::array<std::string_view, 4> kRuntimes{"", "hako", "runc",
+                                                        "io.containerd.runc.v2"};
+    HAKO_TRY(const auto runtime, json_field_or<std::string>(host, "Runtime", ""));
+    if (std::ranges::find(kRuntimes, runtime) == kRuntimes.end())
+        return fail(ErrorKind::invalid,
+                    "Runtime: unknown or invalid runtime name: {}: leave it out: every container "
+                    "is a virtual machine",
+                    runtime.substr(0, 64));
+    HAKO_TRY(const auto isolation, json_field_or<std::string>(host, "Isolation", ""));
+    if (!isolation.empty() && isolation != "default")
+        return fail(ErrorKind::invalid,
+                    "Isolation: invalid isolation '{}' on linux: leave it out or use default",
+                    isolation.substr(0, 64));
+    return {};
+}
+
 Result<void> refuse_what_must_not_be_ignored(const Json& host) {
+    HAKO_CHECK(check_runtime(host));
     for (const auto& field : kRefused) {
         const auto found = host.find(field.name);
         if (found == host.end() || is_unset(*found)) continue;
