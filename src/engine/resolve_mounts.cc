@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "base/log.h"
@@ -41,6 +42,7 @@ public:
 
     Result<std::vector<MountPoint>> run(const HostConfig& host,
                                         const std::vector<std::string>& volumes) {
+        for (const auto& [target, options] : host.tmpfs) tmpfs_.insert(normal(target));
         const auto resolved = [&]() -> Result<void> {
             for (const auto& from : host.volumes_from) HAKO_CHECK(take_from(from));
             inherited_ = points_.size();
@@ -56,7 +58,8 @@ public:
 
 private:
     bool covers(const std::string& target) const {
-        return std::ranges::any_of(points_,
+        return tmpfs_.contains(target) ||
+               std::ranges::any_of(points_,
                                    [&](const auto& point) { return point.target == target; });
     }
 
@@ -86,11 +89,14 @@ private:
                          .propagation = request.propagation,
                          .subpath = request.subpath,
                          .read_only = request.read_only};
+        const auto refuse = [&] {
+            return fail(ErrorKind::invalid, "Duplicate mount point: {}", point.target);
+        };
+        if (tmpfs_.contains(point.target)) return refuse();
         // What the request says wins over what another container has there.
         for (std::size_t i = 0; i < points_.size(); ++i) {
             if (points_[i].target != point.target) continue;
-            if (i >= inherited_)
-                return fail(ErrorKind::invalid, "Duplicate mount point: {}", point.target);
+            if (i >= inherited_) return refuse();
             points_.erase(points_.begin() + static_cast<std::ptrdiff_t>(i));
             --inherited_;
             break;
@@ -152,6 +158,7 @@ private:
 
     Context& context_;
     std::vector<MountPoint> points_;
+    std::set<std::string> tmpfs_;  // targets of --tmpfs, which are no mount points for inspect
     std::size_t inherited_ = 0;  // so many of them, the first, are other containers'
 };
 

@@ -1,0 +1,49 @@
+#include <gmock/gmock.h>
+
+#include "engine/fake_world.h"
+
+namespace hako::engine {
+namespace {
+
+using ::testing::HasSubstr;
+
+class MountsTest : public EngineTest {
+protected:
+    std::vector<MountPoint> mounts(const std::string& id) {
+        auto container = engine_->inspect(id);
+        EXPECT_TRUE(container) << container.error().message();
+        return container ? container->mounts : std::vector<MountPoint>();
+    }
+    std::size_t volumes() { return engine_->list_volumes(false)->size(); }
+};
+
+TEST_F(MountsTest, ATmpfsWinsOverTheImagesVolume) {
+    CreateRequest wanted = request("box");
+    wanted.config.volumes = {"/data", "/more"};
+    wanted.host_config.tmpfs = {{"/data/", "size=1m"}};
+    const auto points = mounts(create(wanted));
+    ASSERT_EQ(points.size(), 1U);
+    EXPECT_EQ(points[0].target, "/more");
+    EXPECT_EQ(volumes(), 1U);
+
+    CreateRequest heir = request("heir");
+    heir.host_config.volumes_from = {"box"};
+    heir.host_config.tmpfs = {{"/more", ""}};
+    EXPECT_TRUE(mounts(create(heir)).empty());
+}
+
+TEST_F(MountsTest, ATmpfsAndAMountOfOneTargetAreRefused) {
+    for (const auto type : {MountType::volume, MountType::tmpfs}) {
+        CreateRequest wanted = request();
+        wanted.host_config.tmpfs = {{"/m", ""}};
+        wanted.host_config.mounts = {{.type = type, .target = "/m/"}};
+        const auto created = engine_->create(wanted);
+        ASSERT_FALSE(created);
+        EXPECT_EQ(created.error().kind(), ErrorKind::invalid);
+        EXPECT_EQ(created.error().message(), "Duplicate mount point: /m");
+    }
+    EXPECT_EQ(volumes(), 0U);
+}
+
+}  // namespace
+}  // namespace hako::engine
