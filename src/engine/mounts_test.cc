@@ -1,11 +1,9 @@
-#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "engine/fake_world.h"
 
 namespace hako::engine {
 namespace {
-
-using ::testing::HasSubstr;
 
 class MountsTest : public EngineTest {
 protected:
@@ -43,6 +41,17 @@ TEST_F(MountsTest, ATmpfsAndAMountOfOneTargetAreRefused) {
         EXPECT_EQ(created.error().message(), "Duplicate mount point: /m");
     }
     EXPECT_EQ(volumes(), 0U);
+}
+
+TEST_F(MountsTest, AVolumeThatIsReadOnlyIsMountedSo) {
+    ASSERT_TRUE(engine_->create_volume(
+        {.name = "data", .options = {{"o", "bind,ro"}, {"device", folder_.path()}}}));
+    CreateRequest wanted = request();
+    wanted.host_config.mounts = {{.source = "data", .target = "/m"}};
+    const auto points = mounts(create(wanted));
+    ASSERT_EQ(points.size(), 1U);
+    EXPECT_TRUE(points[0].read_only);
+    EXPECT_FALSE(points[0].copy_up) << "nobody writes to it, not even the first start";
 }
 
 }  // namespace

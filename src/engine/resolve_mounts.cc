@@ -58,9 +58,9 @@ public:
 
 private:
     bool covers(const std::string& target) const {
-        return tmpfs_.contains(target) ||
-               std::ranges::any_of(points_,
-                                   [&](const auto& point) { return point.target == target; });
+        return tmpfs_.contains(target) || std::ranges::any_of(points_, [&](const auto& point) {
+                   return point.target == target;
+               });
     }
 
     // "container[:ro|rw]"
@@ -134,7 +134,9 @@ private:
         point.name = made->volume.name;
         point.driver = made->volume.driver;
         point.source = context_.volumes.data(made->volume).string();
-        point.copy_up = !request.no_copy && request.subpath.empty();
+        const bool read_only = volume::is_read_only(made->volume);
+        point.read_only = point.read_only || read_only;
+        point.copy_up = !request.no_copy && !read_only && request.subpath.empty();
         if (!request.subpath.empty() && point.driver == volume::kBlock)
             return fail(ErrorKind::unimplemented,
                         "volume-subpath is not offered for block volumes: mount all of {}",
@@ -159,7 +161,7 @@ private:
     Context& context_;
     std::vector<MountPoint> points_;
     std::set<std::string> tmpfs_;  // targets of --tmpfs, which are no mount points for inspect
-    std::size_t inherited_ = 0;  // so many of them, the first, are other containers'
+    std::size_t inherited_ = 0;    // so many of them, the first, are other containers'
 };
 
 }  // namespace

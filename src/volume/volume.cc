@@ -1,13 +1,19 @@
 #include "volume/volume.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <filesystem>
+#include <vector>
 
 namespace hako::volume {
 namespace {
 
 constexpr std::size_t kMaxName = 200;  // it names a folder
+// Of `o`: what means nothing for a folder that is shared with a VM.
+constexpr std::array<std::string_view, 12> kHarmless{
+    "defaults",   "rw",       "atime",       "noatime", "diratime", "nodiratime",
+    "norelatime", "relatime", "strictatime", "async",   "private",  "rprivate"};
 constexpr std::uint64_t kDefaultDisk = 64 * kGiB;
 constexpr std::uint64_t kLeastDisk = 16 * kMiB;
 constexpr std::uint64_t kLargestDisk = 16 * 1024 * kGiB;
@@ -33,12 +39,26 @@ Result<void> check_name(std::string_view name) {
     return {};
 }
 
+std::string_view value_of(const StringMap& options, const char* name) {
+    const auto found = options.find(name);
+    return found == options.end() ? std::string_view() : std::string_view(found->second);
+}
+
+// "bind,ro"
+std::vector<std::string_view> words_of(std::string_view text) {
+    std::vector<std::string_view> words;
+    while (!text.empty()) {
+        const auto comma = text.find(',');
+        if (comma != 0) words.push_back(text.substr(0, comma));
+        text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+    }
+    return words;
+}
+
+bool is_bind(std::string_view word) { return word == "bind" || word == "rbind"; }
+
 // As mount(8) would take them; the one kind that needs no mount on the host is a folder of it.
 Result<void> check_local_options(const StringMap& options) {
-    const auto value = [&](const char* name) {
-        const auto found = options.find(name);
-        return found == options.end() ? std::string() : found->second;
-    };
     for (const auto& [name, text] : options)
         if (name != "type" && name != "o" && name != "device")
             return fail(ErrorKind::invalid,
@@ -46,21 +66,35 @@ Result<void> check_local_options(const StringMap& options) {
                         "--driver block takes size",
                         name);
     if (options.empty()) return {};
-    const auto type = value("type");
-    const auto flags = "," + value("o") + ",";
-    if ((!type.empty() && type != "none") || flags.find("bind,") == std::string::npos)
+    const auto type = value_of(options, "type");
+    const auto words = words_of(value_of(options, "o"));
+    if ((!type.empty() && type != "none") || std::ranges::none_of(words, is_bind))
         return fail(
             ErrorKind::unimplemented,
             "a volume of type \"{}\" is not offered: use type=none, o=bind and device=FOLDER "
             "for a folder of the host, or --mount type=tmpfs",
             type);
-    if (!std::filesystem::path(value("device")).is_absolute())
+    for (const auto word : words)
+        if (!is_bind(word) && word != "ro" && std::ranges::find(kHarmless, word) == kHarmless.end())
+            return fail(ErrorKind::invalid,
+                        "the word {} of the volume option o is not offered: use bind, and ro for "
+                        "a volume that nobody may write to",
+                        word);
+    if (const auto device = value_of(options, "device");
+        !std::filesystem::path(device).is_absolute())
         return fail(ErrorKind::invalid, "the volume option device is no absolute path: \"{}\"",
-                    value("device"));
+                    device);
     return {};
 }
 
 }  // namespace
+
+bool is_read_only(const Volume& volume) {
+    bool read_only = false;
+    for (const auto word : words_of(value_of(volume.options, "o")))  // the last one holds
+        if (word == "ro" || word == "rw") read_only = word == "ro";
+    return read_only;
+}
 
 Result<std::uint64_t> disk_size(const Volume& volume) {
     const auto found = volume.options.find("size");

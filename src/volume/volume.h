@@ -27,6 +27,8 @@ struct Volume {
 // ErrorKind::invalid: a name that Docker would not take, an unknown driver, an option that it
 // lacks.
 Result<void> validate(const Volume& volume);
+// Whether its options make it read-only for all containers.
+bool is_read_only(const Volume& volume);
 // The size of a block volume's disk.
 Result<std::uint64_t> disk_size(const Volume& volume);
 

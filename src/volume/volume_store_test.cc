@@ -63,6 +63,26 @@ TEST_F(VolumeStoreTest, KeepsAFolderOfTheHost) {
     EXPECT_TRUE(fs::exists(device));
 }
 
+TEST_F(VolumeStoreTest, ReadsTheWordsOfAFolder) {
+    const auto create = [&](const std::string& name, const std::string& words) {
+        return store_.create({.name = name, .options = {{"o", words}, {"device", "/srv"}}});
+    };
+    for (const auto& [words, read_only] :
+         {std::pair("bind", false), std::pair("bind,ro", true), std::pair("ro,noatime,rbind", true),
+          std::pair("bind,ro,rw", false)}) {
+        const auto made = create(fmt::format("data{}", store_.list()->size()), words);
+        ASSERT_TRUE(made) << made.error().message();
+        EXPECT_EQ(is_read_only(made->volume), read_only) << words;
+    }
+    const auto unknown = create("xx", "bind,noexec");
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().kind(), ErrorKind::invalid);
+    EXPECT_NE(unknown.error().message().find("the word noexec of the volume option o"),
+              std::string::npos);
+    EXPECT_FALSE(create("xx", "ro"));
+    EXPECT_FALSE(create("xx", "unbind"));
+}
+
 TEST_F(VolumeStoreTest, BlockVolumeIsASparseDisk) {
     const auto made =
         store_.create({.name = "disk", .driver = "block", .options = {{"size", "32m"}}});
