@@ -124,11 +124,12 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     return container;
 }
 
-void undo_record(Context& context, const std::string& id) {
-    if (const auto erased = context.store.erase(id); !erased)
-        log_warn("container {}: {}", id, erased.error().message());
+void undo_record(Context& context, const Container& container) {
+    if (const auto erased = context.store.erase(container.id); !erased)
+        log_warn("container {}: {}", container.id, erased.error().message());
     std::error_code ignored;
-    std::filesystem::remove_all(context.layout.container(id), ignored);
+    std::filesystem::remove_all(context.layout.container(container.id), ignored);
+    remove_anonymous_volumes(context, container.mounts);
 }
 
 }  // namespace
@@ -147,7 +148,7 @@ Result<Created> Engine::create(const CreateRequest& request) {
     if (auto enlisted =
             context_->networks->enlist(container, macos_endpoints(container, request.endpoints));
         !enlisted) {
-        undo_record(*context_, id);
+        undo_record(*context_, container);
         return fail(std::move(enlisted).error());
     }
     if (!container.emulated.empty() && !request.platform)

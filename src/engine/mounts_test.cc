@@ -54,5 +54,13 @@ TEST_F(MountsTest, AVolumeThatIsReadOnlyIsMountedSo) {
     EXPECT_FALSE(points[0].copy_up) << "nobody writes to it, not even the first start";
 }
 
+TEST_F(MountsTest, AFailedCreateLeavesNoAnonymousVolume) {
+    CreateRequest wanted = request();
+    wanted.config.volumes = {"/data"};
+    wanted.host_config.network_mode = "nope";
+    EXPECT_FALSE(engine_->create(wanted));
+    EXPECT_EQ(volumes(), 0U);
+}
+
 }  // namespace
 }  // namespace hako::engine
