@@ -41,8 +41,9 @@ struct MountPoint {
     std::string subpath;
     std::string tmpfs_options;  // as mount(8) takes them
     bool read_only = false;
-    bool copy_up = false;    // a fresh volume gets what the image has there
-    bool anonymous = false;  // goes with its container
+    bool copy_up = false;      // a fresh volume gets what the image has there
+    bool anonymous = false;    // goes with its container
+    bool make_source = false;  // bind: a folder where there is nothing, at each start
 };
 
 }  // namespace hako::engine

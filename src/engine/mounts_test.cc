@@ -62,5 +62,21 @@ TEST_F(MountsTest, AFailedCreateLeavesNoAnonymousVolume) {
     EXPECT_EQ(volumes(), 0U);
 }
 
+TEST_F(MountsTest, ASourceOfABindIsMadeAgainAtTheStart) {
+    const auto asked = folder_.path() / "asked" / "below", named = folder_.path() / "named";
+    std::filesystem::create_directory(named);
+    CreateRequest wanted = request();
+    wanted.host_config.mounts = {
+        {.type = MountType::bind, .source = asked, .target = "/asked", .make_source = true},
+        {.type = MountType::bind, .source = named, .target = "/named"}};
+    const std::string id = create(wanted);
+    for (const auto& source : {asked, named}) ASSERT_TRUE(std::filesystem::remove(source));
+    stop_daemon();
+    start_daemon();
+    ASSERT_TRUE(engine_->start(id));
+    EXPECT_TRUE(std::filesystem::is_directory(asked));
+    EXPECT_FALSE(std::filesystem::exists(named)) << "--mount wants it to be there";
+}
+
 }  // namespace
 }  // namespace hako::engine

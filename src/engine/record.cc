@@ -19,6 +19,7 @@ void each_field_of_mount(Mount& mount, const Visit& visit) {
     visit("read_only", mount.read_only);
     visit("copy_up", mount.copy_up);
     visit("anonymous", mount.anonymous);
+    visit("make_source", mount.make_source);
 }
 
 template <typename Config, typename Visit>

@@ -146,16 +146,13 @@ private:
 
     static Result<void> find_source(const MountRequest& request, MountPoint& point) {
         point.source = normal(request.source);
+        point.make_source = request.make_source;
+        if (point.make_source) return make_bind_source(point);
         std::error_code error;
         if (fs::exists(request.source, error)) return {};
-        if (!request.make_source)
-            return fail(ErrorKind::invalid,
-                        "invalid mount config for type \"bind\": bind source path does not exist: "
-                        "{}",
-                        request.source);
-        return with_context(
-            make_folders(point.source, 0755),
-            fmt::format("error while creating mount source path '{}'", request.source));
+        return fail(ErrorKind::invalid,
+                    "invalid mount config for type \"bind\": bind source path does not exist: {}",
+                    request.source);
     }
 
     Context& context_;
@@ -173,6 +170,13 @@ std::string_view to_string(MountType type) {
         case MountType::tmpfs: return "tmpfs";
     }
     return "volume";
+}
+
+Result<void> make_bind_source(const MountPoint& mount) {
+    std::error_code error;
+    if (!mount.make_source || fs::exists(mount.source, error)) return {};
+    return with_context(make_folders(mount.source, 0755),
+                        fmt::format("error while creating mount source path '{}'", mount.source));
 }
 
 Result<std::vector<MountPoint>> resolve_mounts(Context& context, const HostConfig& host,

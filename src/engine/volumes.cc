@@ -104,8 +104,10 @@ Result<void> check_block_volumes(Context& context, const Container& container) {
 Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<MountPoint> mounts) {
     for (auto& mount : mounts) {
         std::error_code error;
-        if (mount.type == MountType::bind && std::filesystem::is_socket(mount.source, error))
-            mount.driver = kSocketMount;
+        if (mount.type == MountType::bind) {
+            HAKO_CHECK(make_bind_source(mount));
+            if (std::filesystem::is_socket(mount.source, error)) mount.driver = kSocketMount;
+        }
         if (mount.type != MountType::volume) continue;
         HAKO_TRY(const auto volume, context.volumes.find(mount.name));
         mount.source = context.volumes.data(volume).string();

@@ -14,6 +14,8 @@ namespace hako::engine {
 // folders that are missing are made. ErrorKind::invalid, not_found or conflict as Docker says it.
 Result<std::vector<MountPoint>> resolve_mounts(Context& context, const HostConfig& host,
                                                const std::vector<std::string>& volumes);
+// The folder of -v, where its path has nothing.
+Result<void> make_bind_source(const MountPoint& mount);
 // Anonymous volumes of these mounts that no container uses (any more).
 void remove_anonymous_volumes(Context& context, const std::vector<MountPoint>& mounts);
 
@@ -21,8 +23,8 @@ void remove_anonymous_volumes(Context& context, const std::vector<MountPoint>& m
 std::vector<Container> users_of_volume(Context& context, std::string_view volume);
 // A disk has one writer: ErrorKind::conflict names the container that holds it.
 Result<void> check_block_volumes(Context& context, const Container& container);
-// Where the mounts' volumes have their data on the host; the mounts of other types stay as they
-// are.
+// Where the mounts' volumes have their data on the host; folders of -v that went are made again,
+// the mounts of other types stay as they are.
 Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<MountPoint> mounts);
 
 }  // namespace hako::engine
