@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "base/units.h"
@@ -149,6 +150,13 @@ Result<void> grow(const fs::path& file, const DiskWish& wish) {
     return {};
 }
 
+// It may be grown although whoever grew it had no answer.
+bool has_bytes(const Files& files, std::uint64_t bytes) {
+    for (const auto format : {DiskFormat::raw, DiskFormat::qcow2})
+        if (disk_bytes(files.disk(format), format).value_or(0) >= bytes) return true;
+    return false;
+}
+
 }  // namespace
 
 std::string disk_name(std::size_t index) {
@@ -180,8 +188,22 @@ Result<void> grow_disk(const fs::path& folder, const DiskWish& wish) {
         return fail(ErrorKind::not_found, "there is no disk {} yet: start the machine once",
                     disk.native());
     HAKO_TRY(const auto bytes, disk_bytes(disk, there.format));
-    if (bytes <= wish.bytes) HAKO_CHECK(note_growth(folder, wish.name, wish.bytes));
-    return grow(disk, there);
+    if (bytes > wish.bytes) return grow(disk, there);  // says why not
+    return grow_noted(folder, wish.name, wish.bytes, [&] { return grow(disk, there); });
+}
+
+Result<void> grow_noted(const fs::path& folder, const std::string& name, std::uint64_t bytes,
+                        const std::function<Result<void>()>& grow) {
+    const Files files = files_of(folder, name);
+    const auto before = read_file(files.growth());
+    HAKO_CHECK(note_growth(folder, name, bytes));
+    auto grown = grow();
+    if (grown || has_bytes(files, bytes)) return grown;
+    if (auto restored = before ? store::write_file_atomic(files.growth(), *before)
+                               : drop(files.growth());
+        !restored)
+        log_warn("{}", restored.error().message());
+    return grown;
 }
 
 Result<void> note_growth(const fs::path& folder, const std::string& name, std::uint64_t bytes) {

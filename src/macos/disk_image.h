@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/result.h"
@@ -31,10 +32,14 @@ Result<std::filesystem::path> ensure_disk(const std::filesystem::path& folder,
 // ErrorKind::invalid when it is larger already.
 Result<void> grow_disk(const std::filesystem::path& folder, const DiskWish& wish);
 
+// Grows a disk for good: its size is noted first, so that a power cut leaves it to the next start.
+// The note of one that was refused is taken back.
+Result<void> grow_noted(const std::filesystem::path& folder, const std::string& name,
+                        std::uint64_t bytes, const std::function<Result<void>()>& grow);
+
 // What the disk was grown to; 0 where it never was.
 std::uint64_t grown_bytes(const std::filesystem::path& folder, const std::string& name);
-// Writes that down: from then on no wish is smaller. Before the disk is grown, so that a power
-// cut leaves it to the next start.
+// Writes that down: from then on no wish is smaller.
 Result<void> note_growth(const std::filesystem::path& folder, const std::string& name,
                          std::uint64_t bytes);
 

@@ -54,6 +54,23 @@ TEST_F(DiskImage, GrowsAndNeverShrinks) {
     EXPECT_EQ(files(), 1U);
 }
 
+TEST_F(DiskImage, ARefusedGrowthIsForgotten) {
+    constexpr std::uint64_t kTooMuch = 8000000ULL << 40U;
+    const auto disk = ensure(DiskFormat::raw, 10 * kMiB).value();
+    EXPECT_FALSE(grow_disk(folder_.path(), {.name = "data", .bytes = kTooMuch}));
+    EXPECT_EQ(files(), 1U) << "nothing is noted";
+    ASSERT_TRUE(grow_disk(folder_.path(), {.name = "data", .bytes = 20 * kMiB}));
+    EXPECT_FALSE(grow_disk(folder_.path(), {.name = "data", .bytes = kTooMuch}));
+    EXPECT_EQ(grown_bytes(folder_.path(), "data"), 20 * kMiB);
+    // Nobody knows what came of a growth that had no answer: what the disk has counts.
+    const auto unanswered = [&]() -> Result<void> {
+        std::filesystem::resize_file(disk, 30 * kMiB);
+        return fail(ErrorKind::unavailable, "QEMU is gone");
+    };
+    EXPECT_FALSE(grow_noted(folder_.path(), "data", 30 * kMiB, unanswered));
+    EXPECT_EQ(grown_bytes(folder_.path(), "data"), 30 * kMiB);
+}
+
 TEST_F(DiskImage, ChangesItsFormatAndKeepsWhatIsInIt) {
     NEEDS_QEMU_IMG;
     mark(ensure(DiskFormat::raw, 10 * kMiB).value());

@@ -154,10 +154,12 @@ Result<std::string> resize(const MacHands& hands, const Words& words) {
         if (bytes < size)
             return fail(ErrorKind::invalid, "disk {} has {} MiB: disks only grow", disk,
                         size / kMiB);
-        // First, so that a power cut leaves it to the next start.
-        HAKO_CHECK(macos::note_growth(hands.folder, name, bytes));
-        HAKO_TRY([[maybe_unused]] const auto done,
-                 qmp->execute("block_resize", {{"node-name", name}, {"size", bytes}}));
+        const auto grow = [&]() -> Result<void> {
+            HAKO_TRY([[maybe_unused]] const auto done,
+                     qmp->execute("block_resize", {{"node-name", name}, {"size", bytes}}));
+            return {};
+        };
+        HAKO_CHECK(macos::grow_noted(hands.folder, name, bytes, grow));
         return std::string();
     }
     return fail(ErrorKind::not_found, "the machine has no disk {}", disk);
