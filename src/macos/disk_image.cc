@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/fd.h"
@@ -174,7 +175,12 @@ Result<fs::path> ensure_disk(const fs::path& folder, const DiskWish& wish) {
                     disk.native(), old.native());
     if (is_there(old)) HAKO_CHECK(convert(files, wish.format));
     else if (!is_there(disk)) HAKO_CHECK(create(files, wish));
-    HAKO_CHECK(grow(disk, wish));
+    auto wanted = wish;
+    if (wish.keeps_size) {
+        HAKO_TRY(const auto bytes, disk_bytes(disk, wish.format));
+        wanted.bytes = std::max(bytes, grown_bytes(folder, wish.name));
+    }
+    HAKO_CHECK(grow(disk, wanted));
     return disk;
 }
 
@@ -199,8 +205,8 @@ Result<void> grow_noted(const fs::path& folder, const std::string& name, std::ui
     HAKO_CHECK(note_growth(folder, name, bytes));
     auto grown = grow();
     if (grown || has_bytes(files, bytes)) return grown;
-    if (auto restored = before ? store::write_file_atomic(files.growth(), *before)
-                               : drop(files.growth());
+    if (auto restored =
+            before ? store::write_file_atomic(files.growth(), *before) : drop(files.growth());
         !restored)
         log_warn("{}", restored.error().message());
     return grown;

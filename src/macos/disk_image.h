@@ -17,7 +17,9 @@ struct DiskWish {
     std::string name;  // "data": data.img or data.qcow2 in the folder
     DiskFormat format = DiskFormat::raw;
     std::uint64_t bytes = 0;
-    bool allocate = false;  // take the room now (raw only)
+    bool allocate = false;    // take the room now (raw only)
+    bool keeps_size = false;  // bytes are those of a new disk: one that is there is grown by
+                              // grow_disk() alone
 };
 
 // Of a machine's disks, counted from 0: "data", "data2" ...

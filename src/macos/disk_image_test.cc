@@ -54,6 +54,22 @@ TEST_F(DiskImage, GrowsAndNeverShrinks) {
     EXPECT_EQ(files(), 1U);
 }
 
+TEST_F(DiskImage, WithoutAWishItKeepsTheSizeThatItHas) {
+    const auto keep = [&](std::uint64_t bytes) {
+        return ensure_disk(folder_.path(), {.name = "data", .bytes = bytes, .keeps_size = true});
+    };
+    const auto disk = keep(10 * kMiB).value();
+    EXPECT_EQ(disk_bytes(disk, DiskFormat::raw).value(), 10 * kMiB);
+    for (const auto other : {5 * kMiB, 20 * kMiB}) {
+        EXPECT_TRUE(keep(other));
+        EXPECT_EQ(disk_bytes(disk, DiskFormat::raw).value(), 10 * kMiB);
+    }
+    // A power cut left this growth to the next start.
+    ASSERT_TRUE(note_growth(folder_.path(), "data", 30 * kMiB));
+    EXPECT_TRUE(keep(5 * kMiB));
+    EXPECT_EQ(disk_bytes(disk, DiskFormat::raw).value(), 30 * kMiB);
+}
+
 TEST_F(DiskImage, ARefusedGrowthIsForgotten) {
     constexpr std::uint64_t kTooMuch = 8000000ULL << 40U;
     const auto disk = ensure(DiskFormat::raw, 10 * kMiB).value();

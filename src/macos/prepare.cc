@@ -72,12 +72,14 @@ Result<void> make_disks(const MacSettings& settings, const fs::path& folder, Mac
         if (!settings.disks[i]) continue;
         const auto name = disk_name(i);
         const auto bytes = std::max(*settings.disks[i], grown_bytes(folder, name));
-        HAKO_TRY(auto file, with_context(ensure_disk(folder, {.name = name,
-                                                              .format = settings.disk_format,
-                                                              .bytes = bytes,
-                                                              .allocate = settings.allocate}),
-                                         i == 0 ? std::string("DISK_SIZE")
-                                                : fmt::format("DISK{}_SIZE", i + 1)));
+        HAKO_TRY(
+            auto file,
+            with_context(ensure_disk(folder, {.name = name,
+                                              .format = settings.disk_format,
+                                              .bytes = bytes,
+                                              .allocate = settings.allocate,
+                                              .keeps_size = i == 0 && settings.sizes_new_disk}),
+                         i == 0 ? std::string("DISK_SIZE") : fmt::format("DISK{}_SIZE", i + 1)));
         const bool direct = takes_direct(file);
         machine.disks.push_back({std::move(file), settings.disk_format, direct});
     }

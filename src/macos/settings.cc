@@ -80,6 +80,7 @@ void read_disks(VariableReader& reader, MacSettings& settings) {
         if (!size) continue;
         settings.disks.resize(std::max(settings.disks.size(), i + 1));
         settings.disks[i] = *size / kMiB * kMiB;
+        if (i == 0) settings.sizes_new_disk = false;
     }
     reader.choose<DiskFormat>("DISK_FMT", {{"raw", DiskFormat::raw}, {"qcow2", DiskFormat::qcow2}},
                               settings.disk_format);

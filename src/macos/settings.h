@@ -47,7 +47,9 @@ struct MacSettings {
     std::string cpu_flags = {};  // "+avx,-pcid"
     std::string smp = {};        // of QEMU; empty: powers of two per socket
     std::uint64_t memory = kLeastMemory;
-    std::vector<std::optional<std::uint64_t>> disks = {};          // sizes of data, data2 ...
+    std::vector<std::optional<std::uint64_t>> disks = {};  // sizes of data, data2 ...
+    bool sizes_new_disk =
+        true;  // the first one's size is nobody's wish: a disk's that is there stays
     std::map<std::size_t, std::filesystem::path> host_disks = {};  // in the place of disk 0, 1 ...
     DiskFormat disk_format = DiskFormat::raw;
     std::string disk_cache = "none";  // or "writeback"

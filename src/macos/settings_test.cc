@@ -28,6 +28,7 @@ TEST(Settings, DefaultsAreDockurs) {
     EXPECT_EQ(settings.cpus, 2U);
     EXPECT_EQ(settings.memory, 4 * kGiB);
     EXPECT_THAT(settings.disks, ElementsAre(64 * kGiB));
+    EXPECT_TRUE(settings.sizes_new_disk);
     EXPECT_EQ(settings.disk_format, DiskFormat::raw);
     EXPECT_EQ(settings.width, 1920U);
     EXPECT_FALSE(settings.show_picker);
@@ -61,6 +62,7 @@ TEST(Settings, AreReadAsTheyAreWritten) {
     EXPECT_EQ(settings.cpus, 4U);
     EXPECT_EQ(settings.memory, 16 * kGiB);
     EXPECT_THAT(settings.disks, ElementsAre(128 * kGiB, std::nullopt, 10 * kGiB));
+    EXPECT_FALSE(settings.sizes_new_disk);
     EXPECT_EQ(settings.disk_format, DiskFormat::qcow2);
     EXPECT_EQ(settings.disk_bus, DiskBus::sata);
     ASSERT_EQ(settings.ports.size(), 3U);
