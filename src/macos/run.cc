@@ -22,6 +22,8 @@ constexpr auto kAskAgain = milliseconds(1000);
 constexpr auto kLookForRoom = milliseconds(3000);
 constexpr std::string_view kRunning = "macOS is running";
 constexpr std::string_view kAsked = "macOS is asked to shut down";
+constexpr std::string_view kTooLate = "macOS did not shut down in time and was cut off";
+constexpr std::string_view kAskedTwice = "macOS was cut off, as it was asked to end twice";
 constexpr auto kForQemu = std::chrono::seconds(10);  // of the budget
 constexpr std::size_t kRecord = 128;                 // of signalfd: one at a time
 
@@ -38,7 +40,7 @@ public:
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
-    Result<ExitStatus> run() {
+    Result<MachineEnd> run() {
         HAKO_TRY(RunningQemu started, options_.jail != nullptr
                                           ? launch_jailed(machine_, *options_.jail, options_.errors)
                                           : launch(machine_, options_.errors));
@@ -53,7 +55,7 @@ public:
         for (;;) {
             HAKO_TRY(const bool asked, wait(qemu));
             HAKO_TRY(const auto ended, qemu.wait(milliseconds(0)));
-            if (ended) return *ended;
+            if (ended) return end_of(*ended);
             HAKO_CHECK(step(qemu, *qmp, asked));
             // A QEMU that does not answer is looked at the next time.
             if (auto looked = look_for_room(*qmp); !looked)
@@ -77,18 +79,34 @@ private:
     }
 
     Result<void> step(const Process& qemu, vmm::QmpClient& qmp, bool asked) {
-        if (asked && asked_at_) return qemu.signal(SIGKILL);
+        if (asked && asked_at_) {
+            cut_off_ = kAskedTwice;
+            return qemu.signal(SIGKILL);
+        }
         if (asked) {
             asked_at_ = steady_clock::now();
             progress_.enter(Stage::stopping, std::string(kAsked));
         }
         if (!asked_at_) return {};
         const auto left = *asked_at_ + machine_.settings.stop_budget - steady_clock::now();
-        if (left <= milliseconds(0)) return qemu.signal(SIGKILL);
-        if (left <= kForQemu) return qemu.signal(SIGTERM);
+        if (left <= kForQemu) {
+            if (cut_off_.empty()) cut_off_ = kTooLate;
+            return qemu.signal(left <= milliseconds(0) ? SIGKILL : SIGTERM);
+        }
         // A guest that hangs is QEMU's to end.
         if (auto sent = qmp.system_powerdown(); !sent) log_warn("{}", sent.error().message());
         return {};
+    }
+
+    // QEMU that is told to end does so without a fault, which a power cut is for the guest.
+    MachineEnd end_of(ExitStatus status) {
+        if (!cut_off_.empty()) {
+            progress_.enter(Stage::failed, std::string(cut_off_));
+            return {.status = {.signal = SIGKILL}, .cut_off = true};
+        }
+        if (status.success()) progress_.enter(Stage::stopped, "macOS has shut down");
+        else progress_.enter(Stage::failed, fmt::format("QEMU ended: {}", to_string(status)));
+        return {.status = status};
     }
 
     // What is full is said once; the guest goes on by itself.
@@ -112,18 +130,15 @@ private:
     ProgressFile& progress_;
     const RunOptions& options_;
     std::optional<steady_clock::time_point> asked_at_;
-    bool waits_ = false;  // for room on a disk
+    std::string_view cut_off_;  // why, once it is
+    bool waits_ = false;        // for room on a disk
 };
 
 }  // namespace
 
-Result<ExitStatus> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
+Result<MachineEnd> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
                                const RunOptions& options) {
-    const auto ended = Run(machine, stop_fd, progress, options).run();
-    if (!ended) return ended;
-    if (ended->success()) progress.enter(Stage::stopped, "macOS has shut down");
-    else progress.enter(Stage::failed, fmt::format("QEMU ended: {}", to_string(*ended)));
-    return ended;
+    return Run(machine, stop_fd, progress, options).run();
 }
 
 }  // namespace hako::macos

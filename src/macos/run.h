@@ -19,13 +19,18 @@ struct RunOptions {
     std::function<void(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp)> on_start = {};
 };
 
+struct MachineEnd {
+    ExitStatus status;     // of QEMU; killed where it was cut off
+    bool cut_off = false;  // it was to shut down, and we ended it before it had
+};
+
 // Starts QEMU and waits for its end. Each record that can be read from `stop_fd` asks for the end:
 // the first asks the guest, every second again, because macOS answers the first with a question;
 // ten seconds before the budget is over QEMU is told to end, then killed. The second kills at once.
 // A guest that stands still because the host's disk is full goes on when there is room
 // (macos/room.h). The machine's sockets are removed at the end. The error says why QEMU did not
 // start.
-Result<ExitStatus> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
+Result<MachineEnd> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
                                const RunOptions& options = {});
 
 }  // namespace hako::macos

@@ -155,7 +155,8 @@ Result<ExitStatus> MacSandbox::make_and_run(const macos::ParsedSettings& parsed,
     state->qemu.reset();
     state->qmp.reset();
     state->paused = false;
-    return ended;
+    if (!ended) return fail(ended.error());
+    return ended->status;
 }
 
 Result<bool> MacSandbox::restore_if_wanted(const std::filesystem::path& folder) {

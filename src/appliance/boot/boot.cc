@@ -197,8 +197,10 @@ Result<void> run_macos(const ApplianceSettings& appliance, const Fd& stop) {
         settings.cpus, settings.memory / kMiB, settings.use_kvm ? "by KVM" : "emulated");
     HAKO_TRY(const auto ended,
              macos::run_machine(machine, stop.get(), progress, {.errors = relay.fd()}));
-    if (ended.success()) return {};
-    return fail(ErrorKind::unavailable, "QEMU ended: {}; its words are above", to_string(ended));
+    // Who pressed the power button wants it off, whatever macOS makes of it.
+    if (ended.status.success() || ended.cut_off) return {};
+    return fail(ErrorKind::unavailable, "QEMU ended: {}; its words are above",
+                to_string(ended.status));
 }
 
 [[noreturn]] void end_machine(int how) {

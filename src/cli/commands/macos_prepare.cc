@@ -113,7 +113,8 @@ Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
     HAKO_TRY(const Fd stop, stop_signals());
     if (request.settings.display == macos::Display::vnc)
         session.io.print_line((asked.folder() / macos::kVncSocket).native());
-    return macos::run_machine(prepared.machine, stop.get(), progress);
+    HAKO_TRY(const auto ended, macos::run_machine(prepared.machine, stop.get(), progress));
+    return ended.status;
 }
 
 Result<int> boot(const Session& session, const MachineFlags& flags) {
