@@ -41,7 +41,8 @@ Result<void> write_file_atomic(const std::filesystem::path& path, std::string_vi
 }
 
 Result<void> sync_folder(const std::filesystem::path& path) {
-    HAKO_TRY(const Fd fd, open_file(path, O_RDONLY | O_DIRECTORY));
+    // Of a file that is named without one.
+    HAKO_TRY(const Fd fd, open_file(path.empty() ? "." : path, O_RDONLY | O_DIRECTORY));
     if (::fsync(fd.get()) != 0) return fail_errno(errno, "cannot sync {}", path.native());
     return {};
 }

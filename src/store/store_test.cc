@@ -99,6 +99,16 @@ TEST(WriteFileAtomic, ReplacesAndLeavesNoTempFile) {
     EXPECT_FALSE(write_file_atomic(folder->path() / "none" / "record", "x"));
 }
 
+TEST(AtomicFile, NeedsNoFolderInItsName) {
+    auto folder = TempDir::create();
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(folder->path());
+    const auto written = write_file_atomic("record", "x");
+    std::filesystem::current_path(before);
+    EXPECT_TRUE(written) << written.error().message();
+    EXPECT_EQ(*read_file(folder->path() / "record"), "x");
+}
+
 TEST(FileLock, NamesItsHolder) {
     auto folder = TempDir::create();
     const auto path = folder->path() / "lock";
