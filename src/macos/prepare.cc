@@ -96,7 +96,9 @@ Result<store::FileLock> lock_storage(const fs::path& storage, std::string_view h
                                                          storage.native()));
     };
     HAKO_CHECK(writable(make_folders(storage, 0700)));
-    auto lock = store::FileLock::acquire(storage / "hako.lock");
+    auto lock = store::FileLock::acquire(
+        storage / "hako.lock",
+        {.holder = "process", .advice = "stop that machine, or give this one a folder of its own"});
     if (lock) {
         HAKO_CHECK(writable(replace_file(storage / kHolder, holder, 0600)));
         return lock;

@@ -17,6 +17,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kDmg = "BaseSystem.dmg";
 constexpr std::string_view kChunklist = "BaseSystem.chunklist";
 constexpr std::string_view kPartial = "BaseSystem.dmg.partial";
+constexpr std::string_view kLock = "lock";
+constexpr store::LockWords kFetching{.holder = "process",
+                                     .advice = "it fetches the same system: wait for it"};
 
 // Gives a whole image its name, so that it is there after a power failure, too.
 Result<void> publish(const fs::path& partial, const fs::path& place) {
@@ -82,7 +85,7 @@ Result<RecoveryImage> RecoveryCache::fetch(const Version& version, const Downloa
     const auto folder = place(version);
     HAKO_CHECK(make_folders(folder, 0755));
     HAKO_TRY([[maybe_unused]] const auto lock,
-             with_context(store::FileLock::acquire(folder / "lock"),
+             with_context(store::FileLock::acquire(folder / kLock, kFetching),
                           fmt::format("macOS {} is being fetched already", version.number)));
     HAKO_TRY(auto here, find(version));
     if (here) return *std::move(here);
@@ -103,7 +106,7 @@ Result<RecoveryImage> RecoveryCache::import(const Version& version, const fs::pa
     HAKO_TRY(const auto list, read_trusted(text));
     const auto folder = place(version);
     HAKO_CHECK(make_folders(folder, 0755));
-    HAKO_TRY([[maybe_unused]] const auto lock, store::FileLock::acquire(folder / "lock"));
+    HAKO_TRY([[maybe_unused]] const auto lock, store::FileLock::acquire(folder / kLock, kFetching));
     HAKO_CHECK(copy_over(from / kDmg, folder / kPartial));
     // The copy is checked, so that what is checked is what is used.
     HAKO_TRY(const auto missing, missing_chunks(list, folder / kPartial));

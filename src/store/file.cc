@@ -47,14 +47,14 @@ Result<void> sync_folder(const std::filesystem::path& path) {
     return {};
 }
 
-Result<FileLock> FileLock::acquire(const std::filesystem::path& path) {
+Result<FileLock> FileLock::acquire(const std::filesystem::path& path, const LockWords& words) {
     HAKO_TRY(Fd fd, open_file(path, O_RDWR | O_CREAT, 0600));
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return fail_errno(errno, "cannot lock {}", path.native());
         const auto holder = read_file(path);
-        return fail(ErrorKind::conflict,
-                    "{} is in use by the hakod with pid {}; stop that one, or use another --root",
-                    path.parent_path().native(), holder && !holder->empty() ? *holder : "unknown");
+        return fail(ErrorKind::conflict, "{} is in use by the {} with pid {}; {}",
+                    path.parent_path().native(), words.holder,
+                    holder && !holder->empty() ? *holder : "unknown", words.advice);
     }
     if (::ftruncate(fd.get(), 0) != 0) return fail_errno(errno, "cannot write {}", path.native());
     HAKO_CHECK(write_all(fd.get(), fmt::format("{}", ::getpid())));

@@ -17,11 +17,17 @@ Result<void> write_file_atomic(const std::filesystem::path& path, std::string_vi
 // fsync of a folder, after a rename or an unlink in it that must last.
 Result<void> sync_folder(const std::filesystem::path& path);
 
+// Who holds a lock, and what to do about it.
+struct LockWords {
+    std::string_view holder = "hakod";
+    std::string_view advice = "stop that one, or use another --root";
+};
+
 // An exclusive flock(2) on a file that holds the owner's pid; the kernel drops it with the process.
 class FileLock {
 public:
     // ErrorKind::conflict names the pid that holds it.
-    static Result<FileLock> acquire(const std::filesystem::path& path);
+    static Result<FileLock> acquire(const std::filesystem::path& path, const LockWords& words = {});
 
 private:
     explicit FileLock(Fd fd) : fd_(std::move(fd)) {}

@@ -118,6 +118,10 @@ TEST(FileLock, NamesItsHolder) {
         const auto second = FileLock::acquire(path);
         ASSERT_FALSE(second);
         EXPECT_NE(second.error().message().find(std::to_string(::getpid())), std::string::npos);
+        const auto third = FileLock::acquire(path, {.holder = "machine", .advice = "stop it"});
+        EXPECT_EQ(third.error().message(),
+                  fmt::format("{} is in use by the machine with pid {}; stop it",
+                              folder->path().native(), ::getpid()));
     }
     EXPECT_TRUE(FileLock::acquire(path));
 }
