@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/units.h"
@@ -18,6 +20,7 @@ constexpr std::string_view kDmg = "BaseSystem.dmg";
 constexpr std::string_view kChunklist = "BaseSystem.chunklist";
 constexpr std::string_view kPartial = "BaseSystem.dmg.partial";
 constexpr std::string_view kLock = "lock";
+constexpr auto kLookAgain = std::chrono::milliseconds(200);
 constexpr store::LockWords kFetching{.holder = "process",
                                      .advice = "it fetches the same system: wait for it"};
 
@@ -80,13 +83,24 @@ Result<void> RecoveryCache::download(const Version& version, const fs::path& pla
     return publish(place / kPartial, place);
 }
 
+// Whoever holds it brings what is wanted here, or ends without it: then it is our turn.
+Result<store::FileLock> RecoveryCache::wait_for_lock(const fs::path& folder,
+                                                     const std::stop_token& stop) const {
+    for (bool told = false;; told = true) {
+        auto lock = store::FileLock::acquire(folder / kLock, kFetching);
+        if (lock || lock.error().kind() != ErrorKind::conflict) return lock;
+        if (stop.stop_requested())
+            return fail(ErrorKind::cancelled, "the wait for another download was given up");
+        if (!told && options_.on_wait) options_.on_wait();
+        std::this_thread::sleep_for(kLookAgain);
+    }
+}
+
 Result<RecoveryImage> RecoveryCache::fetch(const Version& version, const DownloadProgress& progress,
                                            const std::stop_token& stop) {
     const auto folder = place(version);
     HAKO_CHECK(make_folders(folder, 0755));
-    HAKO_TRY([[maybe_unused]] const auto lock,
-             with_context(store::FileLock::acquire(folder / kLock, kFetching),
-                          fmt::format("macOS {} is being fetched already", version.number)));
+    HAKO_TRY([[maybe_unused]] const auto lock, wait_for_lock(folder, stop));
     HAKO_TRY(auto here, find(version));
     if (here) return *std::move(here);
     HAKO_CHECK(with_context(download(version, folder, progress, stop),

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "macos/chunklist.h"
 #include "macos/image_download.h"
 #include "macos/recovery_server.h"
+#include "store/file.h"
 
 namespace hako::macos {
 
@@ -18,6 +20,7 @@ struct RecoveryOptions {
     TrustedKeys keys = apple_keys();
     // Takes a chunklist that nobody trusted has signed: what boots may be anybody's.
     bool allow_unverified = false;
+    std::function<void()> on_wait = {};  // once, when another process fetches the same image
     DownloadOptions download;
     oci::TransportOptions transport = {.connect_timeout = std::chrono::seconds(15),
                                        .stall_timeout = std::chrono::seconds(30)};
@@ -36,8 +39,8 @@ public:
     RecoveryCache(std::filesystem::path folder, RecoveryOptions options)
         : folder_(std::move(folder)), options_(std::move(options)) {}
 
-    // The image, downloaded when it is not here. ErrorKind::forbidden when its chunklist is not
-    // signed; conflict when another process is fetching it.
+    // The image, downloaded when it is not here; waits for another process that fetches it.
+    // ErrorKind::forbidden when its chunklist is not signed.
     Result<RecoveryImage> fetch(const Version& version, const DownloadProgress& progress,
                                 const std::stop_token& stop);
     // Takes BaseSystem.dmg and BaseSystem.chunklist out of a folder, wholly checked.
@@ -49,6 +52,8 @@ private:
     std::filesystem::path place(const Version& version) const { return folder_ / version.number; }
     Result<Chunklist> read_trusted(std::string_view text) const;
     Result<std::optional<RecoveryImage>> find(const Version& version) const;
+    Result<store::FileLock> wait_for_lock(const std::filesystem::path& folder,
+                                          const std::stop_token& stop) const;
     Result<void> download(const Version& version, const std::filesystem::path& place,
                           const DownloadProgress& progress, const std::stop_token& stop) const;
 

@@ -9,6 +9,7 @@
 #include "base/program.h"
 #include "macos/recovery_fixture.h"
 #include "macos/udif.h"
+#include "store/file.h"
 
 namespace hako::macos {
 namespace {
@@ -39,6 +40,7 @@ protected:
         return {.server = server_.url(),
                 .keys = {our_key().modulus()},
                 .allow_unverified = allow_unverified_,
+                .on_wait = on_wait_,
                 .download = {.connections = connections_,
                              .attempts = 3,
                              .pause = std::chrono::milliseconds(1)},
@@ -72,6 +74,7 @@ protected:
     std::string chunklist_ = make_chunklist(image_, kPiece, our_key());
     FakeRecoveryServer server_{image_, chunklist_};
     bool allow_unverified_ = false;
+    std::function<void()> on_wait_;
     std::size_t connections_ = 3;
     std::atomic<std::uint64_t> done_ = 0;
 };
@@ -92,6 +95,25 @@ TEST_F(Recovery, IsFetchedOnceAndAskedForByTheRules) {
     }
     const auto left = std::filesystem::directory_iterator(folder_.path() / "cache/14");
     EXPECT_EQ(std::distance(begin(left), end(left)), 3);  // image, chunklist, lock
+}
+
+TEST_F(Recovery, WaitsForAnotherThatFetchesIt) {
+    const auto folder = folder_.path() / "cache/14";
+    ASSERT_TRUE(std::filesystem::create_directories(folder));
+    auto other = std::optional(store::FileLock::acquire(folder / "lock").value());
+    int waits = 0;
+    on_wait_ = [&] {
+        ++waits;
+        EXPECT_EQ(server_.sessions(), 0);
+        other.reset();
+    };
+    EXPECT_EQ(fetched(), "good");
+    EXPECT_EQ(waits, 1);
+    // Who is not to start any more does not wait.
+    other = store::FileLock::acquire(folder / "lock").value();
+    std::stop_source stop;
+    on_wait_ = [&] { stop.request_stop(); };
+    EXPECT_EQ(cache().fetch(version_, {}, stop.get_token()).error().kind(), ErrorKind::cancelled);
 }
 
 TEST_F(Recovery, QemuReadsTheDiskInIt) {

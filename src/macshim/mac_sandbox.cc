@@ -192,6 +192,10 @@ Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSetting
         options.server = server;
     options.allow_unverified = settings.allow_unverified;
     options.transport.proxies = oci::Proxies::from_environment();
+    options.on_wait = [&] {
+        progress.enter(Stage::downloading,
+                       "Another machine is downloading the same recovery system: waiting for it");
+    };
     macos::RecoveryCache cache(request_.cache, std::move(options));
     bool begun = false;
     HAKO_TRY(auto image, cache.fetch(

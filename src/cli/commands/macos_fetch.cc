@@ -37,6 +37,9 @@ Result<macos::RecoveryCache> open_cache(const Session& session, const FetchFlags
     macos::RecoveryOptions options{.allow_unverified = flags.allow_unverified};
     if (!flags.server.empty()) options.server = flags.server;
     options.transport.proxies = oci::Proxies::from_environment();
+    options.on_wait = [io = session.io] {
+        io.complain("hako: another machine is downloading the same recovery system: waiting");
+    };
     if (flags.connections) {
         if (*flags.connections < 1 || *flags.connections > kMostConnections)
             return fail(ErrorKind::invalid, "--connections is a number from 1 to {}",
