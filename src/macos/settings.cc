@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint64_t kLeastBudget = 11;  // QEMU gets the last ten seconds
 constexpr std::uint64_t kMostBudget = 3600;
 constexpr unsigned kMostCpus = 255;
+constexpr std::uint64_t kMostBytes = 1024 * 1024 * kGiB;
+constexpr int kMostPorts = 256;  // of one range
 constexpr std::uint64_t kLeastMtu = 576;
 constexpr std::uint64_t kMostMtu = 65535;
 constexpr unsigned kLargeCounts[] = {64, 32, 24, 16};
@@ -61,7 +63,7 @@ void read_smp(VariableReader& reader, MacSettings& settings) {
 
 void read_memory(VariableReader& reader, const HostSize& host, ParsedSettings& parsed) {
     auto& memory = parsed.settings.memory;
-    memory = reader.bytes("RAM_SIZE", kLeastMemory, host.memory).value_or(memory);
+    memory = reader.bytes("RAM_SIZE", kLeastMemory, kMostBytes, host.memory).value_or(memory);
     if (host.memory >= kLeastMemory && memory > host.memory) {
         parsed.warnings.push_back(
             fmt::format("RAM_SIZE={}: the host has {} MiB, the machine gets "
@@ -76,7 +78,7 @@ void read_disks(VariableReader& reader, MacSettings& settings) {
     settings.disks = {64 * kGiB};
     for (std::size_t i = 0; i < kMostDisks; ++i) {
         const auto name = i == 0 ? std::string("DISK_SIZE") : fmt::format("DISK{}_SIZE", i + 1);
-        const auto size = reader.bytes(name, i == 0 ? kLeastDisk : kGiB, std::nullopt);
+        const auto size = reader.bytes(name, i == 0 ? kLeastDisk : kGiB, kMostBytes);
         if (!size) continue;
         settings.disks.resize(std::max(settings.disks.size(), i + 1));
         settings.disks[i] = *size / kMiB * kMiB;
@@ -122,12 +124,21 @@ void read_ports(VariableReader& reader, MacSettings& settings) {
             return error == std::errc() && end == text.data() + text.size() ? value : 0;
         };
         const auto host = item.substr(0, std::min(colon, slash));
+        const auto dash = host.find('-');
+        const int first = port(host.substr(0, dash));
+        const int last = dash == std::string::npos ? first : port(host.substr(dash + 1));
         const auto guest =
             colon == std::string::npos ? host : item.substr(colon + 1, slash - colon - 1);
-        if (port(host) == 0 || port(guest) == 0 || (protocol != "tcp" && protocol != "udp"))
-            return reader.refuse("USER_PORTS", "\"{}\" is no port: write 8080, 8080:80 or 53/udp",
-                                 item);
-        settings.ports.push_back({protocol, port(host), port(guest)});
+        const bool is_range = dash != std::string::npos;
+        if (first == 0 || last < first || last - first >= kMostPorts ||
+            (is_range ? colon != std::string::npos : port(guest) == 0) ||
+            (protocol != "tcp" && protocol != "udp"))
+            return reader.refuse(
+                "USER_PORTS", "\"{}\" is no port: write 8080, 8080:80, 5000-5010 or 53/udp", item);
+        for (int number = first; number <= last; ++number) {
+            const auto here = static_cast<std::uint16_t>(number);
+            settings.ports.push_back({protocol, here, is_range ? here : port(guest)});
+        }
     }
 }
 
@@ -186,7 +197,15 @@ void warn_of_others(const VariableReader& reader, ParsedSettings& parsed) {
         {"VNC_PORT", "the screen is at WEB_PORT, or with DISPLAY=vnc at a unix socket"},
         {"USERNAME", "the viewer asks for a password alone"},
         {"PROTECT", "the viewer always asks for its password"},
-        {"SHUTDOWN", "stop always asks the guest first, kill never does"}};
+        {"SHUTDOWN", "stop always asks the guest first, kill never does"},
+        {"DEBUG", "the log has all that there is to tell"},
+        {"MACHINE", "machines are QEMU's q35"},
+        {"WEB", "DISPLAY=vnc or none goes without the viewer"},
+        {"STORAGE", "the disks lie in what is mounted at /storage"},
+        {"IP", "the guest asks for its address"},
+        {"HOST", "the guest's name is set in macOS"},
+        {"LOSSY", "viewers choose how they pack the screen"},
+        {"DISK7_SIZE", "a machine has six disks"}};
     for (const auto& [name, why] : kOthers)
         if (const auto given = reader.text(name))
             parsed.warnings.push_back(fmt::format("{}={} is passed over: {}", name, *given, why));
@@ -227,6 +246,14 @@ void read_screen(VariableReader& reader, MacSettings& settings) {
     if (const auto port = reader.number("WEB_PORT", 0, 65535))
         settings.web_port = static_cast<std::uint16_t>(*port);
     reader.read_word("VGA", "", settings.vga);
+    // QEMU's older names of displays, which dockur has.
+    constexpr std::pair<std::string_view, std::string_view> kOlder[] = {{"vmware", "vmware-svga"},
+                                                                        {"std", "VGA"},
+                                                                        {"cirrus", "cirrus-vga"},
+                                                                        {"qxl", "qxl-vga"},
+                                                                        {"virtio", "virtio-vga"}};
+    for (const auto& [older, device] : kOlder)
+        if (settings.vga == older) settings.vga = device;
 }
 
 }  // namespace

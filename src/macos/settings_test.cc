@@ -49,7 +49,7 @@ TEST(Settings, AreReadAsTheyAreWritten) {
                 {"DISK3_SIZE", "10G"},
                 {"DISK_FMT", "QCOW2"},
                 {"DISK_TYPE", "ide"},
-                {"USER_PORTS", "22, 8080:80,53/udp"},
+                {"USER_PORTS", "22, 8080:80,53/udp 5000-5002"},
                 {"KVM", "n"},
                 {"DHCP", "Y"},
                 {"DISPLAY", "none"},
@@ -65,7 +65,9 @@ TEST(Settings, AreReadAsTheyAreWritten) {
     EXPECT_FALSE(settings.sizes_new_disk);
     EXPECT_EQ(settings.disk_format, DiskFormat::qcow2);
     EXPECT_EQ(settings.disk_bus, DiskBus::sata);
-    ASSERT_EQ(settings.ports.size(), 3U);
+    ASSERT_EQ(settings.ports.size(), 6U);
+    EXPECT_EQ(settings.ports[5].host, 5002);
+    EXPECT_EQ(settings.ports[5].guest, 5002);
     EXPECT_EQ(settings.ports[1].host, 8080);
     EXPECT_EQ(settings.ports[1].guest, 80);
     EXPECT_EQ(settings.ports[2].protocol, "udp");
@@ -88,6 +90,19 @@ TEST(Settings, CoresAreThoseThatMacosStartsWith) {
     EXPECT_THAT(parse_settings({{"CPU_CORES", "3"}}, kHost)->warnings,
                 ElementsAre(HasSubstr("gets 2 cores")));
     EXPECT_EQ(parsed({{"CPU_CORES", "max"}}).cpus, 8U);
+}
+
+TEST(Settings, AreTakenAsDockurHasThem) {
+    const auto settings = parsed({{"DISK_SIZE", "64"}, {"RAM_SIZE", "8"}, {"VGA", "vmware"}});
+    EXPECT_THAT(settings.disks, ElementsAre(64 * kGiB));
+    EXPECT_EQ(settings.memory, 8 * kGiB);
+    EXPECT_EQ(settings.vga, "vmware-svga");
+    EXPECT_EQ(parsed({{"RAM_SIZE", "6442450944"}}).memory, 6 * kGiB);
+    EXPECT_EQ(parsed({{"VGA", "virtio-vga"}}).vga, "virtio-vga");
+    for (const auto* name :
+         {"DEBUG", "MACHINE", "WEB", "STORAGE", "IP", "HOST", "LOSSY", "DISK7_SIZE"})
+        EXPECT_THAT(parse_settings({{name, "x"}}, kHost)->warnings,
+                    ElementsAre(HasSubstr(fmt::format("{}=x is passed over", name))));
 }
 
 TEST(Settings, WhatMeansNothingHereIsSaid) {
@@ -128,11 +143,13 @@ TEST(Settings, NonsenseNamesItsVariable) {
         {"SMP", "0", "from 1 to 255"},
         {"SMP", "4 -S", "' '"},
         {"MTU", "20", "from 576 to 65535"},
-        {"RAM_SIZE", "1G", "at least 4G"},
-        {"RAM_SIZE", "8", "at least 4G"},
+        {"RAM_SIZE", "1G", "from 4G"},
+        {"RAM_SIZE", "3", "from 4G"},
         {"RAM_SIZE", "lots", "half or max"},
-        {"DISK_SIZE", "10G", "at least 32G"},
-        {"DISK6_SIZE", "x", "at least 1G"},
+        {"DISK_SIZE", "10G", "from 32G"},
+        {"DISK_SIZE", "9000000T", "to 1024T"},
+        {"DISK_SIZE", "2000T", "to 1024T"},
+        {"DISK6_SIZE", "x", "from 1G"},
         {"DISK_FMT", "vhd", "raw, qcow2"},
         {"DISK_TYPE", "floppy", "nvme"},
         {"ALLOCATE", "2", "Y or N"},
@@ -149,6 +166,9 @@ TEST(Settings, NonsenseNamesItsVariable) {
         {"DHCP", "lan", "Y or N"},
         {"USER_PORTS", "80,70000", "\"70000\" is no port"},
         {"USER_PORTS", "80/icmp", "53/udp"},
+        {"USER_PORTS", "5001-5000", "\"5001-5000\" is no port"},
+        {"USER_PORTS", "1-60000", "5000-5010"},
+        {"USER_PORTS", "5000-5001:80", "\"5000-5001:80\" is no port"},
         {"ADAPTER", "e1000,x", "','"},
         {"TIMEOUT", "5", "from 11 to 3600"},
         {"KVM", "sometimes", "Y or N"},

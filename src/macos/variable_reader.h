@@ -66,17 +66,20 @@ public:
         return std::nullopt;
     }
 
-    // Bytes; `all` is what max stands for.
+    // Bytes, of plain numbers gigabytes as dockur has it; `all` is what max stands for.
     std::optional<std::uint64_t> bytes(const std::string& name, std::uint64_t least,
-                                       std::optional<std::uint64_t> all) {
+                                       std::uint64_t most,
+                                       std::optional<std::uint64_t> all = std::nullopt) {
         const auto given = text(name);
         if (!given) return std::nullopt;
         const auto word = to_lower(*given);
         if (all && (word == "max" || word == "half")) return word == "max" ? *all : *all / 2;
-        const auto value = parse_bytes(*given);
-        if (value && *value >= least) return *value;
-        refuse(name, "write a size of at least {}G, such as {}G{}", least / kGiB, 2 * least / kGiB,
-               all ? ", or half or max" : "");
+        const bool plain = given->find_first_not_of("0123456789") == std::string::npos;
+        auto value = parse_bytes(*given);
+        if (value && plain && *value < kFewestBytes) value = *value * kGiB;
+        if (value && *value >= least && *value <= most) return *value;
+        refuse(name, "write a size from {}G to {}T, such as {}G{}", least / kGiB,
+               most / (1024 * kGiB), 2 * least / kGiB, all ? ", or half or max" : "");
         return std::nullopt;
     }
 
@@ -112,6 +115,9 @@ public:
     std::optional<Error> fault;
 
 private:
+    // Plain numbers from here on are bytes.
+    static constexpr std::uint64_t kFewestBytes = kMiB;
+
     const Variables& variables_;
 };
 
