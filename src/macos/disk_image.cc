@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/program.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "macos/disk_place.h"
@@ -61,13 +62,15 @@ Result<void> drop(const fs::path& path) {
 }
 
 Result<void> qemu_img(std::vector<std::string> arguments, std::chrono::milliseconds deadline) {
-    arguments.insert(arguments.begin(), "qemu-img");
-    const auto output = run({.argv = arguments}, deadline);
-    if (!output && output.error().kind() == ErrorKind::not_found)
+    if (!find_program("qemu-img"))
         return fail(ErrorKind::not_found, "qemu-img is missing: install the package qemu-utils");
-    if (!output) return fail(output.error());
-    if (!output->status.success())
-        return fail(ErrorKind::internal, "qemu-img failed: {}", trim(output->err));
+    arguments.insert(arguments.begin(), "qemu-img");
+    // It ends with us: who comes after us begins anew, and two would write one file.
+    if (find_program("setpriv"))
+        arguments.insert(arguments.begin(), {"setpriv", "--pdeathsig", "KILL"});
+    HAKO_TRY(const auto output, run({.argv = arguments}, deadline));
+    if (!output.status.success())
+        return fail(ErrorKind::internal, "qemu-img failed: {}", trim(output.err));
     return {};
 }
 

@@ -3,9 +3,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
 
 #include "base/fd.h"
 #include "base/program.h"
+#include "base/text.h"
 #include "base/units.h"
 
 namespace hako::macos {
@@ -113,6 +119,36 @@ TEST_F(DiskImage, APowerFailureWhileItConvertsLosesNothing) {
     ASSERT_TRUE(write_file(at("data.img"), "old"));
     EXPECT_EQ(beginning(ensure(DiskFormat::raw, 10 * kMiB).value()), "guest's data");
     EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(DiskImage, AConversionEndsWithWhoWantedIt) {
+    if (!find_program("setpriv")) GTEST_SKIP() << "setpriv is missing: package util-linux";
+    ASSERT_TRUE(ensure(DiskFormat::raw, 10 * kMiB));
+    ASSERT_TRUE(write_file(at("qemu-img"), fmt::format("#!/bin/sh\n"
+                                                       "echo $$ > {0}.new && mv {0}.new {0}\n"
+                                                       "exec sleep 1000\n",
+                                                       at("pid").native())));
+    std::filesystem::permissions(at("qemu-img"), std::filesystem::perms::owner_all);
+    const pid_t shim = ::fork();
+    if (shim == 0) {
+        const auto path = folder_.path().native() + ":" + std::getenv("PATH");
+        ::setenv("PATH", path.c_str(), 1);
+        (void)ensure(DiskFormat::qcow2, 10 * kMiB);
+        ::_exit(0);
+    }
+    const auto within = [](auto&& condition) {
+        for (int i = 0; i < 1000 && !condition(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        return condition();
+    };
+    const auto begun = within([&] { return std::filesystem::exists(at("pid")); });
+    ::kill(shim, SIGKILL);
+    ::waitpid(shim, nullptr, 0);
+    ASSERT_TRUE(begun);
+    const auto pid = std::string(trim(read_file(at("pid")).value()));
+    // Gone, or a zombie that nobody reaps here.
+    EXPECT_TRUE(
+        within([&] { return read_file("/proc/" + pid + "/cmdline").value_or("").empty(); }));
 }
 
 TEST_F(DiskImage, AFailedConversionLeavesTheDiskAsItWas) {
