@@ -2,14 +2,11 @@
 
 #include <unistd.h>
 
-#include <array>
-
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/text.h"
-#include "base/thread.h"
 #include "http/client.h"
 #include "http/url.h"
+#include "macshim/power_buttons.h"
 #include "vmm/hotplug.h"
 #include "vmm/jail.h"
 
@@ -21,25 +18,17 @@ constexpr int kListenFd = 3;
 constexpr int kPowerFd = 4;
 constexpr int kPasswordFd = 5;
 
-// A line for each button: the container's verb at hakod, so that its policy knows of it.
-std::jthread listen_to_buttons(Fd pipe, http::Client api, std::string container) {
-    const auto lines = std::make_shared<Fd>(std::move(pipe));
-    return start_thread("buttons", [lines, api = std::move(api),
-                                    container = std::move(container)](std::stop_token stop) {
-        std::array<std::byte, 64> buffer{};
-        for (;;) {
-            const auto count = read_some(lines->get(), buffer);
-            if (!count || *count == 0) return;
-            const auto action = trim(as_text(std::span(buffer).first(*count)));
-            if (action != "stop" && action != "restart" && action != "kill") continue;
-            const auto called = api.call(
-                {.method = "POST",
-                 .target = http::make_target(fmt::format("/containers/{}/{}", container, action)),
-                 .stop = stop});
-            if (!called && !stop.stop_requested())
-                log_warn("viewer: {}: {}", action, called.error().message());
-        }
-    });
+// Each is the container's verb at hakod, so that its policy knows of it.
+PressButton call_hakod(http::Client api, std::string container) {
+    return [api = std::move(api), container = std::move(container)](const std::string& button,
+                                                                    const std::stop_token& stop) {
+        const auto called = api.call(
+            {.method = "POST",
+             .target = http::make_target(fmt::format("/containers/{}/{}", container, button)),
+             .stop = stop});
+        if (!called && !stop.stop_requested())
+            log_warn("viewer: {}: {}", button, called.error().message());
+    };
 }
 
 vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installation, uid_t uid) {
@@ -91,8 +80,8 @@ Result<std::unique_ptr<MacViewer>> MacViewer::start(ViewerSpec spec,
                                       {.source = listener.get(), .target = kListenFd},
                                       {.source = power.second.get(), .target = kPowerFd},
                                       {.source = password.get(), .target = kPasswordFd}}));
-    viewer->buttons_ =
-        listen_to_buttons(std::move(power.first), http::Client(std::move(api)), spec.container);
+    viewer->buttons_ = listen_to_buttons(std::move(power.first),
+                                         call_hakod(http::Client(std::move(api)), spec.container));
     return viewer;
 }
 
