@@ -134,6 +134,7 @@ Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& reque
             sources.push_back({.path = path});
             rest.remove_prefix(std::min(colon + 1, rest.size()));
         }
+        HAKO_CHECK(with_context(check_sources(sources), "OPENCORE"));
     }
     if (const auto sum = request.variables.find("OPENCORE_SHA256"); sum != request.variables.end())
         sources.front().sha256 = sum->second;

@@ -58,10 +58,17 @@ TEST_F(OpenCoreSourcesTest, TakesOpenCoreFirst) {
 }
 
 TEST_F(OpenCoreSourcesTest, TakesThoseThatAreNamed) {
-    request_.variables = {{"OPENCORE", "/a:/b"}, {"OPENCORE_SHA256", "12"}};
+    const auto first = folder() / "first";
+    const auto second = folder() / "second";
+    request_.variables = {{"OPENCORE", first.native() + ":" + second.native()},
+                          {"OPENCORE_SHA256", "12"}};
+    ASSERT_TRUE(write_file(first, ""));
+    EXPECT_THAT(opencore_sources(request_).error().message(),
+                HasSubstr("there is no " + second.native()));
+    ASSERT_TRUE(write_file(second, ""));
     const auto sources = opencore_sources(request_).value();
     ASSERT_EQ(sources.size(), 2U);
-    EXPECT_EQ(sources[1].path, "/b");
+    EXPECT_EQ(sources[1].path, second);
     EXPECT_EQ(sources[0].sha256, "12");
     request_.variables["OPENCORE"] = "a.zip";
     EXPECT_THAT(opencore_sources(request_).error().message(), HasSubstr("whole paths"));

@@ -136,6 +136,16 @@ Result<FileTree> read_source(const OpenCoreSource& source) {
 
 }  // namespace
 
+Result<void> check_sources(const std::vector<OpenCoreSource>& sources) {
+    std::error_code error;
+    for (const auto& source : sources)
+        if (!fs::exists(source.path, error))
+            return fail(ErrorKind::not_found,
+                        "there is no {}: name a release of OpenCorePkg or a kext, a folder or ZIP",
+                        source.path.native());
+    return {};
+}
+
 Result<OpenCoreFiles> read_opencore(const std::vector<OpenCoreSource>& sources) {
     OpenCoreFiles opencore;
     auto& placed = opencore.tree;

@@ -22,6 +22,9 @@ struct OpenCoreFiles {
     BootCode bios;  // empty where the sources have none
 };
 
+// Whether they are there, which is soon known. ErrorKind::not_found names the first that is not.
+Result<void> check_sources(const std::vector<OpenCoreSource>& sources);
+
 // What is needed of all sources, placed as the firmware wants it; a later source wins:
 // - what lies below X64/EFI or EFI
 // - every *.kext, below EFI/OC/Kexts

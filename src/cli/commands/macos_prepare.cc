@@ -60,6 +60,7 @@ Result<Asked> read_flags(const MachineFlags& flags) {
                 .warnings = std::move(parsed.warnings)};
     auto& request = asked.request;
     for (const auto& path : flags.sources) request.opencore.push_back({.path = path});
+    HAKO_CHECK(with_context(macos::check_sources(request.opencore), "--opencore"));
     request.opencore.front().sha256 = flags.sha256;
     if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
     if (!flags.recovery.empty()) request.recovery = absolute(flags.recovery);
