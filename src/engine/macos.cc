@@ -1,6 +1,7 @@
 #include "engine/macos.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/log_options.h"
 #include "engine/network_record.h"
@@ -41,6 +42,7 @@ Result<macos::ParsedSettings> parse(const Container& container) {
 // Where the viewer is, and what the guest is reached by.
 Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
                      macos::MachineRequest& request) {
+    bool has_viewer = false;
     for (const PublishedPort& wanted : host.port_bindings) {
         HAKO_TRY(const network::PortBinding port, to_binding(wanted));
         if (port.host_ip && !port.host_ip->is_v4())
@@ -52,6 +54,11 @@ Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
         const bool is_tcp = port.protocol == network::Protocol::tcp;
         if (settings.display == macos::Display::web && is_tcp &&
             port.container_port == settings.web_port) {
+            if (std::exchange(has_viewer, true))
+                return fail(ErrorKind::invalid,
+                            "port {} is the viewer's, which is at one address: publish it once "
+                            "(-p 8006:{}), or without an address of the host for all of them",
+                            wanted.container_port, port.container_port);
             request.viewer_host = address;
             request.viewer_port = port.host_port;
             continue;

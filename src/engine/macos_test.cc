@@ -126,6 +126,18 @@ TEST(MacosTest, PortsAreThereWhileItRuns) {
     EXPECT_TRUE(macos_ports(container).empty());
 }
 
+TEST(MacosTest, TheViewerIsPublishedOnce) {
+    auto container = machine({"WEB_PORT=8006"});
+    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "8006"},
+                                           {"8006/tcp", "", "8007"}};
+    const auto refused = complete_macos(container);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), HasSubstr("publish it once"));
+    // Without a viewer it is a port like others.
+    container.config.env = {"DISPLAY=none"};
+    EXPECT_TRUE(complete_macos(container));
+}
+
 TEST(MacosTest, DisksAreWorkedOnWhileItIsStopped) {
     const auto works = [](const Container& container, std::vector<std::string> words) {
         return works_while_stopped(container, {.cmd = std::move(words)});
