@@ -20,6 +20,12 @@ constexpr std::chrono::seconds kAfterBudget{15};
 constexpr std::uint64_t kNanoCpus = 1'000'000'000;
 constexpr std::string_view kAnyAddress = "0.0.0.0";
 
+bool names_memory(const Container& container) {
+    return std::ranges::any_of(container.config.env, [](const std::string& entry) {
+        return entry.starts_with("RAM_SIZE=");
+    });
+}
+
 // Those that the container sees, and Docker's limits where they say nothing.
 macos::Variables variables_of(const Container& container) {
     macos::Variables variables;
@@ -29,7 +35,7 @@ macos::Variables variables_of(const Container& container) {
             variables[entry.substr(0, equals)] = entry.substr(equals + 1);
     }
     const HostConfig& host = container.host_config;
-    if (host.memory != 0) variables.try_emplace("RAM_SIZE", std::to_string(host.memory));
+    if (host.memory != 0) variables.try_emplace("RAM_SIZE", fmt::format("{}M", host.memory / kMiB));
     if (const auto cpus = host.nano_cpus / kNanoCpus; cpus != 0)
         variables.try_emplace("CPU_CORES", std::to_string(cpus));
     return variables;
@@ -157,6 +163,12 @@ images::Image macos_image(images::Image image) {
 }
 
 Result<std::vector<std::string>> complete_macos(Container& container) {
+    const auto memory = container.host_config.memory;
+    if (memory != 0 && std::cmp_less(memory, macos::kLeastMemory) && !names_memory(container))
+        return fail(ErrorKind::invalid,
+                    "a macOS machine needs {}G of memory at least, not {} MiB: --memory 4g, or "
+                    "leave it out",
+                    macos::kLeastMemory / kGiB, memory / kMiB);
     HAKO_TRY(const auto parsed, parse(container));
     const auto variables = variables_of(container);
     if (const auto recovery = variables.find("RECOVERY"); recovery != variables.end() &&

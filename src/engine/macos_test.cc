@@ -53,8 +53,16 @@ TEST(MacosTest, LimitsCountWhereVariablesSayNothing) {
     container.host_config.nano_cpus = 4'000'000'000;
     const auto sandbox = make_macos_sandbox(container, kKvm, kLayout).value();
     EXPECT_EQ(sandbox.machine.cpus, 2U);
-    EXPECT_EQ(request_of(sandbox).variables.at("RAM_SIZE"), std::to_string(5ULL << 30U));
+    EXPECT_EQ(request_of(sandbox).variables.at("RAM_SIZE"), "5120M");
     EXPECT_EQ(request_of(sandbox).variables.at("CPU_CORES"), "2");
+}
+
+TEST(MacosTest, TooLittleMemoryIsToldAsItWasGiven) {
+    auto container = machine({});
+    container.host_config.memory = 1ULL << 30U;
+    EXPECT_THAT(complete_macos(container).error().message(), HasSubstr("--memory 4g"));
+    container.config.env = {"RAM_SIZE=4G"};
+    EXPECT_TRUE(complete_macos(container));
 }
 
 TEST(MacosTest, TheShimIsToldWhereThingsAre) {
