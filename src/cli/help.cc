@@ -50,7 +50,7 @@ std::string columns(const std::vector<Row>& rows) {
 
 std::string Command::usage_line() const {
     std::string line = "Usage:  " + path();
-    if (!flags_.empty()) line += " [OPTIONS]";
+    if (!flags_.empty()) line += " [OPTIONS]";  // so no arguments() names them
     if (!children_.empty()) line += " COMMAND";
     if (!usage_.empty()) line += " " + usage_;
     return line;

@@ -268,6 +268,14 @@ TEST_F(ProgramTest, CompletesNames) {
     EXPECT_EQ(run({"completion", "tcsh"}), 1);
 }
 
+void check_usage(const Command& command) {
+    const auto line = command.usage_line();
+    EXPECT_EQ(line.find("[OPTIONS]"), line.rfind("[OPTIONS]")) << line;
+    for (const auto& child : command.children()) check_usage(child);
+}
+
+TEST(Program, NamesOptionsOnceInAUsageLine) { check_usage(all_commands()); }
+
 TEST(Program, ShowsHelpAndVersion) {
     TestProgram program;
     EXPECT_EQ(run_program({}, program.stdio()), 0);

@@ -21,7 +21,7 @@ Command models_command() {
     auto format = std::make_shared<std::string>("table");
     Command command("models", "List the Macs that a machine can pose as");
     command.option("--format", *format, "Print as \"table\" or \"json\" (default table)")
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action([format](Session& session, const auto&) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(*format));
         Json list = Json::array();
@@ -44,7 +44,7 @@ Command versions_command() {
     auto format = std::make_shared<std::string>("table");
     Command command("versions", "List the releases of macOS that can be installed");
     command.option("--format", *format, "Print as \"table\" or \"json\" (default table)")
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action([format](Session& session, const auto&) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(*format));
         Json list = Json::array();

@@ -59,7 +59,7 @@ Command build_command() {
         .option("--kernel", flags->kernel,
                 "Linux kernel: the .deb of one, or a folder with boot and lib/modules (default /)")
         .completes(Completes::files)
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action(
         [flags](Session& session, const auto&) { return build_appliance(session, *flags); });
     return command;

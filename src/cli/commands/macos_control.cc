@@ -132,7 +132,7 @@ Command macos_screenshot_command() {
     Command command("screenshot", "Save what is on a machine's screen, as PNG");
     command.option("-o,--output", *file, "File to write (default: standard output)")
         .completes(Completes::files)
-        .arguments("[OPTIONS] MACHINE", 1, 1, Completes::running_containers);
+        .arguments("MACHINE", 1, 1, Completes::running_containers);
     command.action([file](Session& session, const auto& arguments) -> Result<int> {
         if (file->empty() && session.io.out_is_terminal())
             return fail(ErrorKind::invalid, "a terminal shows no picture: name a file with -o");
@@ -195,7 +195,7 @@ Command macos_wait_command() {
         .flag("--ssh", flags->ssh, "Until its Remote Login answers")
         .option("--address", flags->address, "Where its ssh is, as HOST[:PORT] (see exec)")
         .option("--timeout", flags->limit, "Seconds to wait at most (default 3600)")
-        .arguments("[OPTIONS] MACHINE", 1, 1, Completes::running_containers);
+        .arguments("MACHINE", 1, 1, Completes::running_containers);
     command.action([flags](Session& session, const auto& arguments) -> Result<int> {
         if (!flags->screen && !flags->ssh)
             return fail(ErrorKind::invalid, "say what to wait for: --screen or --ssh");
@@ -212,9 +212,8 @@ Command macos_wait_command() {
 
 Command macos_snapshot_command() {
     auto memory = std::make_shared<bool>(false);
-    auto command =
-        machine_command("snapshot", "Keep a machine's disks as they are now",
-                        "[OPTIONS] MACHINE NAME", 1, 1, with_word("snapshot", memory, "memory"));
+    auto command = machine_command("snapshot", "Keep a machine's disks as they are now",
+                                   "MACHINE NAME", 1, 1, with_word("snapshot", memory, "memory"));
     command.flag("--memory", *memory, "And its memory: it can go on from there");
     return command;
 }
@@ -223,7 +222,7 @@ Command macos_snapshots_command() {
     auto format = std::make_shared<std::string>("table");
     Command command("snapshots", "List the snapshots of a machine");
     command.option("--format", *format, "Print as \"table\" or \"json\" (default table)")
-        .arguments("[OPTIONS] MACHINE", 1, 1, Completes::running_containers);
+        .arguments("MACHINE", 1, 1, Completes::running_containers);
     command.action([format](Session& session, const auto& arguments) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(*format));
         HAKO_TRY(const auto* api, session.api());
@@ -239,7 +238,7 @@ Command macos_restore_command() {
     auto disk_only = std::make_shared<bool>(false);
     auto command = machine_command(
         "restore", "Put a machine back to what a snapshot has; what it did since is lost",
-        "[OPTIONS] MACHINE NAME", 1, 1, with_word("restore", disk_only, "disk-only"));
+        "MACHINE NAME", 1, 1, with_word("restore", disk_only, "disk-only"));
     command.flag("--disk-only", *disk_only, "Boot, also where the snapshot has memory");
     return command;
 }
@@ -250,11 +249,10 @@ Command macos_forget_command() {
 
 Command macos_resize_command() {
     auto disk = std::make_shared<std::string>("1");
-    auto command =
-        machine_command("resize", "Make a machine's disk larger", "[OPTIONS] MACHINE SIZE", 1, 1,
-                        [disk](const Words& arguments) -> Result<Words> {
-                            return Words{"resize", arguments[0], *disk};
-                        });
+    auto command = machine_command("resize", "Make a machine's disk larger", "MACHINE SIZE", 1, 1,
+                                   [disk](const Words& arguments) -> Result<Words> {
+                                       return Words{"resize", arguments[0], *disk};
+                                   });
     command.option("--disk", *disk, "Which one, 1 to 6 (default 1)");
     return command;
 }

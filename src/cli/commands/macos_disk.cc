@@ -77,7 +77,7 @@ Command macos_disk_command() {
         .option("--config", flags->custom_config, "Own config.plist, taken as it is")
         .completes(Completes::files)
         .flag("--picker", flags->picker, "Show OpenCore's menu for a minute")
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action([flags](Session& session, const auto&) { return make(session, *flags); });
     return command;
 }

@@ -135,7 +135,7 @@ Command macos_fetch_command() {
         .completes(Completes::files)
         .option("--server", flags->server, "Mirror that speaks the protocol of Apple's server")
         .option("--connections", flags->connections, "Connections at a time (default 4)")
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action([flags](Session& session, const auto&) { return fetch(session, *flags); });
     return command;
 }
@@ -144,7 +144,7 @@ Command macos_import_command() {
     auto flags = std::make_shared<FetchFlags>();
     Command command("import", "Take a recovery system that `fetch -o` put into a folder");
     add_common(command, *flags);
-    command.arguments("[OPTIONS] FOLDER", 1, 1, Completes::files);
+    command.arguments("FOLDER", 1, 1, Completes::files);
     command.action([flags](Session& session, const auto& arguments) -> Result<int> {
         HAKO_TRY(const auto version, macos::find_version(flags->version));
         HAKO_TRY(auto cache, open_cache(session, *flags));

@@ -32,7 +32,7 @@ Command& add_identity_flags(Command& command, IdentityFlags& flags) {
 Command generate_command() {
     auto flags = std::make_shared<IdentityFlags>();
     Command command("generate", "Make the identity of a Mac, or complete a given one");
-    add_identity_flags(command, *flags).arguments("[OPTIONS]", 0, 0);
+    add_identity_flags(command, *flags).arguments("", 0, 0);
     command.action([flags](Session& session, const auto&) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(flags->format));
         HAKO_TRY(const auto identity, macos::make_identity(flags->parts, macos::system_draw()));
@@ -75,7 +75,7 @@ Result<macos::IdentityParts> read_parts(const Session& session, const std::strin
 Command check_identity_command() {
     auto flags = std::make_shared<IdentityFlags>();
     Command command("check", "Check the identity of a Mac: flags, or a file as generate prints it");
-    add_identity_flags(command, *flags).arguments("[OPTIONS] [FILE|-]", 0, 1, Completes::files);
+    add_identity_flags(command, *flags).arguments("[FILE|-]", 0, 1, Completes::files);
     command.action([flags](Session& session, const auto& arguments) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(flags->format));
         auto parts = flags->parts;

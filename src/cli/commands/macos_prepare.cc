@@ -150,7 +150,7 @@ Command& add_flags(Command& command, MachineFlags& flags) {
         .completes(Completes::files)
         .option("--share", flags.share, "Folder that the guest sees (mount_9p shared)")
         .completes(Completes::files)
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ Command macos_run_command() {
         .option("--from", flags->from,
                 "Snapshot to begin with, as MACHINE:SNAPSHOT; settings come from that machine")
         .flag("-d,--detach", flags->detach, "Print its id and do not wait until it is up")
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action([flags](Session& session, const auto&) { return run_machine(session, *flags); });
     return command;
 }
@@ -151,7 +151,7 @@ Command macos_ls_command() {
     auto format = std::make_shared<std::string>("table");
     Command command("ls", "List macOS machines");
     command.option("--format", *format, "Print as \"table\" or \"json\" (default table)")
-        .arguments("[OPTIONS]", 0, 0);
+        .arguments("", 0, 0);
     command.action([format](Session& session, const auto&) -> Result<int> {
         HAKO_TRY(const bool json, wants_json(*format));
         return list_machines(session, json);

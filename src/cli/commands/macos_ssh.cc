@@ -175,8 +175,7 @@ Command macos_exec_command() {
         .completes(Completes::files)
         .option("--address", flags->address,
                 "Where its ssh is, as HOST[:PORT] (default: the published port)")
-        .arguments("[OPTIONS] MACHINE COMMAND [ARG...]", 2, kUnlimited,
-                   Completes::running_containers)
+        .arguments("MACHINE COMMAND [ARG...]", 2, kUnlimited, Completes::running_containers)
         .stop_at_first_argument();
     command.action([flags](Session& session, const auto& arguments) -> Result<int> {
         HAKO_TRY(const auto* api, session.api());
