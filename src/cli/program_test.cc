@@ -5,6 +5,7 @@
 #include <future>
 #include <mutex>
 
+#include "base/units.h"
 #include "cli/program_fixture.h"
 
 namespace hako::cli {
@@ -85,6 +86,18 @@ TEST_F(ProgramTest, RunsAContainer) {
                                         "&stderr=1",
                                         "POST /v1.44/containers/c/wait?condition=next-exit",
                                         "POST /v1.44/containers/c/start"}));
+}
+
+TEST_F(ProgramTest, TellsHowLongAgoATemplateWasUsed) {
+    const Json used{{"Key", "k"},
+                    {"Ready", true},
+                    {"Size", 1},
+                    {"Used", format_time(now() - std::chrono::minutes(3))},
+                    {"Shape", {{"memory_bytes", 1}, {"cpus", 1}}}};
+    answer("GET", "/hako/v1/templates", 200, Json::array({used}));
+    serve();
+    EXPECT_EQ(run({"template", "ls"}), 0) << program_.err();
+    EXPECT_NE(program_.out().find("   3 minutes ago   "), std::string::npos) << program_.out();
 }
 
 TEST_F(ProgramTest, RunsInTheBackground) {

@@ -4,6 +4,7 @@
 #include "cli/commands/each.h"
 #include "cli/flags/values.h"
 #include "cli/output/listing.h"
+#include "cli/output/text.h"
 #include "cli/session.h"
 
 namespace hako::cli {
@@ -26,7 +27,8 @@ Result<int> list_templates(Session& session, const ListTemplatesOptions& options
         HAKO_TRY(const auto key, json_field_or(one, "Key", std::string()));
         HAKO_TRY(const auto ready, json_field_or(one, "Ready", false));
         HAKO_TRY(const auto size, json_field_or<std::uint64_t>(one, "Size", 0));
-        HAKO_TRY(const auto used, json_field_or(one, "Used", std::string()));
+        HAKO_TRY(const auto used_at, json_field_or(one, "Used", format_time({})));
+        HAKO_TRY(const auto used, parse_time(used_at));
         HAKO_TRY(const auto shape, json_field_or<Json>(one, "Shape", Json::object()));
         HAKO_TRY(const auto memory, json_field_or<std::uint64_t>(shape, "memory_bytes", 0));
         HAKO_TRY(const auto cpus, json_field_or<std::uint64_t>(shape, "cpus", 0));
@@ -34,7 +36,7 @@ Result<int> list_templates(Session& session, const ListTemplatesOptions& options
                           {"Memory", format_bytes(memory)},
                           {"CPUs", std::to_string(cpus)},
                           {"Ready", ready ? "*" : ""},
-                          {"Used", used},
+                          {"Used", time_ago(used, now())},
                           {"Size", format_bytes(size)}},
                          {}});
     }
