@@ -236,6 +236,9 @@ def test_from_the_download_to_the_screen(viewer: Viewer, browser: Browser) -> No
     browser("choose", at="#power", value="stop")
     assert viewer.api.next_request() == "POST /containers/mac/stop HTTP/1.1"
 
+    viewer.tell("stopping", "macOS is asked to shut down")
+    browser("until", at="#state", text="Shutting down")
+
     viewer.tell("stopped", "The machine has been shut down")
     viewer.halt()
     browser("until", at="#headline", text="Stopped")
@@ -244,6 +247,23 @@ def test_from_the_download_to_the_screen(viewer: Viewer, browser: Browser) -> No
     viewer.tell("running", "")
     browser("see", at="body[data-view=screen] #screen canvas")
     assert browser("errors") == []
+
+
+def test_a_viewer_that_ended_with_its_machine_says_how_it_starts(viewer: Viewer, browser: Browser) -> None:
+    viewer.tell("preparing", "")
+    viewer.enter(browser)
+    browser("until", at="#headline", text="Preparing")
+    browser("there", at="#start:not([hidden])")
+    (viewer.folder / "own").mkdir()
+    ending = Viewer(viewer.folder / "own", "--starter", "docker start mac")
+    try:
+        ending.tell("stopping", "macOS is asked to shut down")
+        ending.enter(browser)
+        browser("there", at="#start[hidden]")
+        browser("until", at="#headline", text="Shutting down")
+    finally:
+        ending.close()
+    browser("until", at="#message", text="The machine is off. Start it with docker start mac")
 
 
 def test_strangers_get_nothing(viewer: Viewer) -> None:

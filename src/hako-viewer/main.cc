@@ -121,6 +121,8 @@ int run_program(int argc, char** argv) {
     app.add_option("--progress", options.places.progress, "Its progress file")->required();
     app.add_option("--vnc", options.places.vnc, "The unix socket of its screen")->required();
     app.add_flag("--sound", options.places.has_sound, "That server tells what the machine plays");
+    app.add_option("--starter", options.places.starter,
+                   "The command that starts the machine, when the viewer has ended with it");
     app.add_option("--api", options.api, "hakod, for the power buttons")->capture_default_str();
     app.add_option("--password-file", options.password_file,
                    "Holds the password; else HAKO_VIEWER_PASSWORD, else one is made and logged");

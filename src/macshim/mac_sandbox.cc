@@ -227,6 +227,7 @@ Result<void> MacSandbox::start_viewer(bool has_sound) {
              .endpoint = {.path = {}, .host = request_.viewer_host, .port = request_.viewer_port},
              .password = password,
              .has_sound = has_sound,
+             .starter = "docker start " + request_.name,
              .api = request_.api,
              .errors = log_->errors()},
             installation_));

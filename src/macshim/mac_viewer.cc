@@ -46,7 +46,9 @@ vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installa
                                   "--progress",
                                   spec.folder / macos::kProgressFile,
                                   "--vnc",
-                                  spec.folder / macos::kVncSocket};
+                                  spec.folder / macos::kVncSocket,
+                                  "--starter",
+                                  spec.starter};
     if (spec.has_sound) argv.emplace_back("--sound");
     return {.argv = std::move(argv),
             .files = {installation.viewer(), installation.web(), spec.folder},

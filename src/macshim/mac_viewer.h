@@ -23,8 +23,9 @@ struct ViewerSpec {
     http::Endpoint endpoint;       // where it listens; port 0: a free one
     std::string password;
     bool has_sound = false;
-    std::string api;  // hakod, for the power buttons
-    int errors = 2;   // where its words go
+    std::string starter;  // the command that starts the machine again
+    std::string api;      // hakod, for the power buttons
+    int errors = 2;       // where its words go
 };
 
 class MacViewer {

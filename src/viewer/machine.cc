@@ -28,6 +28,8 @@ public:
 
     bool has_sound() const override { return places_.has_sound; }
 
+    std::string starter() const override { return places_.starter; }
+
     Result<void> power(std::string_view action) override {
         constexpr std::array<std::string_view, 4> kActions{"start", "stop", "restart", "kill"};
         if (std::ranges::find(kActions, action) == kActions.end())

@@ -26,6 +26,8 @@ public:
     virtual Result<Fd> screen() const = 0;
     // The screen's server also tells what it plays.
     virtual bool has_sound() const = 0;
+    // The command that starts it, where power("start") does not; empty where that does.
+    virtual std::string starter() const = 0;
     // "start", "stop", "restart" or "kill". ErrorKind::invalid for others.
     virtual Result<void> power(std::string_view action) = 0;
 };
@@ -34,6 +36,7 @@ struct MachinePlaces {
     std::filesystem::path progress;  // macos/progress.h tells what these are
     std::filesystem::path vnc;
     bool has_sound = false;
+    std::string starter = {};  // "docker start mac", of machines whose viewer ends with them
 };
 // The machine of a container; `api` is hakod's, for the power buttons.
 std::unique_ptr<Machine> machine_of_container(MachinePlaces places, http::Endpoint api,

@@ -128,6 +128,8 @@ http::Handler make_viewer(Machine& machine, Access& access, std::filesystem::pat
                     HAKO_TRY(const auto progress, machine.progress());
                     auto state = macos::to_json(progress);
                     state["sound"] = machine.has_sound();
+                    const auto starter = machine.starter();
+                    state["starter"] = starter.empty() ? Json() : Json(starter);
                     return response.send_json(200, state);
                 });
     router->add("POST", "/power",

@@ -25,6 +25,7 @@ public:
     }
     Result<Fd> screen() const override { return http::connect(http::Endpoint::unix_socket(vnc_)); }
     bool has_sound() const override { return true; }
+    std::string starter() const override { return "docker start mac"; }
     Result<void> power(std::string_view action) override {
         asked = action;
         return {};
@@ -118,6 +119,7 @@ TEST_F(ViewerTest, ThePageIsForEverybodyAndTheMachineIsNot) {
     const std::string own = cookie();
     const auto progress = send("GET", "/progress", {{"Cookie", "a=b; " + own}});
     EXPECT_EQ(parse_json(progress.body).value()["title"], "macOS 14");
+    EXPECT_EQ(parse_json(progress.body).value()["starter"], "docker start mac");
     EXPECT_EQ(send("POST", "/power?action=stop", {{"Cookie", own}}).status, 204);
     EXPECT_EQ(machine_.asked, "stop");
 }

@@ -9,6 +9,7 @@ export interface Progress {
   bytes_per_second: number | null;
   seconds_left: number | null;
   sound: boolean; // whether it plays any
+  starter: string | null; // the command that starts it, where the viewer ends with it
 }
 
 export const hasScreen = ({ stage }: Progress): boolean =>

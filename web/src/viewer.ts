@@ -17,11 +17,14 @@ const body = document.body;
 const meter = element<HTMLProgressElement>("meter");
 const size = element<HTMLSelectElement>("size");
 const typing = element<HTMLDialogElement>("typing");
+const start = element<HTMLOptionElement>("start");
 const speaker = element<HTMLButtonElement>("sound");
 const sound = new Sound();
 
 let rfb: RFB | null = null;
 let connected = false;
+let starter = ""; // what starts the machine, where this page cannot
+let ends = false; // it is off, or about to be
 
 function show(view: "wait" | "login" | "screen"): void {
   if (body.dataset.view === view) return;
@@ -36,6 +39,7 @@ function say(text: string): void {
 // What somebody asked for and did not get is said for a while, whatever the machine tells meanwhile.
 let refused = { text: "", until: 0 };
 function refuse(text: string): void {
+  if (!text) return;
   refused = { text, until: Date.now() + 10_000 };
   say(text);
 }
@@ -53,8 +57,12 @@ function showProgress(progress: Progress): void {
   document.title = progress.percent === null ? title : `${Math.floor(progress.percent)} % · ${title}`;
   body.dataset.stage = progress.stage;
   speaker.hidden = !progress.sound;
+  starter = progress.starter ?? "";
+  ends = progress.stage === "stopping" || progress.stage === "stopped" || progress.stage === "failed";
+  start.hidden = start.disabled = starter !== "";
   if (Date.now() < refused.until) say(refused.text);
   else if (!connected) say(headline(progress));
+  else if (progress.stage === "stopping") say(headline(progress));
   else say(progress.stage === "waiting" ? progress.message : "");
   if (connected) return;
   wait(headline(progress), progress.message);
@@ -95,6 +103,16 @@ function connect(): void {
   });
 }
 
+// A viewer that ends with its machine answers no more: the browser's own words do not say why.
+function sayGone(error: unknown): void {
+  const known = error instanceof Error && !(error instanceof TypeError);
+  if (known) return wait("Reconnecting", error.message);
+  say("");
+  if (starter && ends) return wait("Off", `The machine is off. Start it with ${starter}`);
+  const hint = starter ? ` If the machine is off, start it with ${starter}` : "";
+  wait("Reconnecting", `There is no answer.${hint}`);
+}
+
 async function look(): Promise<void> {
   const answer = await fetch("progress", { cache: "no-store" });
   if (answer.status === 401) return show("login");
@@ -113,7 +131,7 @@ async function keepLooking(): Promise<void> {
     } catch (error) {
       if (!connected) {
         show("wait");
-        wait("Reconnecting", error instanceof Error ? error.message : "There is no answer.");
+        sayGone(error);
       }
     }
     await new Promise((done) => setTimeout(done, poll));

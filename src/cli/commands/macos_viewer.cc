@@ -28,7 +28,7 @@ Result<Process> start_mac_viewer(const Session& session, const std::filesystem::
     hako::Command command{
         .argv = {installation.viewer(), "--parent", std::to_string(::getpid()), "--listen-fd",
                  std::to_string(kListener), "--progress", folder / macos::kProgressFile, "--vnc",
-                 folder / macos::kVncSocket},
+                 folder / macos::kVncSocket, "--starter", "hako macos boot"},
         .new_session = true};
     if (settings.audio) command.argv.emplace_back("--sound");
     HAKO_TRY(auto viewer, spawn(command, {{.source = listener->get(), .target = kListener},
