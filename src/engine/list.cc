@@ -18,6 +18,8 @@ Container snapshot(const Context& context, const Entry& entry) {
     for (const auto& [id, exec] : live->execs)
         if (exec.exec.running) container.exec_ids.push_back(id);
     container.networks = context.networks->attachments(container.id);
+    if (container.networks.empty() && container.host_config.network_mode == "none")
+        container.networks.push_back(Networks::shown_as_none());
     return container;
 }
 

@@ -20,6 +20,10 @@ bool is_reserved(std::string_view name) {
            name == kDefaultNetwork;
 }
 
+std::string predefined_id(std::string_view name) {
+    return sha256_hex(as_bytes(fmt::format("the network {}", name)));
+}
+
 // Docker lists them; there is nothing of them here but their names.
 void add_predefined(std::map<std::string, Network>& networks) {
     for (const auto& [name, driver] :
@@ -27,7 +31,7 @@ void add_predefined(std::map<std::string, Network>& networks) {
         Network network;
         network.name = name;
         network.driver = driver;
-        network.id = sha256_hex(as_bytes(fmt::format("the network {}", name)));
+        network.id = predefined_id(name);
         network.created = now();
         networks.emplace(network.id, network);
     }
@@ -417,6 +421,10 @@ std::vector<Attachment> Networks::attachments(const std::string& container) cons
     auto state = state_.lock();
     const auto found = state->attachments.find(container);
     return found == state->attachments.end() ? std::vector<Attachment>() : found->second;
+}
+
+Attachment Networks::shown_as_none() {
+    return {.network_id = predefined_id(kNoNetwork), .network_name = std::string(kNoNetwork)};
 }
 
 std::optional<std::size_t> Networks::bridged(const std::string& container) const {

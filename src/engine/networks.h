@@ -108,6 +108,8 @@ public:
     std::vector<Attachment> attachments(const std::string& container) const;
     // Of one that runs: what its guest has of its networks.
     Joined describe(const Container& container) const;
+    // What clients are shown of a container with --network none, which has no attachment.
+    static Attachment shown_as_none();
     // How many cards its VM needs; none where one of them is no port of a bridge.
     std::optional<std::size_t> bridged(const std::string& container) const;
     // Whether containers that name no network are on one.

@@ -94,6 +94,9 @@ TEST_F(NetworksTest, WithoutANetworkTheHostStaysAsItIs) {
     const std::string id = create(wanted);
     ASSERT_TRUE(engine_->start(id));
     EXPECT_THAT(spec(id).machine.nics, SizeIs(0));
+    EXPECT_EQ(attachment(id).network_name, "none");
+    EXPECT_THAT(*engine_->list({.networks = {"none"}}), SizeIs(1));
+    EXPECT_THAT(*engine_->list({.networks = {"bridge"}}), SizeIs(0));
     EXPECT_TRUE(host_.links.state.lock()->bridges.empty());
     EXPECT_EQ(host_.firewall.applied.lock()->times, 0);
 }
