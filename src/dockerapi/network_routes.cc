@@ -26,9 +26,7 @@ Result<engine::NetworkFilter> network_filter(const http::Query& query) {
         if (type != "custom" && type != "builtin")
             return fail(ErrorKind::invalid, "invalid filter: 'type'='{}'", type);
     for (const auto& text : values_of(parsed, "dangling")) {
-        if (text != "true" && text != "false" && text != "1" && text != "0")
-            return fail(ErrorKind::invalid, "invalid filter: 'dangling'='{}'", text);
-        filter.dangling = text == "true" || text == "1";
+        HAKO_TRY(filter.dangling, boolean_filter("dangling", text));
     }
     return filter;
 }

@@ -18,11 +18,18 @@ using http::Response;
 // Before this version of the API, prune removed volumes with names, too.
 constexpr ApiVersion kPrunesAnonymous{1, 42};
 
-bool is_true(const std::vector<std::string>& values) {
-    return !values.empty() && (values.back() == "true" || values.back() == "1");
+// The last of them; unset where the filter is not set.
+Result<std::optional<bool>> last_boolean(const Filters& parsed, const char* name) {
+    std::optional<bool> last;
+    for (const auto& text : values_of(parsed, name)) {
+        HAKO_TRY(last, boolean_filter(name, text));
+    }
+    return last;
 }
 
-bool matches_volume(const engine::VolumeDetails& details, const Filters& parsed) {
+bool matches_volume(const engine::VolumeDetails& details, const Filters& parsed,
+                    std::optional<bool> dangling) {
+    if (dangling && *dangling != (details.users == 0)) return false;
     const auto any = [&](const char* name, const auto& predicate) {
         const auto values = values_of(parsed, name);
         return values.empty() || std::ranges::any_of(values, predicate);
@@ -33,10 +40,6 @@ bool matches_volume(const engine::VolumeDetails& details, const Filters& parsed)
                    return details.volume.name.find(part) != std::string::npos;
                }) &&
            any("driver", [&](const auto& driver) { return details.volume.driver == driver; }) &&
-           any("dangling",
-               [&](const auto& text) {
-                   return (text == "true" || text == "1") == (details.users == 0);
-               }) &&
            std::ranges::all_of(labels, [&](const auto& label) {
                return engine::has_label(details.volume.labels, label);
            });
@@ -45,10 +48,11 @@ bool matches_volume(const engine::VolumeDetails& details, const Filters& parsed)
 Result<void> list_volumes(const Services& services, Request& request, Response& response) {
     static constexpr std::array<std::string_view, 4> kKnown{"name", "driver", "dangling", "label"};
     HAKO_TRY(const auto parsed, filters(request.query, kKnown));
+    HAKO_TRY(const auto dangling, last_boolean(parsed, "dangling"));
     HAKO_TRY(const auto volumes, services.volumes.list(false));
     Json found = Json::array();
     for (const auto& details : volumes)
-        if (matches_volume(details, parsed)) found.push_back(volume_details(details));
+        if (matches_volume(details, parsed, dangling)) found.push_back(volume_details(details));
     return response.send_json(200, {{"Volumes", found}, {"Warnings", nullptr}});
 }
 
@@ -77,8 +81,9 @@ Result<void> remove_volume(const Services& services, Request& request, Response&
 Result<void> prune_volumes(const Services& services, Request& request, Response& response) {
     static constexpr std::array<std::string_view, 3> kKnown{"all", "label", "label!"};
     HAKO_TRY(const auto parsed, filters(request.query, kKnown));
+    HAKO_TRY(const auto all, last_boolean(parsed, "all"));
     const engine::VolumePruneFilter filter{
-        .all = is_true(values_of(parsed, "all")) || version_of(request) < kPrunesAnonymous,
+        .all = all.value_or(false) || version_of(request) < kPrunesAnonymous,
         .labels = values_of(parsed, "label"),
         .without = values_of(parsed, "label!")};
     HAKO_TRY(const auto pruned, services.volumes.prune(filter));

@@ -39,6 +39,13 @@ TEST_F(VolumeRoutesTest, Filters) {
     EXPECT_EQ(names(R"(%7B%22name%22:%5B%22is%22%5D%7D)"), "disk ");
     EXPECT_THAT(outcome("GET", "/volumes?filters=%7B%22colour%22:%5B%22red%22%5D%7D"),
                 HasSubstr("400 "));
+    EXPECT_EQ(names(R"(%7B%22dangling%22:%5B%22false%22%5D%7D)"), "used ");
+    const std::string maybe = "?filters=%7B%22dangling%22:%5B%22maybe%22%5D%7D";
+    EXPECT_EQ(outcome("GET", "/volumes" + maybe),
+              "400 invalid filter 'dangling=maybe': true or false is expected");
+    EXPECT_EQ(outcome("GET", "/networks" + maybe), outcome("GET", "/volumes" + maybe));
+    EXPECT_THAT(outcome("POST", "/volumes/prune?filters=%7B%22all%22:%5B%22maybe%22%5D%7D"),
+                HasSubstr("400 invalid filter 'all=maybe'"));
 }
 
 TEST_F(VolumeRoutesTest, UsedVolumesStay) {
