@@ -32,6 +32,7 @@ TEST_F(ApiTest, InfoTellsTheAccelerator) {
     EXPECT_EQ(info["Containers"], 3);
     EXPECT_EQ(info["DriverStatus"][0], Json::array({"Accelerator", "tcg"}));
     EXPECT_EQ(info["Runtimes"]["hako"]["path"], "hako-shim");
+    EXPECT_EQ(info["Plugins"]["Volume"], Json({"block", "local"}));
     EXPECT_EQ(info["Warnings"].size(), 1U);
 }
 
@@ -42,7 +43,8 @@ TEST_F(ApiTest, UnknownAndAbsentRoutes) {
     EXPECT_EQ(outcome("POST", "/v1.50/build"),
               "501 building images is not offered by this version of hako");
     EXPECT_EQ(send("POST", "/v1.50/build/prune").body,
-              R"({"CachesDeleted":null,"SpaceReclaimed":0})" "\n");
+              R"({"CachesDeleted":null,"SpaceReclaimed":0})"
+              "\n");
     EXPECT_EQ(send("HEAD", "/containers/x/archive?path=/").status, 404);
     EXPECT_EQ(outcome("GET", "/swarm").substr(0, 43),
               "503 This node is not a swarm manager. Use \"");

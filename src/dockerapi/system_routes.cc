@@ -13,6 +13,7 @@
 #include "engine/log_options.h"
 #include "oci/platform.h"
 #include "oci/reference.h"
+#include "volume/volume.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -125,6 +126,13 @@ Json registries(const oci::RegistryOptions& options) {
             {"Mirrors", hub == options.mirrors.end() ? Json::array() : Json(hub->second)}};
 }
 
+Json drivers() {
+    return {{"Volume", Json::array({volume::kBlock, volume::kLocal})},
+            {"Network", Json::array({"bridge", "host", "macvlan", "null"})},
+            {"Authorization", nullptr},
+            {"Log", engine::log_drivers()}};
+}
+
 Result<void> info(const Services& services, Request&, Response& response) {
     HAKO_TRY(const auto info, services.system.info());
     const Json none = nullptr;
@@ -136,11 +144,7 @@ Result<void> info(const Services& services, Request&, Response& response) {
                                     {"Images", info.images},
                                     {"Driver", "erofs"},
                                     {"DriverStatus", facts(info)},
-                                    {"Plugins",
-                                     {{"Volume", Json::array()},
-                                      {"Network", Json::array()},
-                                      {"Authorization", none},
-                                      {"Log", engine::log_drivers()}}},
+                                    {"Plugins", drivers()},
                                     {"MemoryLimit", true},
                                     {"SwapLimit", false},
                                     {"CpuCfsPeriod", true},
