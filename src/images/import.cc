@@ -31,9 +31,15 @@ Result<oci::Digest> import_image(Stores& stores, Reader& tar, const ImportOption
 
     HAKO_TRY(auto blob, stores.content.ingest());
     HAKO_CHECK(copy_all(tar, *blob));
-    HAKO_TRY(auto layer, add_layer(stores, *blob));
-    return add_image(stores, describe(options, platform, std::move(config), layer.diff_id),
-                     {std::move(layer.descriptor)}, options.name);
+    auto layer = add_layer(stores, *blob);
+    // What is said of layers is for those that were pulled.
+    if (!layer && layer.error().kind() == ErrorKind::corrupt)
+        return fail(ErrorKind::invalid,
+                    "this is no tar archive, or it is damaged or cut short: import a tar, packed "
+                    "by gzip, by zstd or not at all");
+    if (!layer) return fail(std::move(layer).error());
+    return add_image(stores, describe(options, platform, std::move(config), layer->diff_id),
+                     {std::move(layer->descriptor)}, options.name);
 }
 
 }  // namespace hako::images
