@@ -132,6 +132,7 @@ constexpr Wrong kWrong[] = {
     {"PidMode", R"("HostConfig":{"PidMode":"mine"})"},
     {"IpcMode", R"("HostConfig":{"IpcMode":"container:"})"},
     {"UTSMode", R"("HostConfig":{"UTSMode":"host"})"},
+    {"UTSMode", R"("HostConfig":{"UTSMode":"none"})"},
     {"Runtime", R"("HostConfig":{"Runtime":"runsc"})"},
     {"Isolation", R"("HostConfig":{"Isolation":"hyperv"})"},
     {"UsernsMode", R"("HostConfig":{"UsernsMode":"container:x"})"},
@@ -223,7 +224,7 @@ TEST(CreateRequest, NetworksAndPorts) {
 
 TEST(CreateRequest, NamespacesOfAnotherContainer) {
     const auto parsed = parse_create(body_with(
-        R"("HostConfig":{"NetworkMode":"container:a","PidMode":"container:a","IpcMode":"shareable",
+        R"("HostConfig":{"NetworkMode":"container:a","PidMode":"container:a","IpcMode":"none",
                          "CpusetCpus":"0","Devices":[{"PathOnHost":"/dev/fuse"}]})"));
     ASSERT_TRUE(parsed) << parsed.error().message();
     const auto& host = parsed->request.host_config;

@@ -39,7 +39,7 @@ constexpr std::array kIgnored{"BlkioWeight",         "BlkioWeightDevice",   "Blk
 // What to do instead of sharing one of the host's namespaces.
 constexpr std::array kNamespaces{
     Field{"PidMode", "run host tools on the host; hako top shows a container's processes"},
-    Field{"IpcMode", "use private or shareable, and --shm-size for more shared memory"},
+    Field{"IpcMode", "use private, shareable or none, and --shm-size for more shared memory"},
     Field{"UTSMode", "set names with --hostname and --domainname"},
     Field{"UsernsMode", "leave it out: root in the container is root of its VM only"},
     Field{"CgroupnsMode", "use private; --privileged makes the VM's cgroups writable"},
@@ -89,7 +89,9 @@ Result<void> refuse_what_must_not_be_ignored(const Json& host) {
                         instead);
         if (mode == "container:")
             return fail(ErrorKind::invalid, "{}: name the container: container:NAME", name);
-        if (!joins && !mode.empty() && mode != "private" && mode != "shareable")
+        const bool own =
+            mode == "private" || mode == "shareable" || (name == "IpcMode" && mode == "none");
+        if (!joins && !mode.empty() && !own)
             return fail(ErrorKind::invalid, "invalid {}: {}: {}", name, mode.substr(0, 64),
                         instead);
     }

@@ -248,6 +248,7 @@ Result<Json> make_spec(const Container& container, bool alone,
     settings.masked_paths = host.masked_paths;
     settings.readonly_paths = host.readonly_paths;
     settings.shm_size = host.shm_size;
+    settings.shared_memory = host.ipc_mode != "none";
     settings.readonly_rootfs = host.readonly_rootfs;
     settings.privileged = host.privileged;
     settings.init = host.init;

@@ -112,6 +112,11 @@ TEST(Settings, SecurityOptions) {
     EXPECT_EQ(make_container(request, {}, "id", 1).error().kind(), ErrorKind::invalid);
 }
 
+TEST(Settings, WithoutIpcThereIsNoSharedMemory) {
+    const auto spec = *make_sandbox(container({.ipc_mode = "none"}), kParts, {"/r", "/s"});
+    EXPECT_THAT(spec.container.oci_spec, testing::Not(HasSubstr("/dev/shm")));
+}
+
 TEST(Settings, DevicesAndProcessorsOfTheVm) {
     const auto spec = *make_sandbox(
         container({.cpuset_cpus = "0,2-3", .devices = {{"/dev/fuse", "/dev/other", "rwm"}}}),

@@ -119,9 +119,11 @@ Result<Json> make_mounts(const RuntimeSettings& settings) {
         make_mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access}),
         make_mount("/sys/fs/cgroup", "cgroup2", "cgroup", {"nosuid", "noexec", "nodev", access}),
         make_mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
-        make_mount("/dev/shm", "tmpfs", "shm",
-                   {"nosuid", "noexec", "nodev", "mode=1777", fmt::format("size={}", shm)}),
     };
+    if (settings.shared_memory)
+        mounts.push_back(
+            make_mount("/dev/shm", "tmpfs", "shm",
+                       {"nosuid", "noexec", "nodev", "mode=1777", fmt::format("size={}", shm)}));
     const auto standard = static_cast<std::ptrdiff_t>(mounts.size());
     for (const auto& [path, options] : settings.tmpfs) {
         HAKO_CHECK(check_absolute("mount path", path));

@@ -76,6 +76,7 @@ struct RuntimeSettings {
     // Unset: Docker's lists (none if privileged).
     std::optional<std::vector<std::string>> masked_paths, readonly_paths;
     std::uint64_t shm_size = 0;  // bytes; 0: 64 MiB
+    bool shared_memory = true;   // has a /dev/shm
     bool readonly_rootfs = false;
     // The VM has devices of the host, of which it may use all; so many come on the USB and are
     // waited for (annotation io.hako.host-devices).

@@ -95,6 +95,12 @@ TEST(RuntimeSpec, ResourcesTmpfsAndSysctls) {
     EXPECT_EQ(make_runtime_spec(settings).error().kind(), ErrorKind::invalid);
 }
 
+TEST(RuntimeSpec, SharedMemoryIsLeftOutWhereNotWanted) {
+    RuntimeSettings settings = simple();
+    settings.shared_memory = false;
+    EXPECT_THAT(make_runtime_spec(settings)->at("mounts").dump(), Not(HasSubstr("/dev/shm")));
+}
+
 TEST(RuntimeSpec, PrivilegedMasksNothing) {
     RuntimeSettings settings = simple();
     settings.privileged = true;
