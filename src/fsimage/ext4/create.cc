@@ -111,8 +111,7 @@ Result<void> make_folder(ext2_filsys fs, const std::string& name) {
 Result<void> make_folders_and_inodes(ext2_filsys fs, const std::vector<std::string>& folders) {
     HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, nullptr), "make the root"));
     HAKO_CHECK(make_public(fs, EXT2_ROOT_INO));
-    HAKO_CHECK(
-        check(ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, "lost+found"), "make the folder lost+found"));
+    // No lost+found: e2fsck makes it when it needs it, and a fresh volume is to be empty.
     for (ext2_ino_t inode = EXT2_ROOT_INO + 1; inode < EXT2_FIRST_INODE(fs->super); ++inode)
         ext2fs_inode_alloc_stats2(fs, inode, +1, 0);
     ext2fs_mark_ib_dirty(fs);

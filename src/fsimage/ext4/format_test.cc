@@ -50,6 +50,8 @@ TEST_F(Ext4Test, HasWhatAScratchDiskWants) {
     const std::string root = output({"debugfs", "-R", "stat /"});
     EXPECT_NE(root.find("Mode:  0755"), std::string::npos) << root;
     EXPECT_NE(root.find("User:     0   Group:     0"), std::string::npos) << root;
+    const std::string names = output({"debugfs", "-R", "ls -p /"});
+    EXPECT_EQ(names, "/2/040755/0/0/.//\n/2/040755/0/0/..//\n\n") << "a fresh one is empty";
 }
 
 // A number in dumpe2fs's listing.
@@ -63,7 +65,7 @@ TEST_F(Ext4Test, KnowsItsOverheadSoThatTheFirstMountNeedNotWriteIt) {
         SCOPED_TRACE(size);
         ASSERT_TRUE(format_ext4(disk(), {.size = size}));
         const std::string about = output({"dumpe2fs", "-h"});
-        constexpr std::uint64_t kFolders = 2;  // the root and lost+found, a block each
+        constexpr std::uint64_t kFolders = 1;  // the root, a block
         EXPECT_EQ(number_of(about, "Overhead clusters") + kFolders,
                   number_of(about, "Block count") - number_of(about, "Free blocks"))
             << about;

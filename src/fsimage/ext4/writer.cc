@@ -24,7 +24,6 @@ namespace {
 
 constexpr std::size_t kBufferBlocks = 256;
 constexpr std::uint16_t kMaxLinks = 65000;
-constexpr ext2_ino_t kLostAndFound = 11;
 
 bool is_zero(std::span<const std::byte> data) {
     return data[0] == std::byte{0} &&
@@ -52,10 +51,7 @@ class TreeWriter {
 public:
     TreeWriter(ext2_filsys fs, int disk) : fs_(fs), disk_(disk), allocator_(fs) {
         folders_[EXT2_ROOT_INO] = {.parent = EXT2_ROOT_INO};
-        folders_[kLostAndFound] = {.parent = EXT2_ROOT_INO};
-        folders_[EXT2_ROOT_INO].names.push_back(
-            {"lost+found", kLostAndFound, EntryType::directory});
-        paths_ = {{"", EXT2_ROOT_INO}, {"lost+found", kLostAndFound}};
+        paths_ = {{"", EXT2_ROOT_INO}};
     }
 
     Result<void> run(TarReader& tar) {
@@ -80,9 +76,8 @@ private:
     Result<void> add(const TarEntry& entry, TarReader& tar) {
         HAKO_TRY(const std::string path, normalize_path(entry.path));
         if (const auto known = paths_.find(path); known != paths_.end()) {
-            // The folders that every ext4 has.
-            const bool own = known->second == EXT2_ROOT_INO || known->second == kLostAndFound;
-            if (!own || entry.type != EntryType::directory)
+            // The root is there already.
+            if (known->second != EXT2_ROOT_INO || entry.type != EntryType::directory)
                 return fail(ErrorKind::invalid, "the name is there already");
             Folder& folder = folders_[known->second];
             folder.inode = make_inode(entry);
@@ -259,7 +254,7 @@ private:
             }
             return {};
         };
-        if (number == EXT2_ROOT_INO || number == kLostAndFound) {
+        if (number == EXT2_ROOT_INO) {
             blk64_t block = 0;
             HAKO_CHECK(check(ext2fs_bmap2(fs_, number, nullptr, nullptr, 0, 0, nullptr, &block),
                              "find a folder"));
@@ -285,7 +280,7 @@ private:
     int disk_;
     Allocator allocator_;
     std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBlocks * kBlock);
-    ext2_ino_t next_inode_ = kLostAndFound + 1;
+    ext2_ino_t next_inode_ = EXT2_GOOD_OLD_FIRST_INO;
     std::unordered_map<std::string, ext2_ino_t> paths_;
     std::map<ext2_ino_t, Folder> folders_;  // in order, so that the same tar lies the same way
 };
