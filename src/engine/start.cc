@@ -175,7 +175,9 @@ Error explain_exec_failure(const Error& error, std::string_view prefix,
         known = program.find('/') == std::string::npos ? "executable file not found in $PATH"
                                                        : "no such file or directory";
     std::string reason = error.message();
-    if (reason.find(known) == std::string::npos)
+    // Also of a working directory, where the program may well be there.
+    const bool told = missing && reason.find("no such file or directory") != std::string::npos;
+    if (!told && reason.find(known) == std::string::npos)
         reason = fmt::format("exec: \"{}\": {} ({})", program, known, error.message());
     return Error(error.kind(), fmt::format("{}: {}: unknown", prefix, reason));
 }

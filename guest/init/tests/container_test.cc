@@ -221,10 +221,25 @@ TEST_F(ContainerTest, AReadOnlyRootIsReadOnly) {
 }
 
 TEST_F(ContainerTest, TheWorkingDirectoryIsCreated) {
-    run_sleeper();
+    create_container(container_spec());
     auto process = process_spec({"pwd"});
     process["cwd"] = "/home/web/new/place";
-    EXPECT_EQ(output_of(process, "p1"), "/home/web/new/place\n");
+    const auto finished = run_first(process);
+    ASSERT_TRUE(finished) << finished.error().message();
+    EXPECT_EQ(finished->out, "/home/web/new/place\n");
+}
+
+TEST_F(ContainerTest, AnExecsWorkingDirectoryMustBeThere) {
+    run_sleeper();
+    auto process = process_spec({"pwd"});
+    process["cwd"] = "/home/web/none";
+    const auto refused = run(process, "p1");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), ErrorKind::exec_not_found);
+    EXPECT_NE(refused.error().message().find("chdir to cwd (\"/home/web/none\")"),
+              std::string::npos)
+        << refused.error().message();
+    EXPECT_FALSE(fs::exists(rootfs() / "home/web/none"));
     process["cwd"] = "relative";
     EXPECT_EQ(run(process, "p2").error().kind(), ErrorKind::invalid);
 }

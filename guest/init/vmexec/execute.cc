@@ -58,11 +58,15 @@ bool has_variable(const std::vector<std::string>& env, std::string_view name) {
     });
 }
 
-// Docker creates a missing working directory, as root. A user's private one is entered as the user.
-Result<bool> enter_folder(const std::string& cwd) {
+// As root. A user's private one is entered as the user.
+Result<bool> enter_folder(const std::string& cwd, bool makes_it) {
     if (::chdir(cwd.c_str()) == 0) return true;
     if (errno == EACCES || errno == EPERM) return false;
     if (errno != ENOENT) return fail_errno(errno, "cannot change to the directory {}", cwd);
+    if (!makes_it)
+        return fail(ErrorKind::exec_not_found,
+                    "chdir to cwd (\"{}\") set in config.json failed: no such file or directory",
+                    cwd);
     for (std::size_t slash = 1; slash != std::string::npos;) {
         slash = cwd.find('/', slash + 1);
         const auto parent = cwd.substr(0, slash);
@@ -138,7 +142,7 @@ Result<Privileges> read_privileges(const Json& process) {
 Result<std::string> prepare(const Json& process, const Program& program,
                             const std::string& filter) {
     HAKO_TRY(const auto privileges, read_privileges(process));
-    HAKO_TRY(const bool entered, enter_folder(program.cwd));
+    HAKO_TRY(const bool entered, enter_folder(program.cwd, program.makes_cwd));
     own_streams(program.user);
     // Without no_new_privs a filter needs the capability that is about to go.
     if (!privileges.no_new) HAKO_CHECK(install_filter(filter));

@@ -14,6 +14,7 @@ namespace hako::init {
 struct Program {
     std::vector<std::string> args, env;
     std::string cwd = "/";
+    bool makes_cwd = false;  // the container's, as Docker does; an exec's must be there
     User user;
 };
 Result<Program> read_program(const Json& process);

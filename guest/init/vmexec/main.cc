@@ -72,6 +72,7 @@ Result<void> run_program(const Json& request, const Json& process, bool first) {
         HAKO_TRY(below_init, wants_init(container));
     }
     HAKO_TRY(auto program, read_program(process));
+    program.makes_cwd = first;
     HAKO_CHECK(apply_limits(process));
     HAKO_CHECK(send_report({{"ready", true}}, master));
     if (master) ::close(*master);
