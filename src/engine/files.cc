@@ -210,8 +210,6 @@ Result<void> Engine::copy_in(std::string_view container, const CopyTarget& targe
     HAKO_CHECK(check_path(target.path));
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     const Container into = entry->live.lock()->container;
-    if (into.host_config.readonly_rootfs)
-        return fail(ErrorKind::forbidden, "container rootfs is marked read-only");
     const guest::CopyIn where{
         .path = target.path,
         .no_overwrite_dir_non_dir = target.no_overwrite_dir_non_dir,

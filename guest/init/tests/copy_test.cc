@@ -139,6 +139,39 @@ TEST_F(CopyTest, AStoppedContainersFilesCanBeCopied) {
     EXPECT_EQ(copy_out("/home/file")->at("file"), "x");
 }
 
+TEST_F(CopyTest, WhatIsReadOnlyTakesNothing) {
+    auto spec = container_spec();
+    spec["root"]["readonly"] = true;
+    const auto volume = state() / "volume";
+    fs::create_directories(volume);
+    for (const auto& [target, access] : {std::pair("/writable", "rw"), std::pair("/locked", "ro")})
+        spec["mounts"].push_back({{"destination", target},
+                                  {"type", "bind"},
+                                  {"source", volume.string()},
+                                  {"options", {"rbind", access}}});
+    fs::create_directory_symlink("/writable", rootfs() / "link");
+    create_container(spec);
+    const guest::ProcessId id{kContainer, kContainer};
+    ASSERT_TRUE(agent().create_process({id, dump_json(process_spec({"sleep", "1000"}))}));
+    for (const bool started : {false, true}) {
+        if (started) {
+            ASSERT_TRUE(agent().start_process(id));
+        }
+        for (const char* fine : {"/writable", "/link", "/dev/shm"}) {
+            const auto copied = copy_in(fine, {{"file", S_IFREG | 0644, "x"}});
+            EXPECT_TRUE(copied) << fine << ": " << copied.error().message();
+        }
+        const auto rootfs = copy_in("/home", {{"file", S_IFREG | 0644, "x"}});
+        ASSERT_FALSE(rootfs);
+        EXPECT_EQ(rootfs.error().kind(), ErrorKind::forbidden);
+        EXPECT_EQ(rootfs.error().message(), "container rootfs is marked read-only");
+        const auto locked = copy_in("/locked", {{"file", S_IFREG | 0644, "x"}});
+        ASSERT_FALSE(locked);
+        EXPECT_EQ(locked.error().message(), "mounted volume is marked read-only");
+    }
+    EXPECT_TRUE(fs::exists(volume / "file"));
+}
+
 TEST_F(CopyTest, KindsAreKeptWhenAskedFor) {
     run_sleeper();
     ASSERT_TRUE(copy_in("/home", {{"a/b", S_IFREG | 0644, "x"}}));

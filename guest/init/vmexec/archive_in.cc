@@ -2,6 +2,7 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -202,6 +203,19 @@ void Extraction::finish() {
     folders_.clear();
 }
 
+// As Docker says it, before anything is written.
+Result<void> check_writable(const Fd& root, const Fd& target) {
+    struct statvfs state {};
+    if (::fstatvfs(target.get(), &state) != 0 || (state.f_flag & ST_RDONLY) == 0) return {};
+    const auto mount_of = [](const Fd& fd) {
+        struct statx about {};
+        (void)::statx(fd.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &about);
+        return about.stx_mnt_id;
+    };
+    return fail(ErrorKind::forbidden, "{} is marked read-only",
+                mount_of(root) == mount_of(target) ? "container rootfs" : "mounted volume");
+}
+
 }  // namespace
 
 Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions& options) {
@@ -212,6 +226,7 @@ Result<void> extract_tar(int fd, const std::string& folder, const CopyInOptions&
     HAKO_TRY(const auto target, open_in_root(root.get(), folder, O_PATH));
     if (::fstat(target.get(), &state) != 0 || !S_ISDIR(state.st_mode))
         return fail(ErrorKind::invalid, "extraction point is not a directory");
+    HAKO_CHECK(check_writable(root, target));
 
     const TarReader reader(::archive_read_new());
     ::archive_read_support_format_tar(reader.get());
