@@ -90,24 +90,26 @@ MountOptions parse_mount_options(const std::vector<std::string>& options) {
 }
 
 Result<void> mount_at(const std::string& source, const std::string& target, const std::string& type,
-                      const MountOptions& options) {
+                      const MountOptions& options, std::string_view shown) {
     // A bind mount takes no flags of its own, a second call sets them.
     const auto first = options.bind() ? options.flags & (MS_BIND | MS_REC) : options.flags;
     const char* data = options.bind() || options.data.empty() ? nullptr : options.data.c_str();
     if (::mount(source.c_str(), target.c_str(), type.c_str(), first, data) != 0)
         return fail_errno(errno, "cannot mount {} ({}) at {} with options \"{}\"", source, type,
-                          target, options.data);
+                          shown.empty() ? target : shown, options.data);
     return {};
 }
 
-Result<void> finish_mount(const std::string& target, const MountOptions& options) {
+Result<void> finish_mount(const std::string& target, const MountOptions& options,
+                          std::string_view shown) {
+    if (shown.empty()) shown = target;
     const auto flags = options.flags & ~static_cast<unsigned long>(MS_BIND | MS_REC);
     if (options.bind() && flags != 0 &&
         ::mount(nullptr, target.c_str(), nullptr, flags | MS_BIND | MS_REMOUNT, nullptr) != 0)
-        return fail_errno(errno, "cannot set the flags of the bind mount at {}", target);
+        return fail_errno(errno, "cannot set the flags of the bind mount at {}", shown);
     if (options.propagation != 0 &&
         ::mount(nullptr, target.c_str(), nullptr, options.propagation, nullptr) != 0)
-        return fail_errno(errno, "cannot set the propagation of the mount at {}", target);
+        return fail_errno(errno, "cannot set the propagation of the mount at {}", shown);
     return {};
 }
 

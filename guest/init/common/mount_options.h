@@ -21,9 +21,11 @@ MountOptions parse_mount_options(const std::vector<std::string>& options);
 
 // The mount itself. What mount(2) wants separately (flags of bind mounts, propagation) is for
 // finish_mount, whose target is the new mount's root. Two steps, because a target given by
-// descriptor (/proc/self/fd/N) is still the covered directory after the first.
+// descriptor (/proc/self/fd/N) is still the covered directory after the first; errors name the one
+// that is shown.
 Result<void> mount_at(const std::string& source, const std::string& target, const std::string& type,
-                      const MountOptions& options);
-Result<void> finish_mount(const std::string& target, const MountOptions& options);
+                      const MountOptions& options, std::string_view shown = {});
+Result<void> finish_mount(const std::string& target, const MountOptions& options,
+                          std::string_view shown = {});
 
 }  // namespace hako::init

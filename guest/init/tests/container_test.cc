@@ -244,6 +244,30 @@ TEST_F(ContainerTest, AnExecsWorkingDirectoryMustBeThere) {
     EXPECT_EQ(run(process, "p2").error().kind(), ErrorKind::invalid);
 }
 
+TEST_F(ContainerTest, AFolderOnAFileAndAFileOnAFolderAreNamed) {
+    const auto refusal = [&](const Json& mount) {
+        auto spec = container_spec();
+        spec["mounts"].push_back(mount);
+        create_container(spec);
+        const auto finished = run_first(process_spec({"true"}));
+        EXPECT_FALSE(finished);
+        EXPECT_TRUE(agent().delete_container(kContainer));
+        return finished ? std::string() : finished.error().message();
+    };
+    const auto bind = [&](const fs::path& source, const char* target) {
+        return Json{{"destination", target}, {"type", "bind"}, {"source", source.string()}};
+    };
+    EXPECT_NE(refusal(bind(state(), "/etc/passwd")).find("/etc/passwd is a file in the container"),
+              std::string::npos);
+    EXPECT_NE(refusal(bind(rootfs() / "etc/passwd", "/etc")).find("/etc is a folder in the"),
+              std::string::npos);
+    const auto tmpfs = refusal({{"destination", "/tmp"},
+                                {"type", "tmpfs"},
+                                {"source", "tmpfs"},
+                                {"options", {"colour=red"}}});
+    EXPECT_NE(tmpfs.find("at /tmp with options \"colour=red\""), std::string::npos) << tmpfs;
+}
+
 TEST_F(ContainerTest, ProcessesAndStatisticsAreTold) {
     run_sleeper();
     const auto listed = agent().list_processes(kContainer);

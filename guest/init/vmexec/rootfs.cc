@@ -42,15 +42,33 @@ Result<MountEntry> read_mount(const Json& json) {
     return entry;
 }
 
+// Sources are shares by numbers here: the user knows the target.
+Result<void> check_kinds(const Fd& root, const MountEntry& entry, bool folder) {
+    const auto found = open_in_root(root.get(), entry.destination, O_PATH);
+    struct stat target {};
+    if (!found || ::fstat(found->get(), &target) != 0 || S_ISDIR(target.st_mode) == folder)
+        return {};
+    if (folder)
+        return fail(ErrorKind::invalid,
+                    "{} is a file in the container, what is to be mounted there is a folder: give "
+                    "a file that is there on the host (-v makes a folder where its source is "
+                    "missing), or another target",
+                    entry.destination);
+    return fail(ErrorKind::invalid,
+                "{0} is a folder in the container, what is to be mounted there is a file: give a "
+                "folder of the host, or a target below {0}",
+                entry.destination);
+}
+
 // A file is mounted onto a file, everything else onto a directory.
 Result<Fd> mount_target(const Fd& root, const MountEntry& entry, bool bind) {
     struct stat source {};
-    if (bind) {
-        if (::stat(entry.source.c_str(), &source) != 0)
-            return fail_errno(errno, "cannot use {} as a mount's source", entry.source);
-        if (!S_ISDIR(source.st_mode)) return make_file_in_root(root.get(), entry.destination);
-    }
-    return make_folder_in_root(root.get(), entry.destination);
+    if (bind && ::stat(entry.source.c_str(), &source) != 0)
+        return fail_errno(errno, "cannot use {} as a mount's source", entry.source);
+    const bool folder = !bind || S_ISDIR(source.st_mode);
+    HAKO_CHECK(check_kinds(root, entry, folder));
+    return folder ? make_folder_in_root(root.get(), entry.destination)
+                  : make_file_in_root(root.get(), entry.destination);
 }
 
 // An image whose /proc is a link could have the kernel's files where nobody masks them.
@@ -69,9 +87,9 @@ Result<void> mount_entry(const Fd& root, const MountEntry& entry) {
     HAKO_TRY(const auto target, mount_target(root, entry, options.bind()));
     if (entry.copy_up)
         HAKO_CHECK(with_context(copy_up(path_of(target), entry.source), entry.destination));
-    HAKO_CHECK(mount_at(entry.source, path_of(target), entry.type, options));
+    HAKO_CHECK(mount_at(entry.source, path_of(target), entry.type, options, entry.destination));
     HAKO_TRY(const auto mounted, open_in_root(root.get(), entry.destination, O_PATH));
-    return finish_mount(path_of(mounted), options);
+    return finish_mount(path_of(mounted), options, entry.destination);
 }
 
 Result<void> bind_file(const Fd& root, const std::string& source, const std::string& target) {
