@@ -117,6 +117,12 @@ Result<MountRequest> parse_mount(const Json& json) {
     if (mount.type == MountType::bind) {
         HAKO_CHECK(read_field(bind, "Propagation", mount.propagation));
         HAKO_CHECK(read_field(bind, "CreateMountpoint", mount.make_source));
+        HAKO_TRY(const bool alone, json_field_or<bool>(bind, "NonRecursive", false));
+        if (alone)
+            return fail(ErrorKind::unimplemented,
+                        "bind-recursive=disabled is not offered: what the host has mounted below "
+                        "{} comes along, so mount the folders that the container needs one by one",
+                        mount.source);
         if (!mount.propagation.empty() && !is_propagation(mount.propagation))
             return fail(ErrorKind::invalid, "invalid propagation mode: {}", mount.propagation);
     }

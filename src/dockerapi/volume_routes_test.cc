@@ -86,6 +86,9 @@ TEST_F(VolumeRoutesTest, ContainersSayWhatTheyMount) {
     EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"npipe","Target":"/b"}]})"), HasSubstr("501 "));
     EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"moon","Target":"/b"}]})"),
                 HasSubstr("mount type unknown"));
+    EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"bind","Source":"/a","Target":"/b",)"
+                       R"("BindOptions":{"NonRecursive":true}}]})"),
+                HasSubstr("bind-recursive=disabled is not offered"));
     EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"volume"}]})"),
                 HasSubstr("field Target must not be empty"));
     EXPECT_EQ(mounts(R"({"Binds":["/a:/b:ro,z","data:/c"],"Mounts":[{"Type":"tmpfs",)"
