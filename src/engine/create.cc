@@ -104,6 +104,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     }
     HAKO_TRY(container.mounts,
              resolve_mounts(context, container.host_config, container.config.volumes));
+    std::ranges::move(warnings_of_mounts(container.mounts), std::back_inserter(warnings));
     container.name = std::move(name);
     container.created = now();
     container.log_path = context.layout.container_log(container.id);

@@ -78,5 +78,16 @@ TEST_F(MountsTest, ASourceOfABindIsMadeAgainAtTheStart) {
     EXPECT_FALSE(std::filesystem::exists(named)) << "--mount wants it to be there";
 }
 
+TEST_F(MountsTest, AFolderOfProcfsIsWarnedOf) {
+    CreateRequest wanted = request();
+    wanted.host_config.mounts = {
+        {.type = MountType::bind, .source = "/proc", .target = "/host/proc", .read_only = true},
+        {.type = MountType::bind, .source = folder_.path(), .target = "/fine"}};
+    const auto created = engine_->create(wanted);
+    ASSERT_TRUE(created) << created.error().message();
+    ASSERT_EQ(created->warnings.size(), 1U);
+    EXPECT_TRUE(created->warnings[0].starts_with("The files of /proc read as empty in /host/proc"));
+}
+
 }  // namespace
 }  // namespace hako::engine

@@ -1,3 +1,6 @@
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <set>
@@ -170,6 +173,21 @@ std::string_view to_string(MountType type) {
         case MountType::tmpfs: return "tmpfs";
     }
     return "volume";
+}
+
+std::vector<std::string> warnings_of_mounts(const std::vector<MountPoint>& mounts) {
+    std::vector<std::string> warnings;
+    for (const auto& mount : mounts) {
+        struct statfs state {};
+        if (mount.type != MountType::bind || ::statfs(mount.source.c_str(), &state) != 0 ||
+            state.f_type != PROC_SUPER_MAGIC)
+            continue;
+        warnings.push_back(
+            fmt::format("The files of {} read as empty in {}: procfs tells no sizes, and the "
+                        "container's VM reads by them.",
+                        mount.source, mount.target));
+    }
+    return warnings;
 }
 
 Result<void> make_bind_source(const MountPoint& mount) {

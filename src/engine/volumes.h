@@ -14,6 +14,8 @@ namespace hako::engine {
 // folders that are missing are made. ErrorKind::invalid, not_found or conflict as Docker says it.
 Result<std::vector<MountPoint>> resolve_mounts(Context& context, const HostConfig& host,
                                                const std::vector<std::string>& volumes);
+// Folders of the host whose files no share shows.
+std::vector<std::string> warnings_of_mounts(const std::vector<MountPoint>& mounts);
 // The folder of -v, where its path has nothing.
 Result<void> make_bind_source(const MountPoint& mount);
 // Anonymous volumes of these mounts that no container uses (any more).
