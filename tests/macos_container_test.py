@@ -208,6 +208,29 @@ def test_a_guest_that_shuts_down_ends_its_container(machines: Machines) -> None:
     assert daemon.hako("ps", "-aq").stdout == ""
 
 
+def test_a_guest_that_does_not_shut_down_was_cut_off(machines: Machines) -> None:
+    daemon = machines.daemon
+    machines.run("mac", TIMEOUT="12", DISPLAY="none")
+    machines.says("mac", "macOS is running")
+    daemon.hako("stop", "mac", timeout=120)
+    assert daemon.inspect("mac")["State"]["ExitCode"] == 137
+    assert "macOS did not shut down in time and was cut off" in machines.logs("mac")
+    assert "macOS has shut down" not in machines.logs("mac")
+
+
+def test_a_force_off_does_not_wait_for_a_shutdown(machines: Machines) -> None:
+    daemon = machines.daemon
+    machines.run("mac", TIMEOUT="3600")
+    machines.says("mac", "macOS is running")
+    page = Viewer(machines.logs("mac"))
+    page.request("POST", "/power?action=stop")
+    machines.says("mac", "macOS is asked to shut down")
+    with contextlib.suppress(ConnectionError):  # it may go before it has answered
+        page.request("POST", "/power?action=kill")
+    wait_until(lambda: daemon.state("mac") == "exited", 60)
+    assert daemon.inspect("mac")["State"]["ExitCode"] == 137
+
+
 def test_a_policy_brings_it_back(machines: Machines) -> None:
     daemon = machines.daemon
     machines.boots(b"halt\n")
