@@ -53,8 +53,7 @@ void add_absent_routes(http::Router& router) {
                    refuse(ErrorKind::unimplemented,
                           fmt::format("{} is not offered by this version of hako", absent.what)));
     // There are none, and that is the truth; `docker system prune` prunes the cache of builds, too.
-    router.add("POST", "/build/prune",
-               answer({{"CachesDeleted", nullptr}, {"SpaceReclaimed", 0}}));
+    router.add("POST", "/build/prune", answer({{"CachesDeleted", nullptr}, {"SpaceReclaimed", 0}}));
     router.add("GET", "/plugins", answer(Json::array()));
     router.add("GET", "/plugins/{name:*}/json", not_found("plugin", "name"));
     for (const auto* resource : {"swarm", "nodes", "services", "tasks", "secrets", "configs"}) {
