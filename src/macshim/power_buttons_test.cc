@@ -15,6 +15,7 @@ using ::testing::UnorderedElementsAre;
 
 class PowerButtons : public ::testing::Test {
 protected:
+    void TearDown() override { end_.reset(); }  // as the viewer's end does
     void listen() {
         auto pipe = make_pipe().value();
         end_ = std::move(pipe.second);
