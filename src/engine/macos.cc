@@ -62,9 +62,9 @@ Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
             port.container_port == settings.web_port) {
             if (std::exchange(has_viewer, true))
                 return fail(ErrorKind::invalid,
-                            "port {} is the viewer's, which is at one address: publish it once "
-                            "(-p 8006:{}), or without an address of the host for all of them",
-                            wanted.container_port, port.container_port);
+                            "a macOS machine's viewer is at one address: publish port {} once; "
+                            "-p {}:{} is for all addresses of the host",
+                            port.container_port, port.host_port, port.container_port);
             request.viewer_host = address;
             request.viewer_port = port.host_port;
             continue;

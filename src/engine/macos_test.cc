@@ -140,7 +140,7 @@ TEST(MacosTest, TheViewerIsPublishedOnce) {
                                            {"8006/tcp", "", "8007"}};
     const auto refused = complete_macos(container);
     ASSERT_FALSE(refused);
-    EXPECT_THAT(refused.error().message(), HasSubstr("publish it once"));
+    EXPECT_THAT(refused.error().message(), HasSubstr("publish port 8006 once"));
     // Without a viewer it is a port like others.
     container.config.env = {"DISPLAY=none"};
     EXPECT_TRUE(complete_macos(container));
