@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Benchmarks of containers that run: logs and attach beside podman, and what daemon and shims keep in memory.
+"""Benchmarks of containers that run: exec, logs and attach beside podman, and what they, the daemon and shims keep in memory.
 
-    bench/containers.py --build build [--rounds 3] [--megabytes 1024] [--containers 50]
+    bench/containers.py --build build [--rounds 8] [--megabytes 1024] [--containers 50]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import statistics
 import subprocess
 import time
 from pathlib import Path
 
-from run import IMAGE, Hako, Podman, medians, peers
+from peers import IMAGE, Hako, Podman, medians, peers, row
 
 LINE = "x" * 127
 
@@ -108,15 +110,57 @@ def memory(hako: Hako, options: argparse.Namespace, folder: Path) -> None:
     hako("rm", "-f", *hako("ps", "-q").split())
 
 
+def boot_seconds(hako: Hako) -> float:
+    """QEMU's exec until vminitd answered, as the shim of the only container logged it."""
+    log = next((hako.run_dir / "vm").glob("*/shim.log")).read_text()
+    found = re.search(r"agent answered after (\d+) ms", log)
+    assert found, log
+    return int(found.group(1)) / 1000
+
+
+def exec_and_load(hako: Hako, podman: Podman | None, options: argparse.Namespace) -> None:
+    hako.await_template()
+    loads = []
+    for _ in range(options.rounds):
+        hako("run", "-d", "--name", "bench", IMAGE, "sleep", "600")
+        loads.append(boot_seconds(hako))
+        hako("rm", "-f", "bench")
+    print(row("QEMU exec to vminitd answering, from a template", statistics.median(loads), None, "≤ 1200 ms"), flush=True)
+    hako("run", "-d", "--name", "bench", IMAGE, "sleep", "3600")
+    if podman:
+        podman("run", "-d", "--name", "bench", *podman.flags, IMAGE, "sleep", "3600")
+    mine, peer = medians(options.rounds, lambda: hako("exec", "bench", "true"),
+                         podman and (lambda: podman("exec", "bench", "true")))
+    print(row("`exec bench true`", mine, peer, "≤ 2"), flush=True)
+    hako("rm", "-f", "bench")
+    if podman:
+        podman("rm", "-f", "-t", "0", "bench")
+
+
+def idle_memory(hako: Hako, count: int) -> None:
+    """PSS of the shim and of QEMU, a container, when so many are idle for more than a minute."""
+    names = [f"idle{number}" for number in range(count)]
+    for name in names:
+        hako("run", "-d", "--name", name, IMAGE, "sleep", "3600")
+    time.sleep(75)
+    records = [json.loads(path.read_text()) for path in (hako.run_dir / "vm").glob("*/shim.json")]
+    idle = {part: sum(pss(record[part]["pid"]) for record in records) / 1024 / count for part in ("shim", "qemu")}
+    hako("rm", "-f", *names)
+    print(f"| idle memory of a container (PSS): shim {idle['shim']:.0f}, QEMU {idle['qemu']:.0f} MiB "
+          f"| {sum(idle.values()):.0f} MiB | | | ≤ 45 MiB |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=Path, default=Path("build"))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--containers", type=int, default=50)
     options = parser.parse_args()
     with peers(options.build) as (hako, podman, folder):
         memory(hako, options, folder)
+        idle_memory(hako, 5)
+        exec_and_load(hako, podman, options)
         attach(hako, podman, options, folder)
         logs(hako, podman, options)
 

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from oci_image import Layer, OciImage  # noqa: E402
 from registries import Registry  # noqa: E402
-from run import Hako  # noqa: E402
+from peers import Hako  # noqa: E402
 
 LAYERS = 16
 
@@ -206,7 +206,7 @@ class Bench:
 
     def stop(self) -> None:
         self.registry.stop()
-        self.hako("system", "stop")
+        self.hako.close()
         subprocess.run(["umount", "-l", self.folder / "podman" / "overlay"], capture_output=True, check=False)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import plain_guest
 from network import HOST, LAN, Namespace
-from run import Hako
+from peers import Hako, enter_own_network
 
 IMAGE = "bench/network:1"
 PLAIN_NET, PLAIN_SERVER, PLAIN_CLIENT = "10.78.0", "10.78.0.2", "10.78.0.3"
@@ -92,22 +91,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
     options = parser.parse_args()
-    if "HAKO_BENCH_NAMESPACE" not in os.environ:
-        os.environ["HAKO_BENCH_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+    enter_own_network()
     build = options.build.resolve()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hk-bench-", dir="/tmp")))
         root = plain_guest.make_root(work / "files", "sh cat echo mount ip ping stty sleep", "iperf3", "bench", {"init": INIT})
-        here("ip link set lo up")
         lan = Namespace(stack)
         here(f"ip link add lan0 type veth peer name eth0 netns {lan.process.pid}")
         here(f"ip addr add {HOST}/24 dev lan0")
         here("ip link set lan0 up")
         lan.sh(f"ip addr add {LAN}/24 dev eth0; ip link set eth0 up; ip route add {PLAIN_NET}.0/24 via {HOST}")
 
-        hako = Hako(build, work / "hako", HAKO_BRIDGE="bridge")
-        stack.callback(hako, "system", "stop")
+        hako = Hako(build, work / "hako", bridge="bridge")
+        stack.callback(hako.close)
         hako("tag", hako("load", "-i", str(plain_guest.make_image(root, work))).split()[-1], IMAGE)
         for name, *words in (("server", "iperf3", "-s"), ("client", "sleep", "100000")):
             flags = ["-p", "5201:5201"] if name == "server" else []

@@ -1,84 +1,87 @@
 #!/usr/bin/env python3
-"""Starts of containers with a network card, without a folder of the host and with one: from a VM that waits, from a
-template, by a boot.
+"""Starts: `run --rm hako/hello true` from a VM that waits, from a template and by a boot, beside podman and dockerd 28.
 
     bench/starts.py --build build [--rounds 20]
 
-The daemons are in a network namespace of this script's own. Medians in turns; ratios are to the start from a template.
-Needs root.
+Every container has a card on its engine's default network, all of them in a network namespace of this script's own.
+Medians in turns. Prints Markdown tables. Needs root.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
-from run import IMAGE, medians
+from peers import IMAGE, Docker, Hako, Podman, a_second, enter_own_network, if_it_runs, medians
+
+FOLDER = ["-v", "/usr/share:/data"]
 
 
-class Daemon:
-    def __init__(self, build: Path, folder: Path, pool: int, templates: bool) -> None:
-        folder.mkdir()
-        self.program = build / "bin" / "hako"
-        self.environment = os.environ | {"HAKO_ROOT": str(folder / "root"), "HAKO_RUN": str(folder / "run"), "HAKO_BRIDGE": "bridge",
-                                         "HAKO_HOST": f"unix://{folder}/run/docker.sock"}
-        (folder / "daemon.json").write_text(json.dumps({
-            "templates": templates, "warm-pool": pool, "template-folder": str(folder.parent / "templates")}))
-        self.process = subprocess.Popen([build / "bin" / "hakod", "--root", folder / "root", "--run", folder / "run", "--config",
-                                         folder / "daemon.json"], env=self.environment, stderr=(folder / "log").open("w"))
-        while not (folder / "run" / "docker.sock").exists():
-            time.sleep(0.1)
-        while templates and "*" not in self("template", "ls"):
-            time.sleep(0.2)
-
-    def __call__(self, *arguments: str) -> str:
-        return subprocess.run([self.program, *arguments], env=self.environment, check=True, capture_output=True, text=True).stdout
-
-    def run(self) -> None:
-        self("run", "--rm", IMAGE, "true")
-
-    def run_with_folder(self) -> None:
-        self("run", "--rm", "-v", "/usr/share:/data", IMAGE, "true")
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.wait()
+def print_head(first: str, columns: list[str]) -> None:
+    print(f"\n| {first} | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=Path("build"))
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--pause", type=float, default=4, help="seconds between starts, in which a VM is made ready to wait")
     options = parser.parse_args()
-    if "HAKO_BENCH_NAMESPACE" not in os.environ:
-        os.environ["HAKO_BENCH_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    build = options.build.resolve()
     folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
-    kinds = {"a VM that waits": (1, True), "a template": (0, True), "a boot": (0, False)}
-    daemons = []
-    try:
-        for number, (pool, templates) in enumerate(kinds.values()):
-            daemons.append(Daemon(options.build.resolve(), folder / str(number), pool, templates))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        docker = if_it_runs("dockerd", lambda: Docker.fetch(folder / "docker-programs"))
+        enter_own_network()
+
+        def kept(peer):
+            if peer:
+                stack.callback(peer.close)
+            return peer
+
+        def hako(name: str, **settings: object) -> Hako:
+            return kept(Hako(build, folder / name, bridge="bridge", template_folder=str(folder / "templates"), **settings))
+
+        template = hako("template")
+        template.await_template()
+        kinds = {"a VM that waits": hako("pool", warm_pool=1), "a template": template, "a boot": hako("boot", templates=False)}
+        template("save", "-o", str(folder / "image.tar"), IMAGE)
+        others = {
+            "podman": kept(if_it_runs("podman", lambda: Podman(build, folder / "podman", networked=True))),
+            "dockerd 28": docker and kept(if_it_runs("dockerd", lambda: Docker(docker, folder / "image.tar", folder / "docker")))}
         time.sleep(10)
-        times = medians(options.rounds, *(run for daemon in daemons for run in (daemon.run, daemon.run_with_folder)),
-                        pause=options.pause)
-        print("| `run --rm hako/hello true` on the default network, from | | ratio | with `-v` | ratio |\n|---|---|---|---|---|")
-        for number, kind in enumerate(kinds):
-            cells = [f"{taken * 1000:.0f} ms | {taken / times[2]:.2f}" for taken in times[2 * number:2 * number + 2]]
-            print(f"| {kind} | {' | '.join(cells)} |", flush=True)
-    finally:
-        for daemon in daemons:
-            daemon.end()
-        shutil.rmtree(folder, ignore_errors=True)
+
+        def start(engine, *flags: str) -> Callable[[], object]:
+            return lambda: engine("run", "--rm", *flags, *(engine.flags if isinstance(engine, Podman) else ()), IMAGE, "true")
+
+        engines = list((kinds | others).items())
+        plain = medians(options.rounds, *(start(engine) if engine else None for _, engine in engines), pause=options.pause)
+        seconds = dict(zip(kinds | others, plain))
+        with_folder = medians(options.rounds, *(start(engine, *FOLDER) for engine in kinds.values()), pause=options.pause)
+        names = list(others)
+        print_head("`run --rm hako/hello true` from", ["", *(f"/ {name}" for name in names), "with `-v`", "/ without"])
+        for name, folder_seconds in zip(kinds, with_folder):
+            mine = seconds[name]
+            ratios = " | ".join(f"{mine / seconds[peer]:.2f}" if seconds[peer] else "" for peer in names)
+            print(f"| {name} | {mine * 1000:.0f} ms | {ratios} | {folder_seconds * 1000:.0f} ms | {folder_seconds / mine:.2f} |")
+        for peer in filter(seconds.get, names):
+            print(f"| {peer} | {seconds[peer] * 1000:.0f} ms |" + " |" * (len(names) + 2), flush=True)
+
+        sequences = {"20 one after another": (20, 1), "10 at once": (10, 10)}
+        print_head("starts a second from", list(sequences))
+        for name, engine in engines:
+            if not engine or name == "a boot":
+                continue
+            rates = []
+            for count, at_once in sequences.values():
+                time.sleep(options.pause)
+                rates.append(f"{a_second(count, at_once, start(engine)):.2f}")
+            print(f"| {name} | {' | '.join(rates)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import plain_guest
-from run import Hako, Podman, peers
+from peers import Hako, Podman, peers
 
 IMAGE = "bench/files:1"
 PLACES = ("scratch", "shared", "block")
