@@ -13,6 +13,8 @@
 #include <optional>
 #include <set>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/guarded.h"
 #include "base/log.h"
@@ -58,7 +60,32 @@ Result<Fd> open_monitor() {
         ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
         return fail_errno(errno, "cannot watch nftables; the kernel needs nf_tables");
+    // Room for the rules of hundreds of containers; less where it is not permitted.
+    const int room = 8 << 20;
+    if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+        (void)::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     return socket;
+}
+
+// The first attribute of a message: a table's name in all of the tables' contents, and the number
+// in network order of a generation.
+std::string_view first_attribute(std::string_view message) {
+    constexpr std::size_t kOffset = sizeof(nlmsghdr) + sizeof(nfgenmsg);
+    nlattr attribute{};
+    if (message.size() < kOffset + sizeof attribute) return {};
+    std::memcpy(&attribute, message.data() + kOffset, sizeof attribute);
+    const std::string_view rest = message.substr(kOffset);
+    if (attribute.nla_len < sizeof attribute || attribute.nla_len > rest.size()) return {};
+    return rest.substr(sizeof attribute, attribute.nla_len - sizeof attribute);
+}
+
+// Of a message NFT_MSG_NEWGEN.
+std::optional<std::uint32_t> generation_in(std::string_view message) {
+    const std::string_view value = first_attribute(message);
+    std::uint32_t number = 0;
+    if (value.size() != sizeof number) return {};
+    std::memcpy(&number, value.data(), sizeof number);
+    return ntohl(number);
 }
 
 // The number of changes of nftables in this network namespace, modulo 2^32.
@@ -74,107 +101,166 @@ Result<std::uint32_t> generation() {
     if (!socket || ::send(socket.get(), &request, sizeof request, 0) < 0)
         return fail_errno(errno, "cannot ask nftables for its generation");
     const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), 0);
-    // The first attribute, NFTA_GEN_ID, is a number in network order.
-    constexpr std::size_t kOffset = sizeof request + sizeof(nlattr);
-    if (size < ssize_t{kOffset + 4})
-        return fail(ErrorKind::internal, "nftables did not tell its generation");
-    std::uint32_t number = 0;
-    std::memcpy(&number, answer.data() + kOffset, sizeof number);
-    return ntohl(number);
+    const auto number = generation_in({answer.data(), std::size_t(std::max<ssize_t>(size, 0))});
+    if (!number) return fail(ErrorKind::internal, "nftables did not tell its generation");
+    return *number;
 }
+
+// What a monitor tells, taken apart into the changes that were made at once.
+class Changes {
+public:
+    explicit Changes(const std::string& table) : name_(table + '\0') {}
+
+    struct Heard {
+        std::vector<std::uint32_t> of_table;  // generations in which our tables changed
+        std::vector<std::uint32_t> others;
+        bool lost = false;  // more was told than there was room for
+    };
+
+    // All that there is to read.
+    Heard read(int monitor) {
+        Heard heard;
+        for (;;) {
+            const ssize_t size = ::recv(monitor, buffer_.data(), buffer_.size(), 0);
+            if (size < 0 && errno == ENOBUFS) heard.lost = true;
+            else if (size <= 0) return heard;
+            else take({buffer_.data(), std::size_t(size)}, heard);
+        }
+    }
+
+private:
+    void take(std::string_view messages, Heard& heard) {
+        nlmsghdr header{};
+        while (messages.size() >= sizeof header) {
+            std::memcpy(&header, messages.data(), sizeof header);
+            if (header.nlmsg_len < sizeof header) return;
+            const std::string_view message = messages.substr(0, header.nlmsg_len);
+            if (header.nlmsg_type == ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN)) {
+                // It comes after what was changed in it.
+                if (const auto number = generation_in(message))
+                    (names_table_ ? heard.of_table : heard.others).push_back(*number);
+                names_table_ = false;
+            } else if (first_attribute(message) == name_) {
+                names_table_ = true;
+            }
+            messages.remove_prefix(
+                std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), messages.size()));
+        }
+    }
+
+    std::string name_;
+    bool names_table_ = false;
+    std::array<char, 65536> buffer_{};
+};
+
+// How long iptables is left alone after it was asked.
+constexpr std::chrono::seconds kIptablesPause{5};
 
 class NftFirewall : public Firewall {
 public:
     NftFirewall(std::string instance, Fd monitor)
-        : instance_(std::move(instance)), monitor_(std::move(monitor)) {
+        : instance_(std::move(instance)), monitor_(std::move(monitor)), changes_(table()) {
         watcher_ = start_thread("firewall", [this](const std::stop_token& stop) { watch(stop); });
     }
 
     Result<void> apply(const FirewallState& state) override {
         if (state.networks.empty()) return remove();
+        std::set<std::string> bridges;
+        for (const NetworkConfig& network : state.networks) bridges.insert(network.bridge);
         auto held = held_.lock();
-        return apply_held(*held, state);
+        HAKO_CHECK(apply_held(*held, state));
+        if (held->bridges != bridges) pass_iptables(instance_, bridges);
+        held->bridges = std::move(bridges);
+        held->ask_iptables = true;
+        return {};
     }
 
     Result<void> remove() override {
         auto held = held_.lock();
         held->state.reset();
+        held->bridges.clear();
         pass_iptables(instance_, {});
         Json commands = Json::array();
         for (const char* family : {"inet", "bridge"})
             for (const char* verb : {"add", "delete"})
                 commands.push_back({{verb, {{"table", {{"family", family}, {"name", table()}}}}}});
-        return nft_apply({{"nftables", std::move(commands)}});
+        return change(*held, {{"nftables", std::move(commands)}});
     }
 
 private:
     struct Held {
-        std::optional<FirewallState> state;  // nullopt: we have no tables
-        std::string listing;                 // of our tables as we left them
+        std::optional<FirewallState> state;   // nullopt: we have no tables
+        std::set<std::uint32_t> generations;  // that we made and were not told of
+        std::uint32_t last = 0;               // of them
+        std::set<std::string> bridges;        // that iptables accepts
+        bool ask_iptables = false;            // whether it still does
     };
 
     std::string table() const { return "hako_" + instance_; }
 
-    Result<std::string> list() const {
-        std::string listing;
-        for (const char* family : {"inet", "bridge"}) {
-            HAKO_TRY(const std::string part, nft({"-a", "list", "table", family, table()}));
-            listing += part;
-        }
-        return listing;
-    }
-
-    Result<void> apply_held(Held& held, const FirewallState& state) {
-        const Json rules = firewall_ruleset(instance_, state);
-        // What is listed is what we left there only when nobody changed anything between.
+    // Which change was ours is known only when nobody else made one at the same time.
+    Result<void> change(Held& held, const Json& commands) const {
         for (int attempt = 0; attempt < kAttempts; ++attempt) {
             HAKO_TRY(const std::uint32_t before, generation());
-            HAKO_CHECK(nft_apply(rules));
-            held.state = state;
-            HAKO_TRY(held.listing, list());
+            HAKO_CHECK(nft_apply(commands));
             HAKO_TRY(const std::uint32_t after, generation());
-            if (after == before + 1) break;
+            if (after != before + 1) continue;
+            held.generations.insert(after);
+            held.last = after;
+            break;
         }
-        std::set<std::string> bridges;
-        for (const NetworkConfig& network : state.networks) bridges.insert(network.bridge);
-        pass_iptables(instance_, bridges);
+        return {};
+    }
+
+    Result<void> apply_held(Held& held, const FirewallState& state) const {
+        HAKO_CHECK(change(held, firewall_ruleset(instance_, state)));
+        held.state = state;
         return {};
     }
 
     void watch(const std::stop_token& stop) {
+        std::chrono::steady_clock::time_point asked;
         while (!stop.stop_requested()) {
             const auto ready = wait_readable(monitor_.get(), std::chrono::milliseconds(200));
-            if (!ready || !*ready || !about_us()) continue;
+            if (ready && *ready) restore();
+            const auto now = std::chrono::steady_clock::now();
+            if (now < asked + kIptablesPause) continue;
             auto held = held_.lock();
-            if (!held->state) continue;
-            const auto now = list();
-            if (now && *now == held->listing) continue;
-            log_warn(
-                "the firewall's rules of our networks were changed by another program; "
-                "they are being restored");
-            const FirewallState state = *held->state;
-            if (const auto done = apply_held(*held, state); !done)
-                log_error("cannot restore the firewall's rules: {}", done.error().message());
+            if (!std::exchange(held->ask_iptables, false)) continue;
+            pass_iptables(instance_, held->bridges);
+            asked = now;
         }
     }
 
-    // Reads what there is: whether any of it names our tables, or something was lost.
-    bool about_us() {
-        bool ours = false;
-        const std::string name = table() + '\0';
-        std::array<char, 65536> message;
-        for (;;) {
-            const ssize_t size = ::recv(monitor_.get(), message.data(), message.size(), 0);
-            if (size < 0 && errno == ENOBUFS) ours = true;
-            else if (size <= 0) return ours;
-            else if (std::string_view(message.data(), std::size_t(size)).find(name) !=
-                     std::string_view::npos)
-                ours = true;
+    // After a change of nftables: where it was of our tables and not by us.
+    void restore() {
+        const Changes::Heard heard = changes_.read(monitor_.get());
+        auto held = held_.lock();
+        bool ours = !heard.lost;
+        if (heard.lost) {
+            // Whatever was before our last change, that has replaced.
+            const auto now = generation();
+            ours = now && *now == held->last;
+            held->generations.clear();
         }
+        for (const std::uint32_t number : heard.of_table)
+            if (held->generations.erase(number) == 0 && !heard.lost) ours = false;
+        if (!held->state) return;
+        // iptables may well be another way to say nftables.
+        for (const std::uint32_t number : heard.others)
+            if (held->generations.erase(number) == 0) held->ask_iptables = true;
+        if (ours) return;
+        log_warn(
+            "the firewall's rules of our networks were changed by another program; "
+            "they are being restored");
+        const FirewallState state = *held->state;
+        if (const auto done = apply_held(*held, state); !done)
+            log_error("cannot restore the firewall's rules: {}", done.error().message());
     }
 
     std::string instance_;
     Fd monitor_;
+    Changes changes_;  // the watcher's
     Guarded<Held> held_;
     std::jthread watcher_;
 };

@@ -230,6 +230,38 @@ TEST_F(FirewallTest, WithoutIccContainersReachOnlyTheOutside) {
     EXPECT_TRUE(reaches(one, "203.0.113.2"));
 }
 
+TEST_F(FirewallTest, IptablesThatBeginsToDropLaterIsToldToo) {
+    if (!works("iptables --version | grep nf_tables")) GTEST_SKIP() << "needs iptables-nft";
+    const Neighbour one = join("a", 2);
+    apply();
+    EXPECT_TRUE(reaches(one, "203.0.113.2"));
+    sh("iptables -P FORWARD DROP");
+    bool passes = false;
+    for (int i = 0; i < 30 && !passes; ++i) passes = reaches(one, "203.0.113.2");
+    EXPECT_TRUE(passes);
+}
+
+TEST_F(FirewallTest, AChangeIsOneCallOfNftWhateverOthersDo) {
+    const Neighbour one = join("a", 2);
+    apply();
+    const TempDir folder = TempDir::create().value();
+    const auto calls = folder.path() / "calls";
+    const auto program = folder.path() / "nft";
+    ASSERT_TRUE(write_file(
+        program, fmt::format("#!/bin/sh\necho call >> {}\nPATH=${{PATH#*:}}\nexec nft \"$@\"\n",
+                             calls.string())));
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    const std::string path = ::getenv("PATH");
+    ::setenv("PATH", fmt::format("{}:{}", folder.path().string(), path).c_str(), 1);
+    for (int i = 0; i < 5; ++i) {
+        apply();
+        sh(fmt::format("PATH='{}'; nft add table inet other; nft delete table inet other", path));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ::setenv("PATH", path.c_str(), 1);
+    EXPECT_EQ(sh("wc -l < " + calls.string()), "5\n");
+}
+
 // What the second container sees when the first sends this frame, after one that is allowed.
 class Spoofing : public FirewallTest {
 protected:
