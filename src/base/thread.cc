@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 
+#include <condition_variable>
 #include <exception>
+#include <mutex>
 
 #include "base/log.h"
 
@@ -25,6 +27,14 @@ std::jthread start_thread(std::string name, std::function<void(std::stop_token)>
         pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
         run_guarded(name, [&] { body(stop); });
     });
+}
+
+bool sleep_for(std::chrono::milliseconds time, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any never;
+    never.wait_for(lock, stop, time, [] { return false; });
+    return !stop.stop_requested();
 }
 
 }  // namespace hako

@@ -1,7 +1,6 @@
 // GET /containers/{id}/stats: figures every second, or once.
-#include <condition_variable>
-#include <mutex>
 
+#include "base/thread.h"
 #include "dockerapi/parameters.h"
 #include "dockerapi/routes.h"
 
@@ -76,15 +75,6 @@ Json sample_json(const engine::StatisticsSample& sample, const engine::Statistic
     return json;
 }
 
-// False when the client has left.
-bool sleep_until_next(const std::stop_token& gone) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, gone, kInterval, [] { return false; });
-    return !gone.stop_requested();
-}
-
 Result<void> stats(const Services& services, Request& request, Response& response) {
     const bool streaming = flag(request.query, "stream", true);
     const bool one_shot = flag(request.query, "one-shot");
@@ -94,7 +84,7 @@ Result<void> stats(const Services& services, Request& request, Response& respons
     engine::StatisticsSample before;
     HAKO_TRY(auto sample, services.containers.statistics(container.id));
     // One answer that tells shares of the CPU needs two looks.
-    if (!streaming && !one_shot && sample.figures && sleep_until_next(request.gone)) {
+    if (!streaming && !one_shot && sample.figures && sleep_for(kInterval, request.gone)) {
         before = std::exchange(sample, {});
         HAKO_TRY(sample, services.containers.statistics(container.id));
     }
@@ -102,7 +92,7 @@ Result<void> stats(const Services& services, Request& request, Response& respons
     HAKO_TRY(http::ResponseStream * client, response.stream(200, "application/json"));
     while (true) {
         HAKO_CHECK(client->write(dump_json(sample_json(sample, before)) + "\n"));
-        if (!sleep_until_next(request.gone)) return {};
+        if (!sleep_for(kInterval, request.gone)) return {};
         auto next = services.containers.statistics(container.id);
         // Removed: nothing more is to tell.
         if (!next && next.error().kind() == ErrorKind::not_found) return {};

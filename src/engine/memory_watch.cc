@@ -1,9 +1,9 @@
 #include "engine/memory_watch.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "base/log.h"
+#include "base/thread.h"
 
 namespace hako::engine {
 
@@ -41,13 +41,8 @@ void MemoryWatch::look() {
 }
 
 void MemoryWatch::run(const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    while (!stop.stop_requested()) {
-        look();
-        std::unique_lock lock(mutex);
-        never.wait_for(lock, stop, needs_.look_again, [] { return false; });
-    }
+    do look();
+    while (sleep_for(needs_.look_again, stop));
 }
 
 }  // namespace hako::engine

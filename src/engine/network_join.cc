@@ -1,5 +1,6 @@
 // What the host has for the containers that run: addresses, links, rules, names and ports.
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "engine/network_record.h"
@@ -48,20 +49,30 @@ std::vector<network::NetworkConfig> Networks::raised(const State& state) const {
     return configs;
 }
 
-Result<void> Networks::apply(State& state) {
-    const auto configs = raised(state);
+Result<std::vector<network::Endpoint>> Networks::endpoints(const State& state) {
     std::vector<network::Endpoint> endpoints;
     for (const auto& [id, container] : state.running)
-        for (const Attachment& one : state.attachments[id]) {
+        for (const Attachment& one : state.attachments.at(id)) {
             if (!one.live() || !state.bridges.contains(one.network_id)) continue;
             HAKO_TRY(auto endpoint, to_endpoint(one, id, container.name));
             if (!container.config.hostname.empty())
                 endpoint.aliases.push_back(container.config.hostname);
             endpoints.push_back(std::move(endpoint));
         }
+    return endpoints;
+}
+
+Result<void> Networks::apply(State& state) {
+    HAKO_TRY(const auto running, endpoints(state));
     HAKO_TRY(auto* const firewall, source_.firewall());
-    HAKO_CHECK(firewall->apply({configs, endpoints}));
-    auto table = network::name_table(configs, endpoints);
+    HAKO_CHECK(firewall->apply({raised(state), running}));
+    state.rules_stale = false;
+    return set_names(state, running);
+}
+
+Result<void> Networks::set_names(const State& state,
+                                 const std::vector<network::Endpoint>& endpoints) {
+    auto table = network::name_table(raised(state), endpoints);
     for (auto& [id, network] : table)
         for (auto& host : network.hosts)
             for (const auto& text : state.running.at(host.container).host_config.dns)
@@ -127,6 +138,8 @@ Result<void> Networks::add_link(State& state, const std::string& container,
     HAKO_CHECK(raise(state, network));
     HAKO_TRY(auto* const links, source_.links());
     const std::string tap = network::tap_name(container, network.id);
+    // It left a moment ago.
+    if (state.left_taps.erase(tap) != 0) remove_tap(tap);
     if (network.driver == network::driver_macvlan) {
         HAKO_TRY(const auto mac, network::Mac::parse(attachment.mac));
         return links->ensure_macvtap({tap, config.parent, mac, config.mtu});
@@ -188,7 +201,10 @@ Result<Joined> Networks::join(const Container& container, const vmm::Nic& waitin
     const auto found = state->attachments.find(container.id);
     if (found == state->attachments.end() || found->second.empty()) return Joined{};
     auto joined = join(*state, container, waiting);
-    if (!joined) leave(*state, container.id);
+    if (!joined) {
+        leave(*state, container.id);
+        clear(*state);
+    }
     return joined;
 }
 
@@ -207,22 +223,38 @@ void Networks::leave(State& state, const std::string& container) {
                     (*ports)->release(listener_key(container, port.container_port));
         }
     std::erase_if(state.refused, [&](const auto& key) { return key.starts_with(container); });
-    std::vector<std::string> taps;
     for (Attachment& one : state.attachments[container]) {
         if (!one.live() && one.ports.empty()) continue;
-        if (one.live()) taps.push_back(network::tap_name(container, one.network_id));
+        if (one.live()) state.left_taps.insert(network::tap_name(container, one.network_id));
         for (const auto& address : {parse_optional(one.ipv4), parse_optional(one.ipv6)})
             if (address) state.ipam.release(one.network_id, *address);
         one = {.network_id = one.network_id,
                .network_name = one.network_name,
                .wanted = std::move(one.wanted)};
     }
-    if (ran) tell(apply(state));
-    for (const std::string& tap : taps) {
-        const auto links = source_.links();
-        tell(links ? (*links)->remove_link(tap) : Result<void>(fail(links.error())));
+    if (ran) {
+        state.rules_stale = true;
+        const auto others = endpoints(state);
+        tell(others ? set_names(state, *others) : Result<void>(fail(others.error())));
     }
     tell(store_.save(container, state.attachments[container]));
+}
+
+void Networks::remove_tap(const std::string& tap) {
+    const auto links = source_.links();
+    const auto removed = links ? (*links)->remove_link(tap) : Result<void>(fail(links.error()));
+    if (!removed) log_warn("{}", removed.error().message());
+}
+
+void Networks::clear(State& state) {
+    if (state.rules_stale)
+        if (const auto applied = apply(state); !applied) log_warn("{}", applied.error().message());
+    for (const std::string& tap : std::exchange(state.left_taps, {})) remove_tap(tap);
+}
+
+void Networks::clear() {
+    auto state = state_.lock();
+    clear(*state);
 }
 
 std::vector<Attachment> Networks::leave(const std::string& container) {
@@ -328,6 +360,7 @@ Result<std::vector<NetworkChange>> Networks::recover(const std::vector<Container
     HAKO_TRY(const auto ours, links->links());
     HAKO_CHECK(links->recover(known));
     for (const std::string& id : gone) leave(*state, id);
+    state->left_taps.clear();  // they were not known
     // A daemon that never had a network on this host leaves its rules alone.
     if (!was_used && ours.empty()) return undone;
     HAKO_CHECK(apply(*state));

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/hosts_file.h"
@@ -14,6 +15,9 @@
 
 namespace hako::engine {
 namespace {
+
+// For how long the host keeps rules and taps of a container that ended.
+constexpr std::chrono::milliseconds kMoment{50};
 
 void emit_network(Context& context, std::string action, const std::string& id, StringMap details) {
     context.events.publish({.type = "network",
@@ -154,6 +158,8 @@ bool asks_for_network(const Container& container, const std::vector<Attachment>&
 
 Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
                            const vmm::Nic& waiting) {
+    const auto trace = context.traces.of(container.id);
+    const auto timer = trace->time("join its networks");
     auto attempt = context.networks->join(container, waiting);
     if (!attempt && waiting.tap.empty() &&
         !asks_for_network(container, context.networks->attachments(container.id))) {
@@ -198,7 +204,14 @@ void share_names(const Context& context, const Container& container, runtime::Co
 }
 
 void leave_networks(Context& context, const std::string& container) {
-    emit_attachments(context, "disconnect", container, context.networks->leave(container));
+    const auto left = context.networks->leave(container);
+    emit_attachments(context, "disconnect", container, left);
+    if (left.empty()) return;
+    // Nobody waits for it, and those that end together are one change.
+    context.tasks.launch_or_run("clear a network", [&context](const std::stop_token& stop) {
+        (void)sleep_for(kMoment, stop);
+        context.networks->clear();
+    });
 }
 
 Result<void> change_guest(Context& context, const EntryPtr& entry, const NetworkChange& change) {

@@ -99,8 +99,11 @@ public:
     Result<NetworkChange> plan_unplug(const Container& container, std::string_view reference);
     // The card is without a network then. Also when it never had one, or the VM has ended.
     void unplug(const Container& container, const std::string& network);
-    // After its VM has ended, also when it never joined: the networks that it left.
+    // After its VM has ended, also when it never joined: the networks that it left. Its addresses,
+    // names and ports are free; the host has its rules and taps until clear().
     std::vector<Attachment> leave(const std::string& container);
+    // Removes what leave() left on the host. Not needed before anything else.
+    void clear();
     // In network mode host: these ports of the container ("80/tcp") are published under their own
     // numbers from now on, and no others. Returns why some are not, each reason once.
     std::vector<Error> publish_listening(const std::string& container,
@@ -127,6 +130,8 @@ private:
         std::map<std::string, Container> running;  // those that joined
         std::set<std::string> bridges;             // ids of networks whose bridge is up
         std::set<std::string> refused;             // listeners that the host has no port for
+        std::set<std::string> left_taps;           // of containers that left
+        bool rules_stale = false;                  // they have rules for containers that left
         network::Ipam ipam = network::Ipam();
     };
     Networks(NetworkStore store, NetworkSource& source, bool default_bridge)
@@ -156,6 +161,10 @@ private:
     Result<void> forward(const std::string& container, const std::vector<Attachment>& attachments);
     // Rules and names of all that run.
     Result<void> apply(State& state);
+    static Result<std::vector<network::Endpoint>> endpoints(const State& state);
+    Result<void> set_names(const State& state, const std::vector<network::Endpoint>& endpoints);
+    void remove_tap(const std::string& tap);
+    void clear(State& state);
     std::vector<network::NetworkConfig> raised(const State& state) const;
     // --- network_plug.cc
     Joined describe(const State& state, const Container& container, std::string_view without) const;

@@ -4,10 +4,10 @@
 
 namespace hako::engine {
 
-void Tasks::launch(std::string name, Body body) {
+bool Tasks::launch(std::string name, Body body) {
     auto done = std::make_shared<std::atomic<bool>>(false);
     auto state = state_.lock();
-    if (state->closed) return;
+    if (state->closed) return false;
     state->tasks.remove_if([](const Task& task) { return task.done->load(); });
     state->tasks.push_back({start_thread(std::move(name),
                                          [body = std::move(body), done](std::stop_token stop) {
@@ -16,6 +16,14 @@ void Tasks::launch(std::string name, Body body) {
                                              done->store(true);
                                          }),
                             done});
+    return true;
+}
+
+void Tasks::launch_or_run(std::string name, const Body& body) {
+    if (launch(std::move(name), body)) return;
+    std::stop_source stopped;
+    stopped.request_stop();
+    body(stopped.get_token());
 }
 
 void Tasks::stop_all() {

@@ -19,8 +19,10 @@ class Tasks {
 public:
     using Body = std::function<void(std::stop_token)>;
 
-    // After stop_all() nothing is started any more.
-    void launch(std::string name, Body body);
+    // After stop_all() nothing is started any more: false.
+    bool launch(std::string name, Body body);
+    // For what has to be done in any case: by the caller then, with a token that asks to stop.
+    void launch_or_run(std::string name, const Body& body);
     // Asks every task to stop and waits for it.
     void stop_all();
 

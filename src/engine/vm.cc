@@ -174,7 +174,7 @@ void remove_from_vm(Context& context, const EntryPtr& entry, std::chrono::millis
 void abandon_vm(Context& context, const EntryPtr& entry) {
     entry->live.lock()->vm_ends = true;
     leave_vm(context, entry, [&](runtime::ShimClient*, const std::string& vm) {
-        context.tasks.launch("end a VM", [&context, vm](const std::stop_token&) {
+        context.tasks.launch_or_run("end a VM", [&context, vm](const std::stop_token&) {
             if (const auto gone = context.world.sandboxes->cleanup(vm, {}); !gone)
                 log_warn("VM {}: {}", vm, gone.error().message());
         });

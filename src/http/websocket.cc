@@ -190,12 +190,8 @@ Result<std::size_t> WebSocket::read(std::span<std::byte> buffer) {
 }
 
 void WebSocket::watch(const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    while (true) {
-        never.wait_for(lock, stop, options_.ping_every, [] { return false; });
-        if (stop.stop_requested() || gone_.stop_requested()) return;
+    while (sleep_for(options_.ping_every, stop)) {
+        if (gone_.stop_requested()) return;
         if (!heard_.exchange(false)) {
             client_.cut();
             gone_.request_stop();

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
 #include <thread>
 
@@ -209,12 +208,7 @@ private:
         progress_(state->done, state->total);
     }
 
-    void rest(int failed) {
-        std::mutex mutex;
-        std::unique_lock lock(mutex);
-        std::condition_variable_any never;
-        never.wait_for(lock, stop_.get_token(), options_.pause * failed, [] { return false; });
-    }
+    void rest(int failed) { (void)sleep_for(options_.pause * failed, stop_.get_token()); }
 
     oci::Transport& transport_;
     const RenewOffer& renew_;

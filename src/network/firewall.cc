@@ -184,7 +184,7 @@ public:
         for (const char* family : {"inet", "bridge"})
             for (const char* verb : {"add", "delete"})
                 commands.push_back({{verb, {{"table", {{"family", family}, {"name", table()}}}}}});
-        return change(*held, {{"nftables", std::move(commands)}});
+        return replace(*held, {{"nftables", std::move(commands)}});
     }
 
 private:
@@ -198,22 +198,43 @@ private:
 
     std::string table() const { return "hako_" + instance_; }
 
-    // Which change was ours is known only when nobody else made one at the same time.
-    Result<void> change(Held& held, const Json& commands) const {
+    // False: somebody else changed nftables meanwhile, so that it is not known which change was
+    // ours.
+    Result<bool> change(Held& held, const Json& commands) const {
+        HAKO_TRY(const std::uint32_t before, generation());
+        HAKO_CHECK(nft_apply(commands));
+        HAKO_TRY(const std::uint32_t after, generation());
+        if (after != before + 1) return false;
+        held.generations.insert(after);
+        held.last = after;
+        return true;
+    }
+
+    // Whatever there is of our tables.
+    Result<void> replace(Held& held, const Json& tables) const {
         for (int attempt = 0; attempt < kAttempts; ++attempt) {
-            HAKO_TRY(const std::uint32_t before, generation());
-            HAKO_CHECK(nft_apply(commands));
-            HAKO_TRY(const std::uint32_t after, generation());
-            if (after != before + 1) continue;
-            held.generations.insert(after);
-            held.last = after;
-            break;
+            HAKO_TRY(const bool known, change(held, tables));
+            if (known) break;
         }
         return {};
     }
 
     Result<void> apply_held(Held& held, const FirewallState& state) const {
-        HAKO_CHECK(change(held, firewall_ruleset(instance_, state)));
+        if (const auto commands =
+                held.state ? firewall_change(instance_, *held.state, state) : std::nullopt) {
+            // Where somebody changed our tables it may fail.
+            const auto known =
+                commands->at("nftables").empty() ? Result<bool>(true) : change(held, *commands);
+            if (known && *known) {
+                held.state = state;
+                return {};
+            }
+        }
+        return restore(held, state);
+    }
+
+    Result<void> restore(Held& held, const FirewallState& state) const {
+        HAKO_CHECK(replace(held, firewall_ruleset(instance_, state)));
         held.state = state;
         return {};
     }
@@ -222,7 +243,7 @@ private:
         std::chrono::steady_clock::time_point asked;
         while (!stop.stop_requested()) {
             const auto ready = wait_readable(monitor_.get(), std::chrono::milliseconds(200));
-            if (ready && *ready) restore();
+            if (ready && *ready) heed_others();
             const auto now = std::chrono::steady_clock::now();
             if (now < asked + kIptablesPause) continue;
             auto held = held_.lock();
@@ -232,8 +253,8 @@ private:
         }
     }
 
-    // After a change of nftables: where it was of our tables and not by us.
-    void restore() {
+    // After a change of nftables: ours are put back where somebody else changed them.
+    void heed_others() {
         const Changes::Heard heard = changes_.read(monitor_.get());
         auto held = held_.lock();
         bool ours = !heard.lost;
@@ -254,7 +275,7 @@ private:
             "the firewall's rules of our networks were changed by another program; "
             "they are being restored");
         const FirewallState state = *held->state;
-        if (const auto done = apply_held(*held, state); !done)
+        if (const auto done = restore(*held, state); !done)
             log_error("cannot restore the firewall's rules: {}", done.error().message());
     }
 

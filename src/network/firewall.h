@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,18 @@ struct FirewallState {
 // The document for `nft -j -f -`: removes the tables of the instance, if any, and makes them anew.
 Json firewall_ruleset(const std::string& instance, const FirewallState& state);
 
+// The document that makes of the rules of one state those of another: as large as what changes.
+// None where that takes the whole ruleset: other networks, published ports that go, networks
+// without icc.
+std::optional<Json> firewall_change(const std::string& instance, const FirewallState& from,
+                                    const FirewallState& to);
+
 // Thread-safe.
 class Firewall {
 public:
     virtual ~Firewall() = default;
-    // Makes the host's rules those of this state. What is there already is replaced at once:
-    // connections go on, no packet sees half of it. Without networks there are no tables.
+    // Makes the host's rules those of this state, at once: connections go on, no packet sees half
+    // of it. Without networks there are no tables.
     virtual Result<void> apply(const FirewallState& state) = 0;
     // Removes our tables, if any.
     virtual Result<void> remove() = 0;

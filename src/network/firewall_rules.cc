@@ -18,6 +18,8 @@ constexpr int kBridgeFirst = -300;
 // ARP requests a second of one guest, and how many at once.
 constexpr int kArpRate = 100;
 constexpr int kArpBurst = 200;
+// Which chain says what comes from a tap.
+constexpr std::string_view kTaps = "taps";
 
 std::string_view ip_name(Family family) { return family == Family::v4 ? "ip" : "ip6"; }
 
@@ -67,7 +69,10 @@ Json to_the_host(const Address& host) {
     return is_not(field(ip, "daddr"), {{"set", {"::1", prefix("fe80::", 10)}}});
 }
 
-void add_published(Table& table, const Endpoint& endpoint) {
+void add_published(Table& table, const Endpoint& endpoint,
+                   const std::vector<NetworkConfig>& networks) {
+    const auto network = std::ranges::find(networks, endpoint.network, &NetworkConfig::id);
+    if (network == networks.end() || network->internal) return;
     for (const PortBinding& port : endpoint.ports) {
         if (!port.host_ip || port.host_ip->is_loopback()) continue;
         const Family family = port.host_ip->family();
@@ -94,11 +99,7 @@ void add_nat(Table& table, const FirewallState& state) {
     table.rule("prerouting", {to_us, jump("ports")});
     table.base_chain("output", "nat", "output", kDestinationNat);
     table.rule("output", {to_us, jump("ports")});
-    for (const Endpoint& endpoint : state.endpoints) {
-        const auto network =
-            std::ranges::find(state.networks, endpoint.network, &NetworkConfig::id);
-        if (network != state.networks.end() && !network->internal) add_published(table, endpoint);
-    }
+    for (const Endpoint& endpoint : state.endpoints) add_published(table, endpoint, state.networks);
 
     table.base_chain("postrouting", "nat", "postrouting", kSourceNat);
     for (const NetworkConfig& network : state.networks)
@@ -134,6 +135,7 @@ std::string hex(const Address& address) {
 
 // What one guest may send.
 void add_guest(Table& table, const Endpoint& endpoint) {
+    if (endpoint.tap.empty()) return;
     const std::string& chain = endpoint.tap;
     const std::string who = tag("container", endpoint.container);
     const auto forbid = [&](std::vector<Json> statements) {
@@ -170,19 +172,15 @@ void add_guest(Table& table, const Endpoint& endpoint) {
     forbid({is_not(field("arp", "saddr ip"), set_of(texts({endpoint.v4, none})))});
     permit("arp");
     forbid({});
+    table.jump_for(kTaps, endpoint.tap, chain);
 }
 
 void add_guests(Table& table, const FirewallState& state) {
-    Json taps = Json::array();
-    for (const Endpoint& endpoint : state.endpoints) {
-        if (endpoint.tap.empty()) continue;
-        add_guest(table, endpoint);
-        taps.push_back({endpoint.tap, jump(endpoint.tap)});
-    }
+    table.verdicts(kTaps);
+    for (const Endpoint& endpoint : state.endpoints) add_guest(table, endpoint);
     table.base_chain("prerouting", "filter", "prerouting", kBridgeFirst);
-    if (!taps.empty())
-        table.rule("prerouting",
-                   {{{"vmap", {{"key", meta("iifname")}, {"data", {{"set", std::move(taps)}}}}}}});
+    table.rule("prerouting",
+               {{{"vmap", {{"key", meta("iifname")}, {"data", fmt::format("@{}", kTaps)}}}}});
     table.base_chain("forward", "filter", "forward", kFilter);
     for (const NetworkConfig& network : state.networks) {
         std::vector<std::string> silent;
@@ -195,6 +193,26 @@ void add_guests(Table& table, const FirewallState& state) {
     }
 }
 
+// Rules do not name it otherwise.
+bool same_rules(Endpoint one, const Endpoint& other) {
+    one.name = other.name;
+    one.aliases = other.aliases;
+    return one == other;
+}
+
+// Those of `these` that are not among `others`.
+std::vector<Endpoint> without(const std::vector<Endpoint>& these,
+                              const std::vector<Endpoint>& others) {
+    std::vector<Endpoint> left;
+    for (const Endpoint& endpoint : these)
+        if (std::ranges::none_of(
+                others, [&](const Endpoint& other) { return same_rules(endpoint, other); }))
+            left.push_back(endpoint);
+    return left;
+}
+
+std::string table_of(const std::string& instance) { return "hako_" + instance; }
+
 }  // namespace
 
 Json firewall_ruleset(const std::string& instance, const FirewallState& unordered) {
@@ -205,12 +223,42 @@ Json firewall_ruleset(const std::string& instance, const FirewallState& unordere
         return std::pair(endpoint.container, endpoint.network);
     });
     Json commands = Json::array();
-    Table routed(commands, "inet", "hako_" + instance);
+    Table routed(commands, "inet", table_of(instance));
+    routed.make_anew();
     add_forward(routed, state.networks);
     add_nat(routed, state);
-    Table bridged(commands, "bridge", "hako_" + instance);
+    Table bridged(commands, "bridge", table_of(instance));
+    bridged.make_anew();
     add_guests(bridged, state);
     return {{"nftables", std::move(commands)}};
+}
+
+std::optional<Json> firewall_change(const std::string& instance, const FirewallState& from,
+                                    const FirewallState& to) {
+    if (from.networks != to.networks) return {};
+    const auto going = without(from.endpoints, to.endpoints);
+    const auto coming = without(to.endpoints, from.endpoints);
+    // The rules of these have no names.
+    const auto is_nameless = [&](const Endpoint& endpoint) {
+        const auto network = std::ranges::find(to.networks, endpoint.network, &NetworkConfig::id);
+        return network != to.networks.end() && !network->icc;
+    };
+    if (std::ranges::any_of(going, [](const Endpoint& one) { return !one.ports.empty(); }) ||
+        std::ranges::any_of(going, is_nameless) || std::ranges::any_of(coming, is_nameless))
+        return {};
+    Json commands = Json::array();
+    Table routed(commands, "inet", table_of(instance));
+    Table bridged(commands, "bridge", table_of(instance));
+    for (const Endpoint& endpoint : going) {
+        if (endpoint.tap.empty()) continue;
+        bridged.forget(kTaps, endpoint.tap, endpoint.tap);
+        bridged.remove_chain(endpoint.tap);
+    }
+    for (const Endpoint& endpoint : coming) {
+        add_published(routed, endpoint, to.networks);
+        add_guest(bridged, endpoint);
+    }
+    return Json{{"nftables", std::move(commands)}};
 }
 
 }  // namespace hako::network

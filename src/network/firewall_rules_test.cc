@@ -8,7 +8,9 @@ namespace hako::network {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 Address ip(std::string_view text) { return Address::parse(text).value(); }
 
@@ -56,6 +58,10 @@ std::string lines_of(const Json& ruleset) {
         if (kind == "chain" && fields.contains("hook"))
             lines += fmt::format("chain {}: {} {} {}\n", text(fields, "name"), text(fields, "type"),
                                  text(fields, "hook"), text(fields, "prio"));
+        if (kind == "element")
+            lines += fmt::format("{} {}: {}\n", verb, text(fields, "name"), text(fields, "elem"));
+        if (verb != "add" && kind == "chain")
+            lines += fmt::format("{} chain {}\n", verb, text(fields, "name"));
         if (kind == "rule")
             lines += fmt::format("{}: {}{}\n", text(fields, "chain"), text(fields, "expr"),
                                  fields.contains("comment") ? " # " + text(fields, "comment") : "");
@@ -130,6 +136,7 @@ hkt1: [arp saddr ether != 02:42:ac:11:00:02] drop # container c1
 hkt1: [arp saddr ip != {172.17.0.2 0.0.0.0}] drop # container c1
 hkt1: [meta protocol == arp] accept # container c1
 hkt1: drop # container c1
+add taps: hkt1 jump hkt1
 hkt2: [ether saddr != 02:42:ac:12:00:02] drop # container c2
 hkt2: [meta protocol == ip] [udp sport == 67] drop # container c2
 hkt2: [ip saddr != 172.18.0.2] drop # container c2
@@ -144,8 +151,9 @@ hkt2: [arp saddr ether != 02:42:ac:12:00:02] drop # container c2
 hkt2: [arp saddr ip != {172.18.0.2 0.0.0.0}] drop # container c2
 hkt2: [meta protocol == arp] accept # container c2
 hkt2: drop # container c2
+add taps: hkt2 jump hkt2
 chain prerouting: filter prerouting -300
-prerouting: vmap {"data":{"set":[["hkt1",{"jump":{"target":"hkt1"}}],["hkt2",{"jump":{"target":"hkt2"}}]]},"key":{"meta":{"key":"iifname"}}}
+prerouting: vmap {"data":"@taps","key":{"meta":{"key":"iifname"}}}
 chain forward: filter forward 0
 forward: [meta iifname == {hkt2}] drop # icc=false bbbb
 )");
@@ -156,6 +164,39 @@ TEST(FirewallRules, DoNotDependOnTheOrder) {
     std::swap(turned.networks[0], turned.networks[1]);
     std::swap(turned.endpoints[0], turned.endpoints[1]);
     EXPECT_EQ(firewall_ruleset("x", turned), firewall_ruleset("x", state()));
+}
+
+TEST(FirewallRules, ChangeByWhatComesAndGoes) {
+    FirewallState from = state(), to = state();
+    to.endpoints[1].name = "renamed";
+    EXPECT_EQ(lines_of(firewall_change("x", from, to).value()), "\n");
+    Endpoint more{.container = "c3", .network = "aaaa", .name = "more"};
+    more.v4 = ip("172.17.0.3");
+    more.tap = "hkt3";
+    to.endpoints.push_back(more);
+    const std::string come = lines_of(firewall_change("x", from, to).value());
+    EXPECT_THAT(come, HasSubstr("\nhkt3: [ip saddr != 172.17.0.3] drop # container c3\n"));
+    EXPECT_THAT(come, HasSubstr("\nadd taps: hkt3 jump hkt3\n"));
+    EXPECT_THAT(come, Not(HasSubstr("hkt1")));
+    EXPECT_EQ(lines_of(firewall_change("x", to, from).value()), R"(
+delete taps: hkt3 jump hkt3
+flush chain hkt3
+delete chain hkt3
+)");
+}
+
+TEST(FirewallRules, AreMadeAnewWhereAChangeHasNoName) {
+    const FirewallState from = state();
+    FirewallState other = from;
+    other.endpoints.pop_back();  // it has ports
+    EXPECT_FALSE(firewall_change("x", from, other));
+    other = from;
+    other.endpoints.erase(other.endpoints.begin());  // without icc
+    EXPECT_FALSE(firewall_change("x", from, other));
+    EXPECT_FALSE(firewall_change("x", other, from));
+    other = from;
+    other.networks.pop_back();
+    EXPECT_FALSE(firewall_change("x", from, other));
 }
 
 std::vector<std::string> changes(const std::string& rules, const std::set<std::string>& bridges) {

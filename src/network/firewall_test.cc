@@ -242,7 +242,8 @@ TEST_F(FirewallTest, IptablesThatBeginsToDropLaterIsToldToo) {
 }
 
 TEST_F(FirewallTest, AChangeIsOneCallOfNftWhateverOthersDo) {
-    const Neighbour one = join("a", 2);
+    std::vector<Neighbour> containers;
+    containers.push_back(join("a", 2));
     apply();
     const TempDir folder = TempDir::create().value();
     const auto calls = folder.path() / "calls";
@@ -254,12 +255,40 @@ TEST_F(FirewallTest, AChangeIsOneCallOfNftWhateverOthersDo) {
     const std::string path = ::getenv("PATH");
     ::setenv("PATH", fmt::format("{}:{}", folder.path().string(), path).c_str(), 1);
     for (int i = 0; i < 5; ++i) {
+        containers.push_back(join("a", 3 + i));
         apply();
         sh(fmt::format("PATH='{}'; nft add table inet other; nft delete table inet other", path));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
     ::setenv("PATH", path.c_str(), 1);
     EXPECT_EQ(sh("wc -l < " + calls.string()), "5\n");
+}
+
+TEST_F(FirewallTest, WhatComesAndGoesOneByOneLeavesTheRulesOfTheWhole) {
+    const Neighbour one = join("a", 2);
+    const Neighbour two = join("a", 3, {{ip("0.0.0.0"), 8080, 0, 80, Protocol::tcp}});
+    apply();
+    const std::string whole = sh("nft list ruleset");
+    const auto both = state_.endpoints;
+    state_.endpoints = {both[1]};
+    apply();
+    EXPECT_THAT(sh("nft list ruleset"), Not(HasSubstr("hkt2")));
+    state_.endpoints = {both[1], both[0]};
+    apply();
+    state_.endpoints = {both[0]};
+    apply();
+    EXPECT_THAT(sh("nft list ruleset"), Not(HasSubstr("8080")));
+    state_.endpoints = {both[0], both[1]};
+    apply();
+    EXPECT_TRUE(reaches(one, "10.9.97.3"));
+    const auto sorted = [&](const std::string& text) {
+        std::istringstream stream(text);
+        std::vector<std::string> lines;
+        for (std::string line; std::getline(stream, line);) lines.push_back(line);
+        std::ranges::sort(lines);
+        return lines;
+    };
+    EXPECT_EQ(sorted(sh("nft list ruleset")), sorted(whole));
 }
 
 // What the second container sees when the first sends this frame, after one that is allowed.

@@ -38,9 +38,11 @@ inline Json jump(std::string_view chain) { return {{"jump", {{"target", chain}}}
 // A table, written down command by command.
 class Table {
 public:
-    // What was there of the table goes first: "delete" alone would fail where there is none.
     Table(Json& commands, std::string family, std::string name)
-        : commands_(commands), family_(std::move(family)), name_(std::move(name)) {
+        : commands_(commands), family_(std::move(family)), name_(std::move(name)) {}
+
+    // What was there of the table goes first: "delete" alone would fail where there is none.
+    void make_anew() {
         for (const char* verb : {"add", "delete", "add"})
             commands_.push_back({{verb, {{"table", {{"family", family_}, {"name", name_}}}}}});
     }
@@ -60,14 +62,35 @@ public:
         add("rule", std::move(rule));
     }
 
+    // Of nothing that a rule still names.
+    void remove_chain(std::string_view name) {
+        for (const char* verb : {"flush", "delete"}) say(verb, "chain", object({{"name", name}}));
+    }
+    // From the names of interfaces to what becomes of their packets.
+    void verdicts(std::string_view name) {
+        add("map", object({{"name", name}, {"type", "ifname"}, {"map", "verdict"}}));
+    }
+    void jump_for(std::string_view verdicts, std::string_view interface, std::string_view chain) {
+        add("element", verdict(verdicts, interface, chain));
+    }
+    void forget(std::string_view verdicts, std::string_view interface, std::string_view chain) {
+        say("delete", "element", verdict(verdicts, interface, chain));
+    }
+
 private:
     Json object(Json fields) const {
         fields["family"] = family_;
         fields["table"] = name_;
         return fields;
     }
-    void add(std::string_view kind, Json object) {
-        commands_.push_back({{"add", {{kind, std::move(object)}}}});
+    Json verdict(std::string_view verdicts, std::string_view interface,
+                 std::string_view chain) const {
+        return object(
+            {{"name", verdicts}, {"elem", Json::array({Json::array({interface, jump(chain)})})}});
+    }
+    void add(std::string_view kind, Json object) { say("add", kind, std::move(object)); }
+    void say(std::string_view verb, std::string_view kind, Json object) {
+        commands_.push_back({{verb, {{kind, std::move(object)}}}});
     }
 
     Json& commands_;

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
 #include <ctime>
-#include <mutex>
 #include <optional>
 #include <random>
+
+#include "base/thread.h"
 
 namespace hako::oci {
 namespace {
@@ -35,15 +35,6 @@ milliseconds with_jitter(milliseconds time) {
     static thread_local std::minstd_rand random(std::random_device{}());
     std::uniform_int_distribution<milliseconds::rep> spread(-time.count() / 4, time.count() / 4);
     return time + milliseconds(spread(random));
-}
-
-// False when stopped before.
-bool sleep_for(milliseconds time, const std::stop_token& stop) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    std::condition_variable_any never;
-    never.wait_for(lock, stop, time, [] { return false; });
-    return !stop.stop_requested();
 }
 
 }  // namespace

@@ -263,6 +263,7 @@ Result<void> Sandbox::rehearse(const Parts& vm) {
     const std::string& id = spec_.container.id;
     if (id.empty()) return {};
     const auto run = [&]() -> Result<void> {
+        HAKO_CHECK(rehearse_network(*vm.second));
         HAKO_CHECK(prepare_container(vm, spec_.container));
         HAKO_TRY(const ContainerRef container, this->container(id));
         HAKO_TRY(const auto first, container->process(""));
@@ -275,6 +276,19 @@ Result<void> Sandbox::rehearse(const Parts& vm) {
     for (const auto& extent : spec_.container.scratch.extents)
         std::filesystem::remove(extent, ignored);
     return with_context(done, "the rehearsal fails");
+}
+
+// Its tap is down: nothing of this leaves the VM.
+Result<void> Sandbox::rehearse_network(guest::AgentClient& agent) const {
+    const auto card = std::ranges::find(spec_.machine.nics, false, &vmm::Nic::spare);
+    if (card == spec_.machine.nics.end()) return {};
+    // Addresses for documentation (RFC 5737).
+    const NetworkSpec::Interface interface {
+        .name = "eth0", .addresses = {"192.0.2.2/24"}, .mac = card->mac, .card = card->mac
+    };
+    HAKO_CHECK(agent.configure_network(
+        {.interfaces = {interface}, .routes = {{"default", "192.0.2.1", "eth0"}}, .hostname = {}}));
+    return agent.configure_network({.interfaces = {let_go(*card)}, .routes = {}, .hostname = {}});
 }
 
 Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spec) {

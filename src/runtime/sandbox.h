@@ -92,6 +92,7 @@ private:
     Result<void> prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec);
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
     Result<void> rehearse(const Parts& vm);
+    Result<void> rehearse_network(guest::AgentClient& agent) const;
     Result<void> end_wait(guest::AgentClient& agent, NetworkSpec network);
     Result<Fd> open_tap(const vmm::Nic& nic);
     Result<void> install_emulator(const Parts& vm, const ContainerSpec& spec);
