@@ -84,6 +84,7 @@ TEST_F(NetworksTest, AContainerIsOnTheDefaultNetworkWithAllThatItNeeds) {
     EXPECT_THAT(file(id, "/etc/hosts"), HasSubstr("172.17.0.2\t" + id.substr(0, 12)));
     EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(1));
     stop(id);
+    wait_for([&] { return taps() == 0; });
     EXPECT_EQ(taps(), 0U);
     EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(0));
 }
