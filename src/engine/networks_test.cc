@@ -89,6 +89,22 @@ TEST_F(NetworksTest, AContainerIsOnTheDefaultNetworkWithAllThatItNeeds) {
     EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(0));
 }
 
+TEST_F(NetworksTest, OneThatStartsAgainAtOnceKeepsItsTapAndRules) {
+    const std::string id = run_on("aa", "bridge");
+    const std::string other = run_on("bb", "bridge");
+    stop(other);
+    stop(id);
+    ASSERT_TRUE(engine_->start(id));
+    const std::string tap = spec(id).machine.nics.front().tap;
+    // What both left is cleared meanwhile.
+    wait_for([&] { return taps() == 1; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_TRUE(host_.links.state.lock()->taps.contains(tap));
+    const auto endpoints = host_.firewall.applied.lock()->state.endpoints;
+    ASSERT_THAT(endpoints, SizeIs(1));
+    EXPECT_EQ(endpoints.front().container, id);
+}
+
 TEST_F(NetworksTest, WithoutANetworkTheHostStaysAsItIs) {
     CreateRequest wanted = request("aa");
     wanted.host_config.network_mode = "none";
