@@ -122,6 +122,8 @@ def test_a_machine_is_a_container(machines: Machines, server: RecoveryServer) ->
         assert words in log
     assert IMAGE in daemon.hako("images", "--format", "{{.Repository}}").stdout
     assert "Up" in daemon.hako("ps", "--format", "{{.Names}} {{.Status}}").stdout
+    size = daemon.api("GET", "/containers/json?size=1")[1][0]["SizeRw"]  # type: ignore[index]
+    assert size > 1_000_000, "its disks count"
 
     pid, command = machines.qemu("mac")
     assert "q35" in command[command.index("-machine") + 1]

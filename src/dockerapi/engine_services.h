@@ -170,7 +170,7 @@ public:
         if (imported) tell("import", imported->id, imported->id);
         return imported;
     }
-    Result<std::uint64_t> disk_usage() const override { return engine_.images().disk_usage(); }
+    std::uint64_t disk_usage() const override { return engine_.images().disk_usage(); }
     Result<images::CheckReport> check(const images::CheckOptions& options) override {
         return engine_.images().check(options);
     }

@@ -152,7 +152,7 @@ public:
     Result<void> save(const std::vector<std::string>& names, const images::SaveOptions& options,
                       Writer& out) override;
     Result<images::Image> import(Reader& tar, const images::ImportOptions& options) override;
-    Result<std::uint64_t> disk_usage() const override { return 1000 * images.size(); }
+    std::uint64_t disk_usage() const override { return 1000 * images.size(); }
     Result<images::CheckReport> check(const images::CheckOptions& options) override;
     Result<void> tag(std::string_view image, const oci::Reference& reference) override;
     Result<images::Removed> remove(std::string_view image,

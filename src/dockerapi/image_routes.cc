@@ -85,7 +85,7 @@ Result<images::Removed> prune_one(ImageService& images, const images::Image& ima
 
 Result<void> prune_images(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto filter, ImageFilter::of_prune(request.query));
-    HAKO_TRY(const auto before, services.images.disk_usage());
+    const auto before = services.images.disk_usage();
     HAKO_TRY(const auto users, container_counts(services.containers));
     HAKO_TRY(auto images, services.images.list());
     Json deleted = Json::array();
@@ -94,7 +94,7 @@ Result<void> prune_images(const Services& services, Request& request, Response& 
         HAKO_TRY(const auto removed, prune_one(services.images, image));
         for (auto& line : removed_images(removed)) deleted.push_back(std::move(line));
     }
-    HAKO_TRY(const auto after, services.images.disk_usage());
+    const auto after = services.images.disk_usage();
     return response.send_json(
         200, {{"ImagesDeleted", deleted.empty() ? Json(nullptr) : std::move(deleted)},
               {"SpaceReclaimed", before - std::min(before, after)}});

@@ -99,7 +99,7 @@ public:
     virtual Result<void> save(const std::vector<std::string>& names,
                               const images::SaveOptions& options, Writer& out) = 0;
     virtual Result<images::Image> import(Reader& tar, const images::ImportOptions& options) = 0;
-    virtual Result<std::uint64_t> disk_usage() const = 0;
+    virtual std::uint64_t disk_usage() const = 0;
     virtual Result<images::CheckReport> check(const images::CheckOptions& options) = 0;
     virtual Result<void> tag(std::string_view image, const oci::Reference& reference) = 0;
     virtual Result<images::Removed> remove(std::string_view image,

@@ -41,7 +41,7 @@ Result<void> disk_usage(const Services& services, Request& request, Response& re
                    {"Volumes", Json::array()},
                    {"BuildCache", nullptr}};
     if (wanted("image")) {
-        HAKO_TRY(answer["LayersSize"], services.images.disk_usage());
+        answer["LayersSize"] = services.images.disk_usage();
         HAKO_TRY(answer["Images"], images_usage(services, version_of(request)));
     }
     if (wanted("container")) {

@@ -1,13 +1,13 @@
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
 #include <functional>
 
+#include "base/disk_usage.h"
 #include "base/json.h"
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/list.h"
+#include "engine/macos.h"
 
 namespace hako::engine {
 namespace {
@@ -137,11 +137,10 @@ bool has_label(const StringMap& labels, std::string_view label) {
     return equals == std::string_view::npos || found->second == label.substr(equals + 1);
 }
 
-std::uint64_t allocated_bytes(const std::filesystem::path& file) {
-    constexpr std::uint64_t kStatBlock = 512;
-    struct stat status {};
-    if (::stat(file.c_str(), &status) != 0) return 0;
-    return static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
+std::uint64_t written_bytes(const Context& context, const Container& container) {
+    // It has one of the two.
+    return disk_usage(context.layout.container_scratch(container.id)) +
+           disk_usage(own_storage(context.layout, container.id));
 }
 
 Result<Container> Engine::inspect(std::string_view container) const {
@@ -167,8 +166,7 @@ Result<std::vector<Container>> Engine::list(const ListFilter& filter) const {
     std::ranges::sort(found, std::greater(), &Container::created);
     if (filter.limit != 0 && found.size() > filter.limit) found.resize(filter.limit);
     if (filter.with_size)
-        for (Container& container : found)
-            container.size_rw = allocated_bytes(context_->layout.container_scratch(container.id));
+        for (Container& container : found) container.size_rw = written_bytes(*context_, container);
     return found;
 }
 

@@ -2,16 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string_view>
 
+#include "engine/context.h"
 #include "engine/types.h"
 
 namespace hako::engine {
 
 // label: "key" or "key=value".
 bool has_label(const StringMap& labels, std::string_view label);
-// What a sparse file takes on the disk; 0 where it is not.
-std::uint64_t allocated_bytes(const std::filesystem::path& file);
+// What a container takes on the disk beside its image and its volumes.
+std::uint64_t written_bytes(const Context& context, const Container& container);
 
 }  // namespace hako::engine

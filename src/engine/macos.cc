@@ -119,10 +119,18 @@ Path source_of(const MountPoint& mount) {
     return mount.subpath.empty() ? Path(mount.source) : Path(mount.source) / mount.subpath;
 }
 
+}  // namespace
+
+std::filesystem::path own_storage(const Layout& layout, std::string_view container) {
+    return layout.container(container) / "storage";
+}
+
+namespace {
+
 macos::MachineRequest make_request(const Container& container, const Layout& layout) {
     macos::MachineRequest request{.name = container.name,
                                   .variables = variables_of(container),
-                                  .storage = layout.container(container.id) / "storage",
+                                  .storage = own_storage(layout, container.id),
                                   .cache = layout.macos(),
                                   .api = "unix://" + layout.socket().native()};
     if (const auto given = request.variables.find("RECOVERY");

@@ -35,6 +35,8 @@ Result<std::shared_ptr<runtime::ShimClient>> reach_stopped_macos(
 // Of a new one: its devices, and the snapshot of another machine that it begins with (FROM=
 // MACHINE:SNAPSHOT), become variables. ErrorKind::invalid where there is no such snapshot.
 Result<void> take_macos_request(Context& context, ContainerConfig& config, HostConfig& host);
+// Where a machine's disks are, below their version, unless it has /storage mounted.
+std::filesystem::path own_storage(const Layout& layout, std::string_view container);
 // Where the disks of a machine are whose mounts are located.
 Result<std::filesystem::path> macos_folder(const Container& container, const Layout& layout);
 // Checks its variables (ErrorKind::invalid names the wrong one) and completes its settings.

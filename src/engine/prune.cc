@@ -21,8 +21,9 @@ bool is_pruned(const Container& container, const PruneFilter& filter) {
 Result<Pruned> Engine::prune(const PruneFilter& filter) {
     Pruned pruned;
     for (const EntryPtr& entry : context_->registry.all()) {
-        if (!is_pruned(entry->live.lock()->container, filter)) continue;
-        const std::uint64_t size = allocated_bytes(context_->layout.container_scratch(entry->id));
+        const Container container = entry->live.lock()->container;
+        if (!is_pruned(container, filter)) continue;
+        const std::uint64_t size = written_bytes(*context_, container);
         auto removed = remove(entry->id, {});
         // Started, or removed by somebody else, meanwhile.
         if (!removed && (removed.error().kind() == ErrorKind::conflict ||

@@ -227,7 +227,7 @@ Result<Removed> ImageStore::remove(std::string_view name, const RemoveOptions& o
     return remove_image(*impl_, name, options, users_of);
 }
 
-Result<std::uint64_t> ImageStore::disk_usage() const { return impl_->disk_usage(); }
+std::uint64_t ImageStore::disk_usage() const { return impl_->disk_usage(); }
 
 Result<CheckReport> ImageStore::check(const CheckOptions& options) {
     return check_stores(*impl_, options);

@@ -75,7 +75,7 @@ public:
                            const UsersOf& users_of);
 
     // Bytes on disk of all that belongs to images.
-    Result<std::uint64_t> disk_usage() const;
+    std::uint64_t disk_usage() const;
     // Reads every blob, unpacks every layer once more and compares. Repairing removes what is bad,
     // so that the next pull brings it again, and makes anew what can be made.
     Result<CheckReport> check(const CheckOptions& options);

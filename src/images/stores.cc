@@ -1,20 +1,17 @@
 #include "images/stores.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <chrono>
 #include <set>
 #include <system_error>
 
+#include "base/disk_usage.h"
 #include "base/log.h"
 
 namespace hako::images {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kStatBlock = 512;  // bytes in a unit of st_blocks
 
 }  // namespace
 
@@ -65,19 +62,10 @@ Result<std::vector<fsimage::LayerFiles>> Stores::layers_of(const oci::Digest& id
     return result;
 }
 
-Result<std::uint64_t> Stores::disk_usage() const {
+std::uint64_t Stores::disk_usage() const {
     std::uint64_t bytes = 0;
-    for (const auto& folder : {content.folder(), layers.folder(), views}) {
-        std::error_code error;
-        fs::recursive_directory_iterator entries(folder, error);
-        for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
-            struct stat status {};
-            // What vanishes meanwhile takes no room.
-            if (::lstat(entries->path().c_str(), &status) == 0)
-                bytes += static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
-        }
-        if (error) return fail_errno(error.value(), "cannot list {}", folder.string());
-    }
+    for (const auto& folder : {content.folder(), layers.folder(), views})
+        bytes += hako::disk_usage(folder);
     return bytes;
 }
 

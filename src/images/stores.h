@@ -43,7 +43,7 @@ struct Stores {
     };
     Result<Leftovers> leftovers() const;
     // Bytes that all of it takes on the disk.
-    Result<std::uint64_t> disk_usage() const;
+    std::uint64_t disk_usage() const;
 
 private:
     Result<std::vector<std::filesystem::path>> files_of(const oci::Digest& image) const;

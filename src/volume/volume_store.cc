@@ -5,6 +5,7 @@
 #include <array>
 #include <system_error>
 
+#include "base/disk_usage.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/paths.h"
@@ -164,23 +165,7 @@ fs::path VolumeStore::data(const Volume& volume) const {
 }
 
 std::uint64_t VolumeStore::used_bytes(const Volume& volume) const {
-    const auto blocks_of = [](const fs::path& path) -> std::uint64_t {
-        struct stat status {};
-        constexpr std::uint64_t kStatBlock = 512;
-        return ::lstat(path.c_str(), &status) == 0
-                   ? static_cast<std::uint64_t>(status.st_blocks) * kStatBlock
-                   : 0;
-    };
-    const auto top = data(volume);
-    std::uint64_t bytes = blocks_of(top);
-    std::error_code error;
-    if (!fs::is_directory(top, error)) return bytes;
-    constexpr auto kSkip = fs::directory_options::skip_permission_denied;
-    // Files that vanish meanwhile end the walk early at worst: it is a figure for people.
-    for (fs::recursive_directory_iterator at(top, kSkip, error), end; !error && at != end;
-         at.increment(error))
-        bytes += blocks_of(at->path());
-    return bytes;
+    return disk_usage(data(volume));
 }
 
 }  // namespace hako::volume
