@@ -53,7 +53,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         sh(f"ip -n {HOST} route add default via {OUTSIDE_IP}")
         with daemon_in(HOST) as daemon:
             daemon.hako("network", "create", "app")
-            daemon.hako("network", "create", "--internal", "--subnet", "10.99.0.0/24", "inner")
+            daemon.hako("network", "create", "--internal", "--subnet", "10.99.0.0/24", "-o", "com.docker.network.bridge.name=br-inner", "inner")
             serve = "echo served > /tmp/index.html; httpd -p 80 -h /tmp; exec /echo"
             daemon.hako("create", "--name", "web", "--network", "name=app,alias=www", "-p", "8080:80", "-p", "5353:53/udp",
                         HELLO, "sh", "-c", serve)
@@ -86,6 +86,12 @@ def test_between_networks_there_is_no_way(host: Daemon) -> None:
     for name in ("other", "shut"):
         assert wget(host, name, f"http://{address(host, 'web')}/").returncode != 0
         assert wget(host, name, "http://web/").returncode != 0
+
+
+def test_a_bridge_has_the_name_that_it_was_given(host: Daemon) -> None:
+    assert "10.99.0.1/24" in in_host("ip -o -4 addr show br-inner")
+    taken = host.hako("network", "create", "-o", "com.docker.network.bridge.name=br-inner", "more", check=False)
+    assert taken.returncode == 1 and "network inner has the bridge br-inner already" in taken.stderr
 
 
 def test_interfaces_hosts_and_resolvers_in_the_guest(host: Daemon) -> None:
@@ -286,8 +292,8 @@ def test_another_ones_address_is_of_no_use(host: Daemon) -> None:
 def test_nothing_is_left(host: Daemon) -> None:
     host.hako("rm", "-f", "web", "client", "other", "shut")
     host.hako("network", "prune", "-f")
-    left = in_host("ip -o link")
-    assert "hkt" not in left
+    wait_until(lambda: "hkt" not in in_host("ip -o link"), 10)
+    assert "br-inner" not in in_host("ip -o link")
     assert host.hako("network", "ls", "--format", "{{.Name}}").stdout.split() == ["bridge", "host", "none"]
 
 

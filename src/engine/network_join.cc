@@ -349,7 +349,8 @@ Result<std::vector<NetworkChange>> Networks::recover(const std::vector<Container
             HAKO_TRY(const auto endpoint, to_endpoint(one, container.id, container.name));
             HAKO_CHECK(state->ipam.restore(endpoint));
             HAKO_CHECK(add_link(*state, container.id, one));
-            known.insert(network::bridge_name(one.network_id));
+            HAKO_TRY(const std::string bridge, bridge_of(state->networks.at(one.network_id)));
+            known.insert(bridge);
             known.insert(endpoint.tap);
             if (endpoint.ports.empty()) continue;
             HAKO_TRY(auto* const ports, source_.ports());

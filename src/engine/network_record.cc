@@ -1,6 +1,7 @@
 #include "engine/network_record.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace hako::engine {
@@ -8,6 +9,8 @@ namespace {
 
 using Strings = std::vector<std::string>;
 using Map = std::map<std::string, std::string>;
+
+constexpr std::size_t kMostOfALink = 15;  // bytes of a link's name (IFNAMSIZ with its end)
 
 Json to_json(const IpamRange& range) {
     return {{"subnet", range.subnet},
@@ -182,12 +185,36 @@ Result<std::optional<network::Address>> published_address(const Network& network
     return address;
 }
 
+Result<std::string> bridge_of(const Network& network) {
+    const std::string key = "com.docker.network.bridge.name";
+    const auto found = network.options.find(key);
+    if (found == network.options.end() || found->second.empty())
+        return network::bridge_name(network.id);
+    const std::string& name = found->second;
+    const auto is_bad = [](unsigned char c) {
+        return std::isspace(c) != 0 || std::iscntrl(c) != 0 || c == '/' || c == ':';
+    };
+    // As the kernel has it: dev_valid_name().
+    if (name.size() > kMostOfALink || name == "." || name == ".." ||
+        std::ranges::any_of(name, is_bad))
+        return fail(ErrorKind::invalid,
+                    "option {}: \"{}\" is no name for a link: up to {} characters without blanks, "
+                    "'/' and ':'",
+                    key, name, kMostOfALink);
+    if (name.starts_with("hk"))
+        return fail(ErrorKind::invalid,
+                    "option {}: names that begin with hk are those that hako chooses itself", key);
+    return name;
+}
+
 Result<network::NetworkConfig> to_config(const Network& network) {
     network::NetworkConfig config;
     config.id = network.id;
     config.name = network.name;
     config.driver = network.driver;
-    if (network.driver == network::driver_bridge) config.bridge = network::bridge_name(network.id);
+    if (network.driver == network::driver_bridge) {
+        HAKO_TRY(config.bridge, bridge_of(network));
+    }
     if (const auto parent = network.options.find("parent"); parent != network.options.end())
         config.parent = parent->second;
     for (const IpamRange& range : network.ranges) {

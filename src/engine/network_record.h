@@ -16,6 +16,8 @@ Result<Network> network_from_json(const Json& json);
 Json to_json(const Attachment& attachment);
 Result<Attachment> attachment_from_json(const Json& json);
 
+// What its bridge is called: by the option com.docker.network.bridge.name, else by its id.
+Result<std::string> bridge_of(const Network& network);
 // The ranges are complete: subnet and gateway are chosen.
 Result<network::NetworkConfig> to_config(const Network& network);
 // Where ports are published that name no address of the host; nullopt: on all of them.

@@ -189,6 +189,11 @@ Result<Network> Networks::add(State& state, const NetworkRequest& request) {
     for (const IpamRange& range : network.ranges)
         if (range.subnet.find(':') != std::string::npos) network.enable_ipv6 = true;
     HAKO_TRY(const auto config, to_config(network));
+    for (const auto& [id, known] : state.networks)
+        if (const auto bridge = bridge_of(known);
+            !config.bridge.empty() && bridge && *bridge == config.bridge)
+            return fail(ErrorKind::conflict, "network {} has the bridge {} already", known.name,
+                        config.bridge);
     HAKO_CHECK(store_.insert(network));
     state.ipam.add_network(config);
     state.networks.emplace(network.id, network);
@@ -277,10 +282,11 @@ Result<Network> Networks::remove(std::string_view reference) {
                     network.name, network.id, names, network.members.size() == 1 ? "runs" : "run");
     }
     if (state->bridges.contains(network.id)) {
+        HAKO_TRY(const std::string bridge, bridge_of(network));
         HAKO_TRY(auto* const links, source_.links());
         state->bridges.erase(network.id);
         HAKO_CHECK(apply(*state));
-        HAKO_CHECK(links->remove_link(network::bridge_name(network.id)));
+        HAKO_CHECK(links->remove_link(bridge));
     }
     HAKO_CHECK(store_.erase(network.id));
     state->ipam.remove_network(network.id);

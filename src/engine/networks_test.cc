@@ -286,6 +286,29 @@ TEST_F(NetworksTest, OptionsAreAsDockerReadsThem) {
     EXPECT_EQ(attachment(id).ports.back().host_ip, "192.0.2.1");
 }
 
+TEST_F(NetworksTest, ABridgeHasTheNameThatItIsGiven) {
+    const auto named = [&](const std::string& network, const std::string& bridge) {
+        return engine_->create_network(
+            {.name = network, .options = {{"com.docker.network.bridge.name", bridge}}});
+    };
+    for (const char* bad : {"br-0123456789abc", "a b", "a/b", "..", "hk-0123"}) {
+        const auto refused = named("bad", bad);
+        ASSERT_FALSE(refused) << bad;
+        EXPECT_EQ(refused.error().kind(), ErrorKind::invalid);
+        EXPECT_THAT(refused.error().message(), HasSubstr("com.docker.network.bridge.name"));
+    }
+    ASSERT_TRUE(named("app", "br-app"));
+    const auto twice = named("other", "br-app");
+    ASSERT_FALSE(twice);
+    EXPECT_THAT(twice.error().message(), HasSubstr("network app has the bridge br-app already"));
+    const std::string id = run_on("aa", "app");
+    EXPECT_TRUE(host_.links.state.lock()->bridges.contains("br-app"));
+    EXPECT_EQ(host_.firewall.applied.lock()->state.networks.front().bridge, "br-app");
+    stop(id);
+    ASSERT_TRUE(engine_->remove_network("app"));
+    EXPECT_TRUE(host_.links.state.lock()->bridges.empty());
+}
+
 TEST_F(NetworksTest, PortsAreHeldBeforeTheMachineStarts) {
     CreateRequest wanted = request("web");
     wanted.host_config.port_bindings = {{"80/tcp", "127.0.0.1", "8080"}, {"81/tcp", "", ""}};
