@@ -311,8 +311,10 @@ Result<void> Sandbox::install_emulator(const Parts& vm, const ContainerSpec& spe
 // All that the container has of the host. Afterwards its first disks have the serials that the
 // guest finds them by.
 Result<void> Sandbox::attach_files(vmm::Machine& machine, ContainerSpec& spec) {
-    HAKO_CHECK(
-        shares_.take(spec.shares, [&](const auto& shares) { return machine.add_shares(shares); }));
+    HAKO_CHECK(shares_.take(spec.shares, [&](const auto& shares) {
+        const auto timer = trace_.time("share its folders");
+        return machine.add_shares(shares);
+    }));
     auto attached = attach_disks(machine, spec);
     if (!attached) detach_files(machine, spec);
     return attached;
@@ -353,7 +355,10 @@ Result<Sandbox::ContainerRef> Sandbox::container(std::string_view id) const {
 // What the VM has of one that runs, it gets from its first container.
 Result<void> Sandbox::end_wait(guest::AgentClient& agent, NetworkSpec network) {
     // Its host may have slept meanwhile.
-    HAKO_CHECK(agent.set_time(now()));
+    {
+        const auto timer = trace_.time("set its clock");
+        HAKO_CHECK(agent.set_time(now()));
+    }
     for (const auto& nic : spec_.machine.nics)
         if (!nic.spare &&
             std::ranges::find(network.interfaces, nic.mac, &NetworkSpec::Interface::card) ==
