@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from oci_image import Layer, OciImage  # noqa: E402
 from registries import Registry  # noqa: E402
-from peers import Hako  # noqa: E402
+from peers import Docker, Hako, enter_own_network, if_it_runs  # noqa: E402
 
 LAYERS = 16
 
@@ -89,7 +89,8 @@ def compare(rounds: int, what: str, target: str, mine: Side, peer: Side, peer_na
 
 
 class Bench:
-    def __init__(self, build: Path, folder: Path, megabytes: int, rounds: int) -> None:
+    def __init__(self, build: Path, folder: Path, docker: Docker | None, megabytes: int, rounds: int) -> None:
+        self.docker = docker
         self.folder, self.rounds, self.megabytes = folder, rounds, megabytes
         self.hako = Hako(build, folder)
         self.registry = Registry(folder / "registry")
@@ -140,6 +141,9 @@ class Bench:
         gzip = Side(lambda: run("sh", "-c", 'for f; do gzip -dc < "$f"; done > /dev/null', "sh", *blobs))
         compare(self.rounds, "pull, gzip", "≤ 1.0", self.pulling(reference), gzip, "`gzip -dc`")
         compare(self.rounds, "pull, gzip", "≤ 0.25", self.pulling(reference), self.podman(reference), "`podman pull`")
+        if self.docker:
+            docker = Side(lambda: self.docker("pull", "-q", reference), lambda: self.docker("image", "prune", "-af"))
+            compare(self.rounds, "pull, gzip", "reported", self.pulling(reference), docker, "`docker pull` (28)")
         self.drop()
         self.peak_memory(reference)
         self.shared(gzipped)
@@ -200,13 +204,15 @@ class Bench:
             self.hako("load", "-q", "-i", str(image.archive(self.folder / "many.tar")))
             digest = json.loads((image.folder / "index.json").read_text())["manifests"][0]["digest"].split(":")[1]
             config = json.loads((image.folder / "blobs" / "sha256" / digest).read_text())["config"]["digest"].split(":")[1]
-            log = (self.hako.run_dir / "hakod.log").read_text()
+            log = self.hako.log.read_text()
             best = min(best, int(re.search(rf"made the view of image {config} in (\d+) ms", log)[1]))
         print(f"| merged metadata of 100,000 files | {best} ms | | | | ≤ 100 ms |", flush=True)
 
     def stop(self) -> None:
         self.registry.stop()
         self.hako.close()
+        if self.docker:
+            self.docker.close()
         subprocess.run(["umount", "-l", self.folder / "podman" / "overlay"], capture_output=True, check=False)
 
 
@@ -221,7 +227,10 @@ def main() -> None:
         if not shutil.which(program):
             sys.exit(f"{program} is not installed; run scripts/setup.sh bench")
     folder = Path(tempfile.mkdtemp(prefix="hk-bench-", dir="/tmp"))
-    bench = Bench(options.build.resolve(), folder, options.megabytes, options.rounds)
+    programs = if_it_runs("dockerd", lambda: Docker.fetch(folder / "docker-programs"))
+    enter_own_network()
+    docker = programs and if_it_runs("dockerd", lambda: Docker(programs, folder / "docker"))
+    bench = Bench(options.build.resolve(), folder, docker, options.megabytes, options.rounds)
     try:
         print("| what | hako | peer | | ratio | target |\n|---|---|---|---|---|---|", flush=True)
         for part in (bench.pulls, bench.disks, bench.views):

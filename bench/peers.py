@@ -71,7 +71,8 @@ class Hako:
         bridge = str(settings.pop("bridge", "none"))
         config = folder / "daemon.json"
         config.write_text(json.dumps({"warm-pool": 0} | {name.replace("_", "-"): value for name, value in settings.items()}))
-        with (folder / "hakod.log").open("w") as log:
+        self.log = folder / "hakod.log"
+        with self.log.open("w") as log:
             subprocess.Popen([build / "bin" / "hakod", "--root", folder / "root", "--run", self.run_dir, "--config", config,
                               "--bridge", bridge], stderr=log, start_new_session=True)
         while not (self.run_dir / "docker.sock").exists():
@@ -152,8 +153,7 @@ class Docker:
             subprocess.run([FOREIGN_PACKAGE, "amd64", package, programs, suite], check=True, capture_output=True, text=True)
         return programs
 
-    def __init__(self, programs: Path, image: Path, folder: Path) -> None:
-        """The image is an archive with a manifest.json, as `hako save` writes it."""
+    def __init__(self, programs: Path, folder: Path) -> None:
         folder.mkdir()
         socket = f"unix://{folder}/docker.sock"
         path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}"
@@ -166,9 +166,7 @@ class Docker:
                                            preexec_fn=self.namespace.enter)
         try:
             self.await_ready()
-            self("load", "-q", "-i", str(image))
-            self("run", "--rm", IMAGE, "true")
-        except (OSError, subprocess.CalledProcessError):
+        except OSError:
             self.close()
             raise
 
@@ -178,6 +176,12 @@ class Docker:
             if self.daemon.poll() is not None or time.monotonic() > deadline:
                 raise OSError(f"dockerd does not start: {self.log.read_text()[-1000:]}")
             time.sleep(0.1)
+
+    def load(self, image: Path) -> Docker:
+        """An archive with a manifest.json, as `hako save` writes it."""
+        self("load", "-q", "-i", str(image))
+        self("run", "--rm", IMAGE, "true")
+        return self
 
     def __call__(self, *arguments: str) -> str:
         return subprocess.run(["docker", *arguments], env=self.environment, check=True, capture_output=True, text=True).stdout

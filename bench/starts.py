@@ -53,7 +53,8 @@ def main() -> None:
         template("save", "-o", str(folder / "image.tar"), IMAGE)
         others = {
             "podman": kept(if_it_runs("podman", lambda: Podman(build, folder / "podman", networked=True))),
-            "dockerd 28": docker and kept(if_it_runs("dockerd", lambda: Docker(docker, folder / "image.tar", folder / "docker")))}
+            "dockerd 28": docker and if_it_runs(
+                "dockerd", lambda: kept(Docker(docker, folder / "docker")).load(folder / "image.tar"))}
         time.sleep(10)
 
         def start(engine, *flags: str) -> Callable[[], object]:
