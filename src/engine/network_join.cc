@@ -107,17 +107,27 @@ Result<void> Networks::allocate(State& state, const std::string& container,
     HAKO_TRY(const auto config, to_config(found->second));
     const EndpointSettings& wanted = attachment.wanted;
     attachment.endpoint_id = random_id();
+    const auto take = [&](network::Family family,
+                          const std::string& address) -> Result<network::Address> {
+        // The holder's name says more than its id.
+        for (const auto& [id, other] : state.running)
+            for (const Attachment& one : state.attachments.at(id))
+                if (!address.empty() && id != container && one.network_id == config.id &&
+                    (one.ipv4 == address || one.ipv6 == address))
+                    return fail(ErrorKind::conflict,
+                                "address {} of network {} is in use by container {}", address,
+                                config.name, other.name);
+        return state.ipam.allocate(config.id, family, container, parse_optional(address));
+    };
     if (config.v4) {
-        HAKO_TRY(const auto address, state.ipam.allocate(config.id, network::Family::v4, container,
-                                                         parse_optional(wanted.ipv4)));
+        HAKO_TRY(const auto address, take(network::Family::v4, wanted.ipv4));
         attachment.ipv4 = to_string(address);
         attachment.prefix = config.v4->subnet.prefix;
         attachment.gateway = to_string(config.v4->gateway);
         attachment.mac = to_string(network::Mac::of(address));
     }
     if (config.v6) {
-        HAKO_TRY(const auto address, state.ipam.allocate(config.id, network::Family::v6, container,
-                                                         parse_optional(wanted.ipv6)));
+        HAKO_TRY(const auto address, take(network::Family::v6, wanted.ipv6));
         attachment.ipv6 = to_string(address);
         attachment.prefix_ipv6 = config.v6->subnet.prefix;
         attachment.gateway_ipv6 = to_string(config.v6->gateway);

@@ -235,7 +235,8 @@ TEST_F(PlugTest, AFailureLeavesNothing) {
     run_on("bb", "other");
     const auto taken = engine_->connect_network("other", id, {.ipv4 = "10.6.0.2"});
     ASSERT_FALSE(taken);
-    EXPECT_THAT(taken.error().message(), HasSubstr("10.6.0.2"));
+    EXPECT_THAT(taken.error().message(),
+                HasSubstr("address 10.6.0.2 of network other is in use by container bb"));
     ASSERT_TRUE(engine_->remove("bb", {.force = true}));
     is_as_before();
     world_.on_change = [](const std::string&) -> Result<void> {
