@@ -235,7 +235,15 @@ void Networks::leave(State& state, const std::string& container) {
     std::erase_if(state.refused, [&](const auto& key) { return key.starts_with(container); });
     for (Attachment& one : state.attachments[container]) {
         if (!one.live() && one.ports.empty()) continue;
-        if (one.live()) state.left_taps.insert(network::tap_name(container, one.network_id));
+        if (one.live()) {
+            const std::string tap = network::tap_name(container, one.network_id);
+            const auto network = state.networks.find(one.network_id);
+            // The next one may want its MAC, which the LAN's link has once.
+            if (network != state.networks.end() &&
+                network->second.driver == network::driver_macvlan)
+                remove_tap(tap);
+            else state.left_taps.insert(tap);
+        }
         for (const auto& address : {parse_optional(one.ipv4), parse_optional(one.ipv6)})
             if (address) state.ipam.release(one.network_id, *address);
         one = {.network_id = one.network_id,

@@ -191,7 +191,8 @@ private:
     struct Held {
         std::optional<FirewallState> state;   // nullopt: we have no tables
         std::set<std::uint32_t> generations;  // that we made and were not told of
-        std::uint32_t last = 0;               // of them
+        std::uint32_t last = 0;               // of those that we made
+        std::uint32_t whole = 0;              // of those that replaced all of our tables
         std::set<std::string> bridges;        // that iptables accepts
         bool ask_iptables = false;            // whether it still does
     };
@@ -214,6 +215,7 @@ private:
     Result<void> replace(Held& held, const Json& tables) const {
         for (int attempt = 0; attempt < kAttempts; ++attempt) {
             HAKO_TRY(const bool known, change(held, tables));
+            held.whole = held.last;
             if (known) break;
         }
         return {};
@@ -259,9 +261,9 @@ private:
         auto held = held_.lock();
         bool ours = !heard.lost;
         if (heard.lost) {
-            // Whatever was before our last change, that has replaced.
+            // What replaced all of it has mended whatever was before.
             const auto now = generation();
-            ours = now && *now == held->last;
+            ours = now && *now == held->last && held->last == held->whole;
             held->generations.clear();
         }
         for (const std::uint32_t number : heard.of_table)
