@@ -1,7 +1,6 @@
 // The rules at work: containers, a LAN and a host, each a network namespace.
 #include "network/firewall.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,9 +13,6 @@
 
 namespace hako::network {
 namespace {
-
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 Address ip(std::string_view text) { return Address::parse(text).value(); }
 
