@@ -63,6 +63,8 @@ Result<std::vector<network::Endpoint>> Networks::endpoints(const State& state) {
 }
 
 Result<void> Networks::apply(State& state) {
+    // What is a port of a bridge without rules of its own may send anything.
+    remove_left_taps(state);
     HAKO_TRY(const auto running, endpoints(state));
     HAKO_TRY(auto* const firewall, source_.firewall());
     HAKO_CHECK(firewall->apply({raised(state), running}));
@@ -264,10 +266,14 @@ void Networks::remove_tap(const std::string& tap) {
     if (!removed) log_warn("{}", removed.error().message());
 }
 
-void Networks::clear(State& state) {
-    if (state.rules_stale)
-        if (const auto applied = apply(state); !applied) log_warn("{}", applied.error().message());
+void Networks::remove_left_taps(State& state) {
     for (const std::string& tap : std::exchange(state.left_taps, {})) remove_tap(tap);
+}
+
+void Networks::clear(State& state) {
+    remove_left_taps(state);
+    if (!state.rules_stale) return;
+    if (const auto applied = apply(state); !applied) log_warn("{}", applied.error().message());
 }
 
 void Networks::clear() {

@@ -164,6 +164,7 @@ private:
     static Result<std::vector<network::Endpoint>> endpoints(const State& state);
     Result<void> set_names(const State& state, const std::vector<network::Endpoint>& endpoints);
     void remove_tap(const std::string& tap);
+    void remove_left_taps(State& state);
     void clear(State& state);
     std::vector<network::NetworkConfig> raised(const State& state) const;
     // --- network_plug.cc

@@ -105,6 +105,15 @@ TEST_F(NetworksTest, OneThatStartsAgainAtOnceKeepsItsTapAndRules) {
     EXPECT_EQ(endpoints.front().container, id);
 }
 
+TEST_F(NetworksTest, NoTapIsThereLongerThanItsRules) {
+    const std::string id = run_on("aa", "bridge");
+    const std::string tap = spec(id).machine.nics.front().tap;
+    stop(id);
+    run_on("bb", "bridge");  // with rules of its own only
+    EXPECT_THAT(host_.firewall.applied.lock()->state.endpoints, SizeIs(1));
+    EXPECT_FALSE(host_.links.state.lock()->taps.contains(tap));
+}
+
 TEST_F(NetworksTest, WithoutANetworkTheHostStaysAsItIs) {
     CreateRequest wanted = request("aa");
     wanted.host_config.network_mode = "none";
