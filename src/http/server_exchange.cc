@@ -149,7 +149,12 @@ Result<ResponseStream*> ServerExchange::stream(int status, std::string_view cont
 Result<Hijacked*> ServerExchange::hijack(std::string_view content_type) {
     const bool upgrade =
         request_.has_token("Connection", "upgrade") && request_.has_token("Upgrade", "tcp");
-    return upgrade ? take_over(101, content_type, "tcp") : take_over(200, content_type, {});
+    HAKO_TRY(Hijacked * raw,
+             upgrade ? take_over(101, content_type, "tcp") : take_over(200, content_type, {}));
+    // Docker's Python SDK reads the header with a buffer and goes on without it: what came in the
+    // same read is lost to its user.
+    connection_.wire.wait_until_read(std::chrono::milliseconds(1000));
+    return raw;
 }
 
 Result<Hijacked*> ServerExchange::switch_protocol(std::string_view protocol) {

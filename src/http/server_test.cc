@@ -287,6 +287,25 @@ TEST_F(ServerTest, HijackedConnectionsCloseEachSideAlone) {
     EXPECT_TRUE(answer.ends_with("got early")) << answer;
 }
 
+// As Docker's Python SDK needs it under load.
+TEST_F(ServerTest, TheFirstBytesOfAHijackedStreamComeAfterItsHeaderWasRead) {
+    std::latch began(1);
+    serve([&](Request&, Response& response) -> Result<void> {
+        began.count_down();
+        HAKO_TRY(Hijacked * raw, response.hijack("application/vnd.docker.raw-stream"));
+        return raw->write("output");
+    });
+    const Fd socket = raw();
+    ASSERT_TRUE(write_all(socket.get(), "POST /attach HTTP/1.1\r\nHost: x\r\n\r\n"));
+    began.wait();
+    std::this_thread::sleep_for(50ms);  // time enough for the output to come, too
+    std::array<std::byte, 4096> buffer;
+    const auto count = read_some(socket.get(), buffer).value();
+    const auto head = as_text(std::span(buffer).first(count));
+    EXPECT_TRUE(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n")) << head;
+    EXPECT_EQ(read_rest(socket.get()), "output");
+}
+
 TEST_F(ServerTest, AHijackedReadCanBeStopped) {
     serve([](Request&, Response& response) -> Result<void> {
         HAKO_TRY(Hijacked * raw, response.hijack("text/plain"));

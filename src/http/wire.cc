@@ -1,12 +1,15 @@
 #include "http/wire.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <thread>
 
 namespace hako::http {
 namespace {
@@ -64,6 +67,20 @@ Result<void> Wire::send(std::string_view head, std::string_view body, std::strin
         }
     }
     return {};
+}
+
+void Wire::wait_until_read(std::chrono::milliseconds limit) const {
+    using std::chrono::microseconds;
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    if (::getsockopt(fd_, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return;
+    const Clock::time_point deadline = Clock::now() + limit;
+    int unread = 0;
+    for (microseconds pause(20); ::ioctl(fd_, SIOCOUTQ, &unread) == 0 && unread > 0;
+         pause = std::min(pause * 2, microseconds(1000))) {
+        if (Clock::now() >= deadline) return;
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 void Wire::linger() const {

@@ -35,6 +35,9 @@ public:
     // All parts, in one go as far as possible.
     Result<void> send(std::string_view head, std::string_view body = {},
                       std::string_view tail = {}) const;
+    // Returns when the peer has read all that was sent, or after `limit`. Knows it of unix sockets
+    // only (their SIOCOUTQ); returns at once for others.
+    void wait_until_read(std::chrono::milliseconds limit) const;
     // Ends the connection so that the peer gets all that was sent: closing with unread input would
     // reset it. Discards input until the peer closes, for a short time.
     void linger() const;
