@@ -149,9 +149,9 @@ Result<Session> start_exec(Context& context, const std::string& exec, const Exec
 void watch_exec(Context& context, const EntryPtr& entry, const std::string& exec);
 
 // --- network_verbs.cc: for a container whose VM starts, and one whose VM has ended.
-// waiting: the card of the VM that waited for it; an error says that it cannot have that one.
+// waiting: the tap of the VM that waited for it; an error says that it cannot have that one.
 Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
-                           const vmm::Nic& waiting = {});
+                           const std::string& waiting = {});
 // The names of the container that it shares a network with, which runs.
 void share_names(const Context& context, const Container& container, runtime::ContainerSpec& spec);
 void leave_networks(Context& context, const std::string& container);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/macos.h"
 #include "engine/network_record.h"
 #include "engine/networks.h"
 
@@ -190,25 +191,28 @@ Result<void> Networks::forward(const std::string& container,
     return {};
 }
 
-Result<Joined> Networks::join(State& state, const Container& container, const vmm::Nic& waiting) {
+Result<Joined> Networks::join(State& state, const Container& container,
+                              const std::string& waiting) {
     std::vector<Attachment>& attachments = state.attachments[container.id];
     // First, for this is what most often fails.
     HAKO_CHECK(publish(state, container, attachments));
     for (Attachment& one : attachments) {
         HAKO_CHECK(allocate(state, container.id, one));
         one.interface = free_interface(attachments);
-        one.card = waiting.mac.empty() ? one.mac : waiting.mac;
+        // A template's guest knows the first card by that. macOS has no agent to give it another.
+        const bool is_first = &one == attachments.data() && !is_macos(container);
+        one.card = is_first ? vmm::kFirstCardMac : one.mac;
     }
     HAKO_CHECK(store_.save(container.id, attachments));
     for (const Attachment& one : attachments)
-        HAKO_CHECK(add_link(state, container.id, one, waiting.tap));
+        HAKO_CHECK(add_link(state, container.id, one, waiting));
     state.running.emplace(container.id, container);
     HAKO_CHECK(apply(state));
     HAKO_CHECK(forward(container.id, attachments));
     return describe_guest(container, attachments, state.networks, source_.resolv_conf());
 }
 
-Result<Joined> Networks::join(const Container& container, const vmm::Nic& waiting) {
+Result<Joined> Networks::join(const Container& container, const std::string& waiting) {
     auto state = state_.lock();
     const auto found = state->attachments.find(container.id);
     if (found == state->attachments.end() || found->second.empty()) return Joined{};

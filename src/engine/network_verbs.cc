@@ -157,11 +157,11 @@ bool asks_for_network(const Container& container, const std::vector<Attachment>&
 }  // namespace
 
 Result<void> join_networks(Context& context, const Container& container, runtime::SandboxSpec& spec,
-                           const vmm::Nic& waiting) {
+                           const std::string& waiting) {
     const auto trace = context.traces.of(container.id);
     const auto timer = trace->time("join its networks");
     auto attempt = context.networks->join(container, waiting);
-    if (!attempt && waiting.tap.empty() &&
+    if (!attempt && waiting.empty() &&
         !asks_for_network(container, context.networks->attachments(container.id))) {
         log_warn("container {} starts without a network: {}", container.name,
                  attempt.error().message());

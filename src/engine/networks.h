@@ -85,8 +85,8 @@ public:
     Result<Network> disconnect(const Container& container, std::string_view reference);
     void forget(const std::string& container);
     // Before its VM starts: addresses, taps, rules, names, ports. Nothing is left after an error.
-    // waiting: the one card of a VM that waited, with its tap.
-    Result<Joined> join(const Container& container, const vmm::Nic& waiting = {});
+    // waiting: the tap of the one card of a VM that waited.
+    Result<Joined> join(const Container& container, const std::string& waiting = {});
     // Of one that runs, with the cards that its VM was started with: it gets a card that has no
     // network, and all that the host has to do for it. Then the guest is to be told, and keep() or
     // unplug() to be called. ErrorKind::conflict without such a card. Nothing is left after an
@@ -154,7 +154,7 @@ private:
     Result<void> allocate(State& state, const std::string& container, Attachment& attachment);
     Result<void> add_link(State& state, const std::string& container, const Attachment& attachment,
                           const std::string& waiting = {});
-    Result<Joined> join(State& state, const Container& container, const vmm::Nic& waiting);
+    Result<Joined> join(State& state, const Container& container, const std::string& waiting);
     void leave(State& state, const std::string& container);
     Result<void> publish(State& state, const Container& container,
                          std::vector<Attachment>& attachments);

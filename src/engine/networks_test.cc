@@ -70,13 +70,14 @@ TEST_F(NetworksTest, AContainerIsOnTheDefaultNetworkWithAllThatItNeeds) {
     EXPECT_EQ(one.network_name, "bridge");
     EXPECT_EQ(one.ipv4, "172.17.0.2");
     ASSERT_THAT(spec(id).machine.nics, SizeIs(2)) << "its own, and one for a network that may come";
-    EXPECT_EQ(spec(id).machine.nics.front().mac, one.mac);
+    EXPECT_EQ(spec(id).machine.nics.front().mac, vmm::kFirstCardMac) << "as a template knows it";
     EXPECT_TRUE(spec(id).machine.nics.back().spare);
     EXPECT_TRUE(host_.links.state.lock()->taps.contains(spec(id).machine.nics.front().tap));
     const auto& network = spec(id).network;
     ASSERT_THAT(network.interfaces, SizeIs(1));
     EXPECT_THAT(network.interfaces.front().addresses, ElementsAre("172.17.0.2/16"));
     EXPECT_EQ(network.interfaces.front().mac, one.mac);
+    EXPECT_EQ(network.interfaces.front().card, vmm::kFirstCardMac);
     ASSERT_THAT(network.routes, SizeIs(1));
     EXPECT_EQ(network.routes.front().gateway, "172.17.0.1");
     EXPECT_THAT(file(id, "/etc/resolv.conf"),

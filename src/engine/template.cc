@@ -2,6 +2,7 @@
 #include "engine/context.h"
 #include "engine/engine.h"
 #include "engine/settings.h"
+#include "vmm/template_devices.h"
 
 namespace hako::engine {
 namespace {
@@ -29,7 +30,10 @@ Result<vmm::MachineSpec> plan_machine(Context& context, const TemplateRequest& r
                           .memory_bytes = machine_memory(memory_limit(config)),
                           .cpus = machine_cpus(config, probe.accelerator, context.host_cpus),
                           .accelerator = probe.accelerator,
-                          .tsc_khz = probe.tsc_khz};
+                          .tsc_khz = probe.tsc_khz,
+                          .disks = vmm::container_bays()};
+    if (context.networks->has_default())
+        spec.nics.push_back({.tap = {}, .mac = std::string(vmm::kFirstCardMac)});
     vmm::choose_agent_channel(spec);
     return spec;
 }
@@ -50,10 +54,9 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
 
 void want_default_template(Context& context) {
     if (!context.templates) return;
-    auto spec = plan_machine(context, {});
+    const auto spec = plan_machine(context, {});
     if (!spec) return;
     context.templates->want(*spec);
-    spec->nics.resize(context.networks->has_default() ? 1 : 0);
     context.pool->keep(*spec);
 }
 

@@ -85,7 +85,7 @@ bool join_warm(Context& context, const EntryPtr& entry, const runtime::SandboxSp
     vm->members.insert(entry->id);
     runtime::SandboxSpec spec = planned;
     const auto use = [&]() -> Result<std::shared_ptr<runtime::ShimClient>> {
-        if (joins) HAKO_CHECK(join_networks(context, container, spec, waiting.card));
+        if (joins) HAKO_CHECK(join_networks(context, container, spec, waiting.tap));
         return join(context, waiting.id, spec, container);
     };
     auto shim = use();

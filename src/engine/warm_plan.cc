@@ -44,11 +44,7 @@ Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machin
     if (machine.state.empty()) return fail(ErrorKind::not_found, "there is no template yet");
     runtime::SandboxSpec spec{.id = random_id(), .waits = true};
     machine.id = spec.id;
-    // For the image and the scratch disk of the container that comes.
-    machine.disks = {{.serial = "imagebay", .extents = {}, .read_only = true, .bay = true},
-                     {.serial = "scratchbay", .extents = {}, .bay = true}};
-    const auto mac = to_string(network::Mac::of(spec.id));
-    for (vmm::Nic& nic : machine.nics) nic = {waiting_tap(spec.id, mac), mac};
+    for (vmm::Nic& nic : machine.nics) nic.tap = waiting_tap(spec.id, nic.mac);
     add_spare_card(machine, spec.id);
     vmm::choose_agent_channel(machine);  // with an own address, where it has one
     spec.machine = std::move(machine);
@@ -66,7 +62,13 @@ Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machin
 std::unique_ptr<WarmPool> make_pool(Context& context, unsigned size) {
     WarmPool::Needs needs{
         .plan = [&context](const auto& machine) { return plan_warm(context, machine); },
-        .key = [&context](const auto& machine) { return context.templates->key(machine); }};
+        // Which template a container's own devices would want is all the same here.
+        .key =
+            [&context](vmm::MachineSpec machine) {
+                machine.disks.clear();
+                machine.nics.clear();
+                return context.templates->key(machine);
+            }};
     return std::make_unique<WarmPool>(size, std::move(needs), *context.world.sandboxes,
                                       context.tasks);
 }

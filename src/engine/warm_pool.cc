@@ -34,7 +34,7 @@ WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards
     auto state = state_.lock();
     const auto fits = [&](const Member& member) {
         return member.key == key && member.takes_shares == takes_shares &&
-               cards <= (member.vm.card.tap.empty() ? 0 : 1);
+               cards <= (member.vm.tap.empty() ? 0 : 1);
     };
     if (takes_shares && state->spec && needs_.key(*state->spec) == key) {
         state->with_shares_until = std::chrono::steady_clock::now() + needs_.with_shares_for;
@@ -89,7 +89,7 @@ Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std:
     }();
     const auto& nics = sandbox.machine.nics;
     if (made)
-        return Member{.vm = {sandbox.id, nics.empty() ? vmm::Nic() : nics.front()},
+        return Member{.vm = {sandbox.id, nics.empty() ? "" : nics.front().tap},
                       .key = *key,
                       .takes_shares = spec.takes_shares};
     (void)driver_.cleanup(sandbox.id, {});

@@ -47,8 +47,8 @@ public:
 
     // A VM that is ready for a container.
     struct Waiting {
-        std::string id = {};  // empty: none waits
-        vmm::Nic card = {};   // its network card, if it has one
+        std::string id = {};   // empty: none waits
+        std::string tap = {};  // of its network card, if it has one
     };
 
     // Has it filled, and kept full, with VMs like this: in the background.

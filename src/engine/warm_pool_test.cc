@@ -98,7 +98,7 @@ TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
     EXPECT_EQ(pool->take(spec_, 2).id, "");
     const auto one = pool->take(spec_, 1);
     EXPECT_NE(one.id, "");
-    EXPECT_EQ(one.card.tap, "hkt0");
+    EXPECT_EQ(one.tap, "hkt0");
     EXPECT_NE(pool->take(spec_, 0).id, "");
 }
 

@@ -31,7 +31,7 @@ protected:
     Result<runtime::SandboxSpec> plan(vmm::MachineSpec machine) {
         runtime::SandboxSpec spec{.id = random_id(), .waits = true};
         machine.id = spec.id;
-        machine.nics.front() = {"hkt" + spec.id.substr(0, 8), "02:00:00:00:00:01"};
+        machine.nics.front() = {"hkt" + spec.id.substr(0, 8), std::string(vmm::kFirstCardMac)};
         add_spare_card(machine, spec.id);
         for (const auto& nic : machine.nics) host_.links.state.lock()->waiting.insert(nic.tap);
         spec.machine = machine;
@@ -87,10 +87,10 @@ TEST_F(WarmStartTest, ItHasACardToSpare) {
     ASSERT_THAT(taps(), SizeIs(2));
     // The first one's goes back to what it was.
     ASSERT_TRUE(engine_->disconnect_network("bridge", id));
-    EXPECT_TRUE(host_.links.state.lock()->waiting.contains(waiting_tap(vm, "02:00:00:00:00:01")));
+    EXPECT_TRUE(host_.links.state.lock()->waiting.contains(waiting_tap(vm, vmm::kFirstCardMac)));
     ASSERT_TRUE(engine_->connect_network("bridge", id, {}));
     EXPECT_EQ(engine_->inspect(id)->networks.back().interface, "eth0");
-    EXPECT_EQ(engine_->inspect(id)->networks.back().card, "02:00:00:00:00:01");
+    EXPECT_EQ(engine_->inspect(id)->networks.back().card, vmm::kFirstCardMac);
 }
 
 TEST_F(WarmStartTest, OneWithoutNetworksTakesItToo) {

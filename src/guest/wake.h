@@ -21,7 +21,8 @@ constexpr char kWaitsRestless = 'R';
 struct Wake {
     WallTime time{};
     std::string entropy;  // kWakeEntropy bytes
-    // Behind so many virtio-mmio slots there is nothing that the guest needs from the start.
+    // Behind so many virtio-mmio slots there is nothing that the guest needs from the start. 0: it
+    // has found all of that already.
     unsigned slots = 0;
 };
 constexpr std::size_t kWakeEntropy = 64;

@@ -184,7 +184,7 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
     const auto deadline =
         spec_.boot_deadline.count() > 0 && !loads ? spec_.boot_deadline : vmm::agent_deadline(spec);
     HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
-    if (loads) HAKO_CHECK(send_wake(channel.get(), vmm::slots_at_start(spec)));
+    if (loads) HAKO_CHECK(send_wake(channel.get(), vmm::slots_to_look_into(spec)));
     HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
              guest::AgentClient::connect(std::move(channel)));
     HAKO_TRY(const auto info, agent->info(deadline));

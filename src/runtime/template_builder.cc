@@ -6,9 +6,12 @@
 #include "base/log.h"
 #include "guest/agent_client.h"
 #include "guest/wake.h"
+#include "network/links.h"
+#include "network/tap.h"
 #include "runtime/guest_mounts.h"
 #include "vmm/cgroup.h"
 #include "vmm/qemu/arguments.h"
+#include "vmm/template_devices.h"
 #include "vmm/template_writer.h"
 
 namespace hako::runtime {
@@ -23,16 +26,16 @@ constexpr milliseconds kSettle(200);
 constexpr milliseconds kSaveDeadline(60'000);
 constexpr milliseconds kQuitGrace(1'000);
 
-vmm::MachineSpec bare_machine(const vmm::MachineSpec& spec) {
-    vmm::MachineSpec bare = spec;
-    bare.id = std::string(kName) + random_id().substr(0, 12);
-    bare.disks.clear();
-    bare.nics.clear();
-    bare.shares.clear();
-    bare.takes_shares = false;
-    bare.state.clear();
-    vmm::choose_agent_channel(bare);  // with an own address, where it has one
-    return bare;
+vmm::MachineSpec machine_of(const TemplateJob& job) {
+    const auto id = std::string(kName) + random_id().substr(0, 12);
+    return vmm::template_machine(job.spec, id, network::tap_name(id, vmm::kFirstCardMac));
+}
+
+// Its card's tap goes with it.
+vmm::MachineOptions options_of(const TemplateJob& job) {
+    vmm::MachineOptions options = job.programs;
+    options.open_tap = [](const vmm::Nic& nic) { return network::attach_tap(nic.tap); };
+    return options;
 }
 
 // Until vminitd says that it waits. may_be_restless: whatever timer it has.
@@ -54,16 +57,16 @@ Result<Fd> wait_for_guest(vmm::Machine& machine, const vmm::MachineSpec& spec,
 
 Result<void> load(const TemplateJob& job, const std::filesystem::path& state, bool takes_shares,
                   const std::stop_token& stop) {
-    auto spec = bare_machine(job.spec);
+    auto spec = machine_of(job);
     spec.state = state;
     spec.takes_shares = takes_shares;
-    vmm::MachineOptions options = job.programs;
+    vmm::MachineOptions options = options_of(job);
     options.is_trial = true;
     HAKO_TRY(const auto machine, vmm::Machine::start(spec, options));
     const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });
     const auto reach_agent = [&]() -> Result<void> {
         HAKO_TRY(Fd channel, machine->take_agent_channel(vmm::agent_deadline(spec)));
-        HAKO_CHECK(send_wake(channel.get(), vmm::slots_at_start(spec)));
+        HAKO_CHECK(send_wake(channel.get(), vmm::slots_to_look_into(spec)));
         HAKO_TRY(const auto agent, guest::AgentClient::connect(std::move(channel)));
         HAKO_TRY([[maybe_unused]] const auto info, agent->info(vmm::agent_deadline(spec)));
         return takes_shares ? agent->mount(std::array{share_mount()}) : Result<void>();
@@ -86,13 +89,13 @@ namespace {
 // again: the first attempt failed. The guest then takes the timer that is right on a busy host,
 // too.
 Result<void> build_once(const TemplateJob& job, bool again, const std::stop_token& stop) {
-    auto spec = bare_machine(job.spec);
+    auto spec = machine_of(job);
     if (again && spec.accelerator == vmm::Accelerator::tcg)
         spec.kernel_arguments.emplace_back("nolapic_timer");
     HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path, vmm::memory_bytes_of(spec)));
     spec.kernel_arguments.emplace_back("hako.wake=1");
     {
-        vmm::MachineOptions options = job.programs;
+        vmm::MachineOptions options = options_of(job);
         options.saves = true;
         HAKO_TRY(const auto machine, vmm::Machine::start(spec, options));
         const std::stop_callback killer(stop, [&] { (void)machine->stop(milliseconds(0)); });

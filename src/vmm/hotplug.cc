@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 
 #include "base/log.h"
@@ -19,17 +18,6 @@ constexpr auto kReleasePause = std::chrono::milliseconds(20);
 
 std::string node_name(const std::string& serial) { return "hot-" + serial; }
 std::string device_name(const std::string& serial) { return "disk-" + serial; }
-
-// A disk that cannot be looked at is refused elsewhere.
-bool has_room_for(const Disk& disk) {
-    std::uintmax_t bytes = 0;
-    for (const auto& extent : disk.extents) {
-        std::error_code error;
-        bytes += std::filesystem::file_size(extent, error);
-        if (error) return false;
-    }
-    return bytes <= kBayBytes;
-}
 
 }  // namespace
 
@@ -52,8 +40,7 @@ Hotplug::Hotplug(QmpClient& qmp, const std::vector<Disk>& disks) : qmp_(qmp) {
 
 const Hotplug::Bay* Hotplug::free_bay(const State& state, const Disk& disk) const {
     for (const Bay& bay : bays_)
-        if (bay.read_only == disk.read_only && !state.disks.contains(bay.serial) &&
-            has_room_for(disk))
+        if (bay.read_only == disk.read_only && !state.disks.contains(bay.serial) && fits_bay(disk))
             return &bay;
     return nullptr;
 }

@@ -69,6 +69,16 @@ Result<void> validate(const Disk& disk) {
     return {};
 }
 
+bool fits_bay(const Disk& disk) {
+    std::uintmax_t bytes = 0;
+    for (const auto& extent : disk.extents) {
+        std::error_code error;
+        bytes += std::filesystem::file_size(extent, error);
+        if (error) return false;
+    }
+    return bytes <= kBayBytes;
+}
+
 Result<void> validate(const MachineSpec& spec) {
     if (spec.id.empty() || spec.id.find('/') != std::string::npos || spec.id.starts_with('.'))
         return fail(ErrorKind::invalid, "'{}' cannot name a machine", spec.id);

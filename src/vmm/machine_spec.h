@@ -40,13 +40,19 @@ struct Disk {
 // As large as the scratch disk that a container has by default.
 constexpr std::uint64_t kBayBytes = 64 * kGiB;
 Result<void> validate(const Disk& disk);
+// Whether a bay's guest reaches all of it. Not of a disk that cannot be looked at.
+bool fits_bay(const Disk& disk);
 Json to_json(const Disk& disk);
 Result<Disk> disk_from_json(const Json& json);
+
+// That of the first card of each VM with an agent. A template's guest knows the card by it
+// (vmm/template_devices.h), and gives it the container's own MAC.
+constexpr std::string_view kFirstCardMac = "02:68:61:6b:6f:01";
 
 // A network card. QEMU gets the host's tap as an open descriptor, with virtio-net headers.
 struct Nic {
     std::string tap;  // the link's name on the host
-    std::string mac;  // "02:42:ac:11:00:02"; the guest finds the card by it
+    std::string mac;  // "02:42:ac:11:00:02"; the guest finds the card by it, whatever it makes it
     // For a network that may come while the machine runs: the guest does not look at it from the
     // start. Such cards are behind the others.
     bool spare = false;

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "vmm/qemu/arguments.h"
 #include "vmm/qemu/binary.h"
+#include "vmm/template_devices.h"
 
 namespace hako::vmm {
 namespace {
@@ -81,6 +82,7 @@ Result<TemplateShape> TemplateShapes::make(const MachineSpec& spec, bool may_rea
     HAKO_TRY(const auto kernel, fact(spec.kernel, digest_of));
     HAKO_TRY(const auto agent, fact(spec.initramfs, digest_of));
     HAKO_TRY(const auto version, fact(qemu, version_of));
+    const TemplateDevices devices = template_devices(spec);
     shape.parts = {{"kernel", kernel},
                    {"agent", agent},
                    {"command_line", kernel_command_line(without_clock)},
@@ -88,6 +90,8 @@ Result<TemplateShape> TemplateShapes::make(const MachineSpec& spec, bool may_rea
                    {"cpus", spec.cpus},
                    {"accelerator", to_string(spec.accelerator)},
                    {"channel", to_string(spec.channel)},
+                   {"disks", devices.disks},
+                   {"cards", devices.cards},
                    {"qemu", version},
                    {"qemu_file", qemu_identity},
                    {"processor", cpu},

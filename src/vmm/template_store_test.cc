@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/units.h"
+#include "vmm/template_devices.h"
 #include "vmm/template_key.h"
 #include "vmm/template_writer.h"
 
@@ -176,6 +177,54 @@ TEST_F(TemplateKeyTest, HangsOnAllThatTheStateHangsOn) {
     EXPECT_EQ(key(spec_), first);
     use_qemu("2");
     EXPECT_NE(key(spec_), first);
+}
+
+TEST_F(TemplateKeyTest, HangsOnWhatTheGuestKnowsOfItsDevices) {
+    auto machine = spec_;
+    machine.disks = container_bays();
+    const auto without_card = key(machine);
+    EXPECT_NE(without_card, key(spec_));
+    machine.nics = {{.tap = "hkt0", .mac = std::string(kFirstCardMac)}};
+    const auto usual = key(machine);
+    EXPECT_NE(usual, without_card);
+    // A container's own files and other networks change nothing.
+    const auto scratch = folder_.path() / "scratch", image = folder_.path() / "image";
+    ASSERT_TRUE(write_file(image, std::string(4096, 'i')));
+    ASSERT_TRUE(write_file(scratch, "s"));
+    machine.disks = {{.serial = "rootfs", .extents = {image}, .read_only = true},
+                     {.serial = "scratch", .extents = {scratch}}};
+    EXPECT_EQ(key(machine), usual);
+    machine.nics.push_back({.tap = "hkt1", .mac = "02:42:ac:12:00:02"});
+    machine.takes_shares = true;
+    machine.disks.push_back({.serial = "volume", .extents = {scratch}});
+    EXPECT_EQ(key(machine), usual);
+    machine.disks.pop_back();
+    machine.takes_shares = false;
+    // Both disks find no slot any more.
+    machine.nics.resize(4);
+    EXPECT_EQ(key(machine), key(spec_));
+    machine.nics.resize(1);
+    // Nor does a bay's guest reach the end of this one.
+    ASSERT_EQ(::truncate(scratch.c_str(), static_cast<off_t>(kBayBytes + 4096)), 0);
+    EXPECT_EQ(key(machine), key(spec_));
+}
+
+TEST_F(TemplateKeyTest, ATemplatesMachineHasWhatItsGuestIsToKnow) {
+    auto spec = spec_;
+    spec.disks = container_bays();
+    spec.nics = {{.tap = "hkt0", .mac = std::string(kFirstCardMac)},
+                 {.tap = "hkt1", .mac = "02:42:ac:12:00:02", .spare = true}};
+    spec.takes_shares = true;
+    spec.state = "/templates/x";
+    const auto machine = template_machine(spec, "template-1", "hkt9");
+    EXPECT_EQ(machine.id, "template-1");
+    ASSERT_EQ(machine.disks.size(), 2U);
+    EXPECT_TRUE(machine.disks[0].bay && machine.disks[1].bay);
+    ASSERT_EQ(machine.nics.size(), 1U);
+    EXPECT_EQ(machine.nics.front().tap, "hkt9");
+    EXPECT_TRUE(machine.state.empty());
+    EXPECT_FALSE(has_share_device(machine));
+    EXPECT_EQ(key(machine), key(spec)) << "what is made is what is looked for";
 }
 
 TEST_F(TemplateKeyTest, AStartReadsNothing) {

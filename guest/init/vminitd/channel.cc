@@ -92,18 +92,23 @@ Result<std::string> find_serial_port(const std::string& name) {
     return fail(ErrorKind::not_found, "the VM has no virtio-serial port named {}", name);
 }
 
-Result<SerialBridge> SerialBridge::open(Fd port_fd) {
-    HAKO_CHECK(set_nonblocking(port_fd.get(), true));
+Result<SerialBridge> SerialBridge::make() {
     HAKO_TRY(auto sockets, make_socket_pair());
-    const auto port = std::make_shared<const Fd>(std::move(port_fd));
-    const auto inner = std::make_shared<const Fd>(std::move(sockets.second));
     SerialBridge bridge;
-    bridge.socket_ = std::move(sockets.first);
-    bridge.pumps_.push_back(start_thread(
-        "port-in", [=](const std::stop_token&) { pump_from_port(port->get(), inner->get()); }));
-    bridge.pumps_.push_back(start_thread(
-        "port-out", [=](const std::stop_token&) { pump_to_port(inner->get(), port->get()); }));
+    bridge.outer_ = std::move(sockets.first);
+    bridge.inner_ = std::move(sockets.second);
     return bridge;
+}
+
+Result<void> SerialBridge::carry(Fd port_fd) {
+    HAKO_CHECK(set_nonblocking(port_fd.get(), true));
+    const auto port = std::make_shared<const Fd>(std::move(port_fd));
+    const auto inner = std::make_shared<const Fd>(std::move(inner_));
+    pumps_.push_back(start_thread(
+        "port-in", [=](const std::stop_token&) { pump_from_port(port->get(), inner->get()); }));
+    pumps_.push_back(start_thread(
+        "port-out", [=](const std::stop_token&) { pump_to_port(inner->get(), port->get()); }));
+    return {};
 }
 
 Result<void> accept_vsock(unsigned port, const std::function<Result<void>(Fd)>& accepted) {

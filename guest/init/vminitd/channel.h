@@ -17,16 +17,18 @@ constexpr unsigned kAgentVsockPort = 1024;
 // "/dev/vport0p1" by the port's name; waits for it up to 10 seconds.
 Result<std::string> find_serial_port(const std::string& name);
 
-// A socket in front of a character device: gRPC wants a socket. Two threads carry the bytes as long
-// as it lives. A port whose host end is not (or no longer) open reads 0 bytes; that is no end.
+// A socket in front of a character device: gRPC wants a socket. From carry() on, and as long as it
+// lives, two threads carry the bytes. A port whose host end is not (or no longer) open reads 0
+// bytes; that is no end.
 class SerialBridge {
 public:
-    static Result<SerialBridge> open(Fd port);
-    Fd take_socket() { return std::move(socket_); }
+    static Result<SerialBridge> make();
+    Fd take_socket() { return std::move(outer_); }
+    Result<void> carry(Fd port);
 
 private:
     SerialBridge() = default;
-    Fd socket_;
+    Fd outer_, inner_;
     std::vector<std::jthread> pumps_;
 };
 

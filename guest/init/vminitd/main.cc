@@ -39,12 +39,15 @@ namespace fs = std::filesystem;
 Result<void> serve_port(Server& server, bool waits) {
     HAKO_TRY(const auto device, find_serial_port("hako.agent"));
     HAKO_TRY(Fd port, open_file(device, O_RDWR));
+    // A guest that is saved has set its side of the connection up by then. Nothing is heard or said
+    // before it was woken.
+    HAKO_TRY(auto bridge, SerialBridge::make());
+    HAKO_CHECK(server.serve(bridge.take_socket()));
     if (waits) {
         HAKO_TRY(const auto wake, wait_for_wake(port.get(), true));
         HAKO_CHECK(wake_up(*wake));
     }
-    HAKO_TRY(auto bridge, SerialBridge::open(std::move(port)));
-    HAKO_CHECK(server.serve(bridge.take_socket()));
+    HAKO_CHECK(bridge.carry(std::move(port)));
     while (true) ::pause();
 }
 

@@ -38,7 +38,8 @@ Result<std::optional<guest::Wake>> wait_for_wake(int connection, bool is_port) {
 Result<void> wake_up(const guest::Wake& wake) {
     HAKO_CHECK(set_time(wake.time));
     HAKO_CHECK(add_entropy(wake.entropy));
-    // The kernel looked into the slots when it booted, and found most of them empty.
+    if (wake.slots == 0) return {};
+    // The kernel looked into the slots when it booted, and found some of them empty.
     for (const auto& slot : unbound_devices(kSlotBus))
         if (slot_number(slot) < wake.slots) bind_device(kSlotBus, slot);
     return {};

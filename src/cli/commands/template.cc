@@ -32,9 +32,11 @@ Result<int> list_templates(Session& session, const ListTemplatesOptions& options
         HAKO_TRY(const auto shape, json_field_or<Json>(one, "Shape", Json::object()));
         HAKO_TRY(const auto memory, json_field_or<std::uint64_t>(shape, "memory_bytes", 0));
         HAKO_TRY(const auto cpus, json_field_or<std::uint64_t>(shape, "cpus", 0));
+        HAKO_TRY(const auto cards, json_field_or<std::uint64_t>(shape, "cards", 0));
         items.push_back({{{"Key", key},
                           {"Memory", format_bytes(memory)},
                           {"CPUs", std::to_string(cpus)},
+                          {"Cards", std::to_string(cards)},
                           {"Ready", ready ? "*" : ""},
                           {"Used", time_ago(used, now())},
                           {"Size", format_bytes(size)}},
@@ -43,6 +45,7 @@ Result<int> list_templates(Session& session, const ListTemplatesOptions& options
     const ListingStyle style{{{"Key", "KEY"},
                               {"Memory", "MEMORY"},
                               {"CPUs", "CPUS"},
+                              {"Cards", "CARDS"},
                               {"Ready", "READY"},
                               {"Used", "USED"},
                               {"Size", "SIZE"}},

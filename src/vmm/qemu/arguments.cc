@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "vmm/memory_path.h"
+#include "vmm/template_devices.h"
 
 namespace hako::vmm {
 namespace {
@@ -111,12 +112,17 @@ void add_agent_channel(Arguments& list, Slots& slots, const MachineSpec& spec) {
     add(list, {"-device", "virtserialport,chardev=agent,name=hako.agent"});
 }
 
-Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
+int next_fd(const QemuLaunch& launch) {
+    return kFirstDiskFd + static_cast<int>(launch.files.size() + launch.taps.size());
+}
+
+// Those from the first to the one before the last.
+Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec, std::size_t first,
+                       std::size_t last) {
     auto& list = launch.command.argv;
-    for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+    for (std::size_t i = first; i < last; ++i) {
         const auto name = disk_name(i);
-        HAKO_TRY(auto node, disk_node(spec.disks[i], name,
-                                      kFirstDiskFd + static_cast<int>(launch.files.size())));
+        HAKO_TRY(auto node, disk_node(spec.disks[i], name, next_fd(launch)));
         for (const auto& file : node.files)
             add(list, {"-add-fd", fmt::format("fd={0},set={0}", file.fd)});
         add(list, {"-blockdev", as_option(node.options)});
@@ -129,12 +135,14 @@ Result<void> add_disks(QemuLaunch& launch, Slots& slots, const MachineSpec& spec
     return {};
 }
 
-void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec) {
-    for (std::size_t i = 0; i < spec.nics.size(); ++i) {
-        const int fd = kFirstDiskFd + static_cast<int>(launch.files.size() + i);
+void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec, std::size_t first,
+              std::size_t last) {
+    for (std::size_t i = first; i < last; ++i) {
+        const int fd = next_fd(launch);
         add(launch.command.argv, {"-netdev", fmt::format("tap,id=nic{},fd={}", i, fd)});
-        slots.add_device("virtio-net-device",
-                         fmt::format("netdev=nic{},mac={}", i, spec.nics[i].mac));
+        // A guest that was loaded is nowhere known yet: it has nothing to announce.
+        slots.add_device("virtio-net-device", fmt::format("netdev=nic{},mac={},guest_announce=off",
+                                                          i, spec.nics[i].mac));
         launch.taps.push_back({fd, spec.nics[i]});
     }
 }
@@ -173,7 +181,7 @@ void add_devices(QemuLaunch& launch, const MachineSpec& spec) {
             add(list, {"-device", fmt::format("vfio-pci,host={}", device.address)});
             continue;
         }
-        const int fd = kFirstDiskFd + static_cast<int>(launch.files.size());
+        const int fd = next_fd(launch);
         add(list, {"-add-fd", fmt::format("fd={0},set={0}", fd), "-device",
                    fmt::format("usb-host,hostdevice=/dev/fdset/{}", fd)});
         launch.files.push_back({.fd = fd, .path = device.node, .read_only = false});
@@ -213,10 +221,12 @@ bool has_room_for_spare(const MachineSpec& spec) {
     return std::min(spec.disks.size(), kDisks) + spec.nics.size() < free_slots(spec);
 }
 
-unsigned slots_at_start(const MachineSpec& spec) {
+unsigned slots_to_look_into(const MachineSpec& spec) {
     const auto cards = std::ranges::count(spec.nics, false, &Nic::spare);
-    return kOwnSlots + (has_share_device(spec) ? 1U : 0U) +
-           static_cast<unsigned>(spec.disks.size() + static_cast<std::size_t>(cards));
+    const std::size_t needed = kOwnSlots + (has_share_device(spec) ? 1 : 0) + spec.disks.size() +
+                               static_cast<std::size_t>(cards);
+    const TemplateDevices known = template_devices(spec);
+    return needed > kOwnSlots + known.disks + known.cards ? static_cast<unsigned>(needed) : 0;
 }
 
 Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::path& qemu,
@@ -243,10 +253,16 @@ Result<QemuLaunch> qemu_launch(const MachineSpec& spec, const std::filesystem::p
     add_agent_channel(list, slots, spec);
     slots.add_device("virtio-balloon-device", "free-page-reporting=on");
     slots.add_device("virtio-scsi-device", "id=scsi");
+    // What a template's guest knows already (vmm/template_devices.h) is where it is in all
+    // machines.
+    const std::size_t disks = std::min(spec.disks.size(), container_bays().size());
+    const std::size_t cards = std::min<std::size_t>(spec.nics.size(), 1);
+    HAKO_CHECK(add_disks(launch, slots, spec, 0, disks));
+    add_nics(launch, slots, spec, 0, cards);
     if (has_share_device(spec)) add_shares(list, slots);
-    HAKO_CHECK(add_disks(launch, slots, spec));
+    HAKO_CHECK(add_disks(launch, slots, spec, disks, spec.disks.size()));
     add_devices(launch, spec);
-    add_nics(launch, slots, spec);
+    add_nics(launch, slots, spec, cards, spec.nics.size());
     add_memory(list, spec, saves);
     return launch;
 }

@@ -14,7 +14,7 @@
 
 namespace hako::vmm {
 
-// The descriptors that QEMU inherits: sockets first, then the disks' files, then the taps.
+// The descriptors that QEMU inherits: sockets first, then the disks' files and the taps.
 constexpr int kQmpFd = 3;
 constexpr int kConsoleFd = 4;
 constexpr int kAgentFd = 5;  // not with AgentChannel::vsock
@@ -53,9 +53,9 @@ std::size_t disks_with_a_slot(const MachineSpec& spec);
 
 // Whether a spare card has a slot that no disk of the first two, root and scratch, would have.
 bool has_room_for_spare(const MachineSpec& spec);
-// How many of the slots that the kernel is told of have, from the first on, a device that the guest
-// needs from the start.
-unsigned slots_at_start(const MachineSpec& spec);
+// How many of the slots that the kernel is told of a loaded guest looks into, from the first on,
+// for what it needs from the start; 0: its template knows all of that.
+unsigned slots_to_look_into(const MachineSpec& spec);
 
 // What the kernel is told: the machine's own arguments, then the spec's.
 std::string kernel_command_line(const MachineSpec& spec);

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "vmm/template_devices.h"
+
 namespace hako::vmm {
 namespace {
 
@@ -74,9 +76,9 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     ASSERT_TRUE(launch) << launch.error().message();
     const auto text = argument_lines(*launch);
     EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=9
--device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02
+-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02,guest_announce=off
 -netdev tap,id=nic1,fd=10
--device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02)");
+-device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02,guest_announce=off)");
     ASSERT_EQ(launch->taps.size(), 2U);
     EXPECT_EQ(launch->taps[1].fd, 10);
     EXPECT_EQ(launch->taps[1].nic.tap, "hkt1");
@@ -95,13 +97,12 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     auto spec = small_machine();
     spec.disks = {{.serial = "scratch", .extents = {"/data/scratch"}}};
     spec.nics = {{"hkt0", "02:42:ac:11:00:02"}};
-    const auto without = slots_at_start(spec);
+    const auto without = slots_to_look_into(spec);
     spec.shares = {{.name = "m0", .source = "/srv"}, {.name = "m1", .source = "/home"}};
     const auto text = lines_of(spec);
-    EXPECT_NE(text.find(R"(
+    EXPECT_NE(text.find(R"(,guest_announce=off
 -chardev socket,id=shares,fd=7
--device vhost-user-fs-device,bus=virtio-mmio-bus.4,chardev=shares,tag=hako
--add-fd fd=8,set=8
+-device vhost-user-fs-device,bus=virtio-mmio-bus.6,chardev=shares,tag=hako
 )"),
               std::string::npos)
         << text;
@@ -109,7 +110,7 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
         text.substr(text.find("-object")),
         R"(-object memory-backend-memfd,share=on,id=microvm.ram,size=256M,x-use-canonical-path-for-ramblock-id=off
 -machine memory-backend=microvm.ram)");
-    EXPECT_EQ(slots_at_start(spec), without + 1);
+    EXPECT_EQ(slots_to_look_into(spec), without + 1);
 
     auto empty = spec;
     empty.shares.clear();
@@ -129,8 +130,7 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
 
 TEST(ArgumentsTest, BaysAreDisksOfZeros) {
     auto spec = small_machine();
-    spec.disks = {{.serial = "imagebay", .extents = {}, .read_only = true, .bay = true},
-                  {.serial = "scratchbay", .extents = {}, .bay = true}};
+    spec.disks = container_bays();
     const auto launch = qemu_launch(spec, "/usr/bin/qemu-system-x86_64");
     ASSERT_TRUE(launch) << launch.error().message();
     EXPECT_TRUE(launch->files.empty());
@@ -141,7 +141,27 @@ TEST(ArgumentsTest, BaysAreDisksOfZeros) {
 -device virtio-blk-device,bus=virtio-mmio-bus.4,id=disk0,drive=disk0,serial=imagebay,werror=report,rerror=report
 -blockdev driver=null-co,node-name=disk1,read-only=off,read-zeroes=on,size=68719476736
 -device virtio-blk-device,bus=virtio-mmio-bus.5,id=disk1,drive=disk1,serial=scratchbay,werror=report,rerror=report)");
-    EXPECT_EQ(slots_at_start(spec), 5U);
+}
+
+TEST(ArgumentsTest, ALoadedGuestLooksForWhatItsTemplateHasNot) {
+    auto spec = small_machine();
+    EXPECT_EQ(slots_to_look_into(spec), 0U);
+    spec.disks = container_bays();
+    spec.nics = {{"hkt0", std::string(kFirstCardMac)}};
+    EXPECT_EQ(slots_to_look_into(spec), 0U);
+    auto more = spec;
+    more.nics.push_back({"hkt1", "02:42:ac:12:00:02", true});
+    EXPECT_EQ(slots_to_look_into(more), 0U) << "a spare card has time";
+    more.nics.back().spare = false;
+    EXPECT_EQ(slots_to_look_into(more), 7U);
+    more = spec;
+    more.takes_shares = true;
+    EXPECT_EQ(slots_to_look_into(more), 7U);
+    more = spec;
+    more.disks.push_back({.serial = "volume", .extents = {"/x"}});
+    EXPECT_EQ(slots_to_look_into(more), 7U);
+    spec.nics.front().mac = "02:42:ac:11:00:02";
+    EXPECT_EQ(slots_to_look_into(spec), 6U) << "not the card that templates know";
 }
 
 TEST(ArgumentsTest, KvmMachineWithJoinedDiskAndVsockChannel) {
@@ -209,10 +229,10 @@ TEST(ArgumentsTest, DevicesOfTheHostComeOnBusesOfTheirOwn) {
     EXPECT_EQ(text.find("virtio_mmio.device"), std::string::npos);
     EXPECT_EQ(text.find("acpi=off"), std::string::npos);
     EXPECT_EQ(text.find("no_timer_check"), std::string::npos);
-    EXPECT_EQ(text.substr(text.find("-add-fd fd=9")), R"(-add-fd fd=9,set=9
--device usb-host,hostdevice=/dev/fdset/9
--netdev tap,id=nic0,fd=10
--device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02)");
+    EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=9
+-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02,guest_announce=off
+-add-fd fd=10,set=10
+-device usb-host,hostdevice=/dev/fdset/10)");
     ASSERT_EQ(launch->files.size(), 2U);
     EXPECT_EQ(launch->files[1].path, "/dev/bus/usb/001/004");
     EXPECT_FALSE(launch->files[1].read_only);
@@ -221,7 +241,7 @@ TEST(ArgumentsTest, DevicesOfTheHostComeOnBusesOfTheirOwn) {
                     {HostDevice::Bus::pci, "/dev/vfio/12", "0000:01:00.1"}};
     text = lines_of(spec);
     EXPECT_NE(text.find(",usb=off,pcie=on,"), std::string::npos);
-    EXPECT_NE(text.find("-device vfio-pci,host=0000:01:00.0\n-device vfio-pci,host=0000:01:00.1\n"),
+    EXPECT_NE(text.find("-device vfio-pci,host=0000:01:00.0\n-device vfio-pci,host=0000:01:00.1"),
               std::string::npos);
 }
 
@@ -278,11 +298,11 @@ TEST(ArgumentsTest, ASpareCardTakesNoSlotOfRootAndScratch) {
     spec.disks = {{.serial = "a", .extents = {"/x"}}, {.serial = "b", .extents = {"/x"}}};
     spec.nics = {{"hkt0", "02:42:ac:11:00:02"}};
     ASSERT_TRUE(has_room_for_spare(spec));
-    EXPECT_EQ(slots_at_start(spec), 6U);
+    EXPECT_EQ(slots_to_look_into(spec), 6U);
     spec.nics.push_back({"hkt1", "02:42:ac:11:00:03", true});
     EXPECT_EQ(disks_with_a_slot(spec), 2U);
     EXPECT_NE(lines_of(spec).find("bus=virtio-mmio-bus.7,netdev=nic1,"), std::string::npos);
-    EXPECT_EQ(slots_at_start(spec), 6U) << "the guest does not look at it";
+    EXPECT_EQ(slots_to_look_into(spec), 6U) << "the guest does not look at it";
     spec.nics.push_back({"hkt2", "02:42:ac:11:00:04", true});
     EXPECT_FALSE(has_room_for_spare(spec));
     spec.nics.resize(1);
