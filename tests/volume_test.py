@@ -132,6 +132,35 @@ def test_two_containers_share_a_volume(clean: Daemon) -> None:
     assert clean.hako("exec", "two", "cat", "/data/file").stdout == "from one\n"
 
 
+def test_a_volume_that_is_a_file_system(clean: Daemon) -> None:
+    """Mounted on the host while containers use it, over the daemon's end, too."""
+    clean.docker("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,uid=12,noexec", "mem")
+    folder = Path(json.loads(clean.docker("volume", "inspect", "mem").stdout)[0]["Mountpoint"])
+    assert not folder.is_mount()
+    for name in ("one", "two"):
+        clean.hako("run", "-d", "--name", name, "-v", "mem:/data", HELLO, "sleep", "1000")
+    assert folder.is_mount()
+    clean.hako("exec", "one", "sh", "-c", "printf '#!/bin/sh\necho ran' > /data/script; chmod 755 /data/script")
+    assert clean.hako("exec", "two", "sh", "-c", "stat -c %u /data; sh /data/script").stdout == "12\nran\n", "an owner of its own"
+    assert "permission denied" in clean.hako("exec", "two", "/data/script", check=False).stdout
+    full = clean.hako("exec", "one", "dd", "if=/dev/zero", "of=/data/large", "bs=64k", "count=32", check=False)
+    assert full.returncode != 0 and "No space left on device" in full.stderr
+    clean.kill()
+    clean.start()
+    assert clean.hako("exec", "two", "sh", "/data/script").stdout == "ran\n"
+    clean.hako("rm", "-f", "one")
+    assert folder.is_mount()
+    clean.hako("rm", "-f", "two")
+    wait_until(lambda: not folder.is_mount(), 20, "the volume is unmounted")
+    assert os.listdir(folder) == []
+    assert run(clean, "-v", "mem:/data", HELLO, "ls", "/data").stdout == "", "what was in memory is gone"
+
+    clean.hako("volume", "create", "-o", "type=nosuchfs", "-o", "device=x", "-o", "o=a=1", "odd")
+    refused = run(clean, "-v", "mem:/data", "-v", "odd:/odd", HELLO, "true", check=False)
+    assert refused.returncode != 0 and "the host's kernel has no file system of the type nosuchfs" in refused.stderr
+    assert not folder.is_mount()
+
+
 @pytest.mark.parametrize("client", ["hako", "docker"])
 def test_named_volumes_outlive_containers(clean: Daemon, client: str, docker_cli: str) -> None:
     tool = clean.hako if client == "hako" else clean.docker
@@ -183,6 +212,12 @@ def test_a_fresh_volume_gets_the_images_files(clean: Daemon) -> None:
     run(clean, "-v", "fresh:/seed", "local/seeded", "sh", "-c", "echo changed > /seed/file")
     assert run(clean, "-v", "fresh:/seed", "local/seeded", "cat", "/seed/file").stdout == "changed\n"
     assert run(clean, "-v", "bare:/seed:nocopy", "local/seeded", "ls", "/seed").stdout == ""
+    # Once: what a container deletes does not come back.
+    clean.hako("run", "--name", "box", "-v", "once:/seed", "local/seeded", "sh", "-c", "ls /seed; rm -f /seed/file; chown 3:4 /seed")
+    assert clean.hako("start", "-a", "box").stdout == ""
+    clean.hako("rm", "box")
+    # Where the image has nothing, the volume keeps its owner.
+    assert run(clean, "-v", "once:/nowhere", HELLO, "stat", "-c", "%u:%g %a", "/nowhere").stdout == "3:4 750\n"
     clean.hako("rm", "base")
     clean.hako("rmi", "local/seeded")
 

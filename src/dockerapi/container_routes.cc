@@ -98,16 +98,22 @@ Result<engine::ListFilter> container_filter(const http::Query& query, const Filt
 }
 
 // Containers have no swarm here: what asks for one finds nothing.
-bool asks_for_what_none_has(const Filters& parsed) {
-    const auto tasks = values_of(parsed, "is-task");
-    return std::ranges::find(tasks, "true") != tasks.end();
+Result<bool> asks_for_what_none_has(const Filters& parsed) {
+    bool asks = false;
+    for (const auto& text : values_of(parsed, "is-task")) {
+        if (text != "true" && text != "1" && text != "false" && text != "0")
+            return fail(ErrorKind::invalid, "invalid filter 'is-task={}'", text);
+        asks |= text == "true" || text == "1";
+    }
+    return asks;
 }
 
 Result<void> list_containers(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto parsed, filters(request.query, kListFilters));
     HAKO_TRY(const auto filter, container_filter(request.query, parsed));
     Json answer = Json::array();
-    if (asks_for_what_none_has(parsed)) return response.send_json(200, answer);
+    HAKO_TRY(const bool for_nothing, asks_for_what_none_has(parsed));
+    if (for_nothing) return response.send_json(200, answer);
     HAKO_TRY(answer, container_list(services, filter));
     return response.send_json(200, answer);
 }

@@ -23,6 +23,7 @@
 #include "engine/tasks.h"
 #include "engine/templates.h"
 #include "engine/traces.h"
+#include "engine/volume_mounts.h"
 #include "engine/warm_pool.h"
 #include "images/image_store.h"
 #include "store/database.h"
@@ -45,6 +46,7 @@ struct Context {
     std::unique_ptr<images::ImageStore> images;  // null in tests
     std::unique_ptr<vmm::KernelStore> kernels;   // null in tests
     volume::VolumeStore volumes;
+    VolumeMounts volume_mounts{volumes};
     Surroundings world;
     std::unique_ptr<Networks> networks;
     Registry registry;

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hako::engine {
 
@@ -44,6 +45,8 @@ struct MountPoint {
     bool copy_up = false;      // a fresh volume gets what the image has there
     bool anonymous = false;    // goes with its container
     bool make_source = false;  // bind: a folder where there is nothing, at each start
+    // "noexec" and the like, of its volume, once it is located (locate_mounts).
+    std::vector<std::string> restrictions = {};
 };
 
 }  // namespace hako::engine

@@ -66,6 +66,28 @@ Result<bool> switch_option(const Network& network, const std::string& key) {
                 found->second.substr(0, 64));
 }
 
+// What Docker's bridges can be besides what ours are.
+Result<void> check_modes(const Network& network) {
+    constexpr std::string_view kPrefix = "com.docker.network.bridge.";
+    for (const auto* name : {"gateway_mode_ipv4", "gateway_mode_ipv6"}) {
+        const auto found = network.options.find(std::string(kPrefix) + name);
+        if (found == network.options.end() || found->second.empty() || found->second == "nat")
+            continue;
+        return fail(ErrorKind::unimplemented,
+                    "option {}: \"{}\" is not offered, networks are of the mode nat: for addresses "
+                    "of the LAN use the driver macvlan, for no way out --internal, and for one "
+                    "without translation {}enable_ip_masquerade=false",
+                    found->first, found->second.substr(0, 64), kPrefix);
+    }
+    const auto key = std::string(kPrefix) + "inhibit_ipv4";
+    HAKO_TRY(const bool inhibited, switch_option(network, key));
+    if (network.options.contains(key) && inhibited)
+        return fail(ErrorKind::unimplemented,
+                    "option {} is not offered: the gateway's address is where hako answers names",
+                    key);
+    return {};
+}
+
 }  // namespace
 
 Json to_json(const Network& network) {
@@ -226,6 +248,7 @@ Result<network::NetworkConfig> to_config(const Network& network) {
              switch_option(network, "com.docker.network.bridge.enable_ip_masquerade"));
     HAKO_TRY(config.icc, switch_option(network, "com.docker.network.bridge.enable_icc"));
     HAKO_CHECK(published_address(network));
+    HAKO_CHECK(check_modes(network));
     HAKO_TRY(config.mtu, mtu_of(network));
     config.options = network.options;
     return config;

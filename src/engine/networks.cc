@@ -156,8 +156,16 @@ Result<std::unique_ptr<Networks>> Networks::open(store::Database& database, Netw
     auto state = networks->state_.lock();
     HAKO_TRY(auto stored, store.networks());
     for (Network& network : stored) {
-        HAKO_TRY(const auto config, to_config(network));
-        state->ipam.add_network(config);
+        auto config = to_config(network);
+        if (!config) {
+            // Of a hako that took more. The others are not to wait for somebody to put that right.
+            log_error("network {} is without its options: {}", network.name,
+                      config.error().message());
+            network.options.clear();
+            config = to_config(network);
+        }
+        if (!config) return fail(config.error());
+        state->ipam.add_network(*config);
         state->networks.emplace(network.id, std::move(network));
     }
     add_predefined(state->networks);

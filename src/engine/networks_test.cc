@@ -279,6 +279,11 @@ TEST_F(NetworksTest, OptionsAreAsDockerReadsThem) {
     EXPECT_THAT(with("enable_icc", "maybe").error().message(), HasSubstr("neither true nor false"));
     EXPECT_THAT(with("host_binding_ipv4", "here").error().message(),
                 HasSubstr("host_binding_ipv4"));
+    EXPECT_THAT(with("gateway_mode_ipv4", "routed").error().message(),
+                HasSubstr("\"routed\" is not offered"));
+    EXPECT_THAT(with("inhibit_ipv4", "true").error().message(), HasSubstr("is not offered"));
+    EXPECT_TRUE(with("gateway_mode_ipv6", "nat"));
+    EXPECT_TRUE(with("inhibit_ipv4", "false"));
     const auto apart = with("enable_icc", "0");
     ASSERT_TRUE(apart) << apart.error().message();
     run_on("alone", apart->name);
@@ -294,6 +299,23 @@ TEST_F(NetworksTest, OptionsAreAsDockerReadsThem) {
     ASSERT_TRUE(engine_->start(id));
     EXPECT_EQ(attachment(id).ports.front().host_ip, "127.0.0.1");
     EXPECT_EQ(attachment(id).ports.back().host_ip, "192.0.2.1");
+}
+
+// As an older hako, which looked less closely, may have left one.
+TEST_F(NetworksTest, AStoredOptionThatMakesNoSenseStopsNoDaemon) {
+    const auto made = engine_->create_network({.name = "odd"});
+    ASSERT_TRUE(made) << made.error().message();
+    Network odd = *made;
+    odd.options["com.docker.network.bridge.enable_icc"] = "maybe";
+    stop_daemon();
+    {
+        const auto database = store::Database::open(layout_.database()).value();
+        auto store = NetworkStore::open(*database).value();
+        ASSERT_TRUE(store.erase(odd.id));
+        ASSERT_TRUE(store.insert(odd));
+    }
+    start_daemon();
+    EXPECT_THAT(run_on("on-it", "odd"), testing::Not(testing::IsEmpty()));
 }
 
 TEST_F(NetworksTest, ABridgeHasTheNameThatItIsGiven) {

@@ -9,6 +9,7 @@
 #include "engine/context.h"
 #include "engine/restart.h"
 #include "engine/trash.h"
+#include "engine/volumes.h"
 
 namespace hako::engine {
 namespace {
@@ -180,6 +181,18 @@ void recover_networks(Context& context) {
     }
 }
 
+void recover_volumes(Context& context) {
+    for (const EntryPtr& entry : context.registry.all()) {
+        const Container container = entry->live.lock()->container;
+        if (!container.state.running()) continue;
+        if (const auto used = use_volumes(context, container); !used)
+            log_warn("container {}: {}", container.name, used.error().message());
+    }
+    const auto all = context.volumes.list();
+    if (!all) return log_warn("{}", all.error().message());
+    context.volume_mounts.unmount_unused(*all);
+}
+
 }  // namespace
 
 Result<void> recover(Context& context) {
@@ -204,6 +217,7 @@ Result<void> recover(Context& context) {
         else if (!alive && waits_for_restart(*entry)) to_start.push_back(entry);
     }
     recover_networks(context);
+    recover_volumes(context);
     for (const EntryPtr& entry : to_remove) {
         const std::lock_guard operation(entry->operation);
         const bool volumes = entry->live.lock()->container.host_config.auto_remove;

@@ -3,6 +3,8 @@
 #include "engine/host_networks.h"
 #include "runtime/sandbox_spec.h"
 #include "store/file.h"
+#include "volume/file_system.h"
+#include "volume/volume_store.h"
 
 namespace hako::engine {
 namespace {
@@ -36,6 +38,14 @@ Result<void> remove_whole(const fs::path& path) {
     return {};
 }
 
+// Their files are not ours to remove.
+Result<void> unmount_volumes(const Layout& layout) {
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(layout.volumes(), none))
+        HAKO_CHECK(volume::unmount_volume(entry.path() / volume::kDataFolder));
+    return {};
+}
+
 // The lock last: it is held.
 Result<void> remove_files(const Layout& layout) {
     for (const auto& path : {layout.sandboxes(), layout.probe_verdict()})
@@ -55,6 +65,7 @@ Result<void> reset(const Layout& layout) {
     HAKO_TRY(const store::FileLock lock, store::FileLock::acquire(layout.lock()));
     HAKO_CHECK(end_machines(layout));
     HAKO_CHECK(remove_networks(layout));
+    HAKO_CHECK(unmount_volumes(layout));
     return remove_files(layout);
 }
 

@@ -50,6 +50,7 @@ std::vector<oci::Mount> guest_mounts(const Container& container) {
         const bool disk = is_disk(mount);
         std::vector<std::string> options = {"rbind"};
         if (mount.read_only) options.emplace_back("ro");
+        options.insert(options.end(), mount.restrictions.begin(), mount.restrictions.end());
         if (mount.copy_up && !(disk && mount.read_only))
             options.emplace_back(runtime::kCopyUpOption);
         list.push_back({mount.target, "bind",

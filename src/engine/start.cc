@@ -124,6 +124,16 @@ void forget_restarts(Entry::Live& live) {
     live.back_off = {};
 }
 
+Result<Container> locate(Context& context, const Container& container) {
+    HAKO_CHECK(use_volumes(context, container));
+    Container located = container;
+    HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+    // The image's files come once: what the container has there later is its own.
+    if (container.state.started_at != WallTime{})
+        for (MountPoint& mount : located.mounts) mount.copy_up = false;
+    return located;
+}
+
 }  // namespace
 
 Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& container,
@@ -135,8 +145,7 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
                         "{} is a macOS machine: its files are on a disk that hako does not read",
                         container.name);
         HAKO_TRY(const vmm::ProbeResult probe, context.world.machines->accelerator());
-        Container located = container;
-        HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+        HAKO_TRY(const Container located, locate(context, container));
         return make_macos_sandbox(located, probe, context.layout);
     }
     HAKO_TRY(const vmm::Kernel kernel, context.world.machines->kernel(container.kernel));
@@ -151,8 +160,7 @@ Result<runtime::SandboxSpec> plan_sandbox(Context& context, const Container& con
         HAKO_TRY(devices, context.world.machines->devices(host_devices(container.host_config)));
     }
     HAKO_CHECK(check_block_volumes(context, container));
-    Container located = container;
-    HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+    HAKO_TRY(const Container located, locate(context, container));
     return make_sandbox(located,
                         {.kernel = kernel.vmlinux,
                          .initramfs = context.world.machines->initramfs(),

@@ -153,6 +153,7 @@ void leave_vm(Context& context, const EntryPtr& entry,
         end_log(context, entry->id);
     }
     leave_networks(context, entry->id);
+    context.volume_mounts.release(entry->id);
     auto live = entry->live.lock();
     live->shim.reset();
     live->vm.reset();

@@ -101,6 +101,15 @@ Result<void> check_block_volumes(Context& context, const Container& container) {
     return {};
 }
 
+Result<void> use_volumes(Context& context, const Container& container) {
+    for (const auto& mount : container.mounts) {
+        if (mount.type != MountType::volume) continue;
+        HAKO_TRY(const auto volume, context.volumes.find(mount.name));
+        HAKO_CHECK(context.volume_mounts.use(volume, container.id));
+    }
+    return {};
+}
+
 Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<MountPoint> mounts) {
     for (auto& mount : mounts) {
         std::error_code error;
@@ -111,6 +120,7 @@ Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<Moun
         if (mount.type != MountType::volume) continue;
         HAKO_TRY(const auto volume, context.volumes.find(mount.name));
         mount.source = context.volumes.data(volume).string();
+        mount.restrictions = volume::restrictions_of(volume);
         // Nothing to fill any more: a read-only share can be one on the host, too.
         std::error_code ignored;
         if (mount.driver != volume::kBlock && !std::filesystem::is_empty(mount.source, ignored))

@@ -25,6 +25,9 @@ void remove_anonymous_volumes(Context& context, const std::vector<MountPoint>& m
 std::vector<Container> users_of_volume(Context& context, std::string_view volume);
 // A disk has one writer: ErrorKind::conflict names the container that holds it.
 Result<void> check_block_volumes(Context& context, const Container& container);
+// Has its volumes mounted that are file systems; Context::volume_mounts keeps them so until it is
+// released.
+Result<void> use_volumes(Context& context, const Container& container);
 // Where the mounts' volumes have their data on the host; folders of -v that went are made again,
 // the mounts of other types stay as they are.
 Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<MountPoint> mounts);

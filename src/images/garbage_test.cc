@@ -4,8 +4,6 @@
 
 #include <optional>
 
-#include "images/keyed_lock.h"
-
 namespace hako::images {
 namespace {
 
@@ -39,17 +37,6 @@ TEST(Garbage, IdleMeansThatNoLeaseIsOut) {
     }
     EXPECT_TRUE(garbage.when_idle([&] { ++ran; }));
     EXPECT_EQ(ran, 1);
-}
-
-TEST(KeyedLock, HoldsOneKeyAndNotTheOthers) {
-    KeyedLock locks;
-    std::optional held = locks.lock("a");
-    EXPECT_TRUE(locks.lock("b"));
-    std::stop_source stop;
-    stop.request_stop();
-    EXPECT_FALSE(locks.lock("a", stop.get_token()));
-    held.reset();
-    EXPECT_TRUE(locks.lock("a"));
 }
 
 }  // namespace

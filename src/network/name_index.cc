@@ -77,9 +77,12 @@ std::optional<std::vector<Address>> NameIndex::addresses(const std::string& netw
 
 std::optional<std::string> NameIndex::name_of(const std::string& network, const Address& client,
                                               const Address& address) const {
-    for (const std::string& id : networks_of(network, client))
-        if (const NamedHost* named = host(id, address); named && !named->names.empty())
-            return named->names.front();
+    for (const std::string& id : networks_of(network, client)) {
+        const NamedHost* const named = host(id, address);
+        if (named == nullptr || named->names.empty()) continue;
+        const std::string& behind = table_.at(id).name;
+        return behind.empty() ? named->names.front() : named->names.front() + "." + behind;
+    }
     return std::nullopt;
 }
 

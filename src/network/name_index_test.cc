@@ -40,7 +40,7 @@ TEST(NameIndex, KnowsNamesAliasesAndShortIds) {
         EXPECT_THAT(names.addresses("f", ip("10.1.0.3"), name).value(),
                     ElementsAre(ip("10.1.0.2"), ip("fd01::2")));
     EXPECT_FALSE(names.addresses("f", ip("10.1.0.3"), "nobody"));
-    EXPECT_EQ(names.name_of("f", ip("10.1.0.3"), ip("fd01::2")), "web");
+    EXPECT_EQ(names.name_of("f", ip("10.1.0.3"), ip("fd01::2")), "web.front");
     EXPECT_FALSE(names.name_of("f", ip("10.1.0.3"), ip("10.1.0.9")));
 }
 
@@ -69,7 +69,7 @@ TEST(NameIndex, AContainerSeesAllOfItsNetworksAndNoOthers) {
     const NameIndex names = index();
     EXPECT_THAT(names.addresses("f", ip("10.1.0.3"), "db").value(), ElementsAre(ip("10.2.0.4")));
     EXPECT_FALSE(names.addresses("f", ip("10.1.0.2"), "db"));
-    EXPECT_EQ(names.name_of("f", ip("10.1.0.3"), ip("10.2.0.4")), "db");
+    EXPECT_EQ(names.name_of("f", ip("10.1.0.3"), ip("10.2.0.4")), "db.back");
     // Only who is on an internal network alone is not answered with outside names.
     EXPECT_TRUE(names.forwards("b", ip("10.2.0.3")));
     EXPECT_FALSE(names.forwards("b", ip("10.2.0.4")));

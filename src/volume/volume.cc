@@ -6,14 +6,18 @@
 #include <filesystem>
 #include <vector>
 
+#include "volume/options.h"
+
 namespace hako::volume {
 namespace {
 
 constexpr std::size_t kMaxName = 200;  // it names a folder
-// Of `o`: what means nothing for a folder that is shared with a VM.
-constexpr std::array<std::string_view, 12> kHarmless{
-    "defaults",   "rw",       "atime",       "noatime", "diratime", "nodiratime",
-    "norelatime", "relatime", "strictatime", "async",   "private",  "rprivate"};
+constexpr std::array<std::string_view, 8> kNothing{
+    "defaults", "rw", "atime", "diratime", "norelatime", "async", "private", "rprivate"};
+// Nor do these where a folder is shared as it is.
+constexpr std::array<std::string_view, 4> kOfAMount{"noatime", "nodiratime", "relatime",
+                                                    "strictatime"};
+constexpr std::array<std::string_view, 3> kRestrictions{"noexec", "nosuid", "nodev"};
 constexpr std::uint64_t kDefaultDisk = 64 * kGiB;
 constexpr std::uint64_t kLeastDisk = 16 * kMiB;
 constexpr std::uint64_t kLargestDisk = 16 * 1024 * kGiB;
@@ -39,6 +43,56 @@ Result<void> check_name(std::string_view name) {
     return {};
 }
 
+bool is_bind(std::string_view word) { return word == "bind" || word == "rbind"; }
+
+bool contains(const auto& words, std::string_view word) {
+    return std::ranges::find(words, word) != words.end();
+}
+
+Result<void> check_folder_options(const StringMap& options) {
+    const auto words = words_of(value_of(options, "o"));
+    if (std::ranges::none_of(words, is_bind))
+        return fail(ErrorKind::invalid,
+                    "the volume options name neither a folder of the host (type=none, o=bind, "
+                    "device=FOLDER) nor the type of a file system (type=tmpfs, device=tmpfs)");
+    for (const auto word : words)
+        if (!is_bind(word) && word != "ro" && !means_nothing(word) && !is_restriction(word) &&
+            !contains(kOfAMount, word))
+            return fail(ErrorKind::invalid,
+                        "the word {} of the volume option o is not offered for a folder: use bind, "
+                        "ro for a volume that nobody may write to, noexec, nosuid or nodev",
+                        word);
+    if (const auto device = value_of(options, "device");
+        !std::filesystem::path(device).is_absolute())
+        return fail(ErrorKind::invalid, "the volume option device is no absolute path: \"{}\"",
+                    device);
+    return {};
+}
+
+// As mount(8) would take them.
+Result<void> check_local_options(const StringMap& options) {
+    for (const auto& [name, text] : options) {
+        if (name != "type" && name != "o" && name != "device")
+            return fail(ErrorKind::invalid,
+                        "the volume option {} is not known: local takes type, o and device, and "
+                        "--driver block takes size",
+                        name);
+        if (text.find('\0') != std::string::npos)
+            return fail(ErrorKind::invalid, "the volume option {} holds a NUL byte", name);
+    }
+    if (options.empty()) return {};
+    const auto type = value_of(options, "type");
+    if (type.empty() || type == "none") return check_folder_options(options);
+    if (value_of(options, "device").empty())
+        return fail(ErrorKind::invalid,
+                    "missing required option: \"device\": what a file system of the type {} is "
+                    "mounted from (for tmpfs: tmpfs)",
+                    type);
+    return {};
+}
+
+}  // namespace
+
 std::string_view value_of(const StringMap& options, const char* name) {
     const auto found = options.find(name);
     return found == options.end() ? std::string_view() : std::string_view(found->second);
@@ -55,39 +109,23 @@ std::vector<std::string_view> words_of(std::string_view text) {
     return words;
 }
 
-bool is_bind(std::string_view word) { return word == "bind" || word == "rbind"; }
+bool means_nothing(std::string_view word) { return contains(kNothing, word); }
 
-// As mount(8) would take them; the one kind that needs no mount on the host is a folder of it.
-Result<void> check_local_options(const StringMap& options) {
-    for (const auto& [name, text] : options)
-        if (name != "type" && name != "o" && name != "device")
-            return fail(ErrorKind::invalid,
-                        "the volume option {} is not known: local takes type, o and device, and "
-                        "--driver block takes size",
-                        name);
-    if (options.empty()) return {};
-    const auto type = value_of(options, "type");
-    const auto words = words_of(value_of(options, "o"));
-    if ((!type.empty() && type != "none") || std::ranges::none_of(words, is_bind))
-        return fail(
-            ErrorKind::unimplemented,
-            "a volume of type \"{}\" is not offered: use type=none, o=bind and device=FOLDER "
-            "for a folder of the host, or --mount type=tmpfs",
-            type);
-    for (const auto word : words)
-        if (!is_bind(word) && word != "ro" && std::ranges::find(kHarmless, word) == kHarmless.end())
-            return fail(ErrorKind::invalid,
-                        "the word {} of the volume option o is not offered: use bind, and ro for "
-                        "a volume that nobody may write to",
-                        word);
-    if (const auto device = value_of(options, "device");
-        !std::filesystem::path(device).is_absolute())
-        return fail(ErrorKind::invalid, "the volume option device is no absolute path: \"{}\"",
-                    device);
-    return {};
+bool is_restriction(std::string_view word) {
+    return contains(kRestrictions, word) ||
+           std::ranges::any_of(kRestrictions, [&](auto one) { return one.substr(2) == word; });
 }
 
-}  // namespace
+std::vector<std::string> restrictions_of(const Volume& volume) {
+    std::vector<std::string> all;
+    for (const auto word : words_of(value_of(volume.options, "o"))) {
+        if (!is_restriction(word)) continue;
+        const auto one = word.starts_with("no") ? std::string(word) : fmt::format("no{}", word);
+        std::erase(all, one);  // the last one holds
+        if (word == one) all.push_back(one);
+    }
+    return all;
+}
 
 bool is_read_only(const Volume& volume) {
     bool read_only = false;

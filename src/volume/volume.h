@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/units.h"
@@ -29,6 +30,8 @@ struct Volume {
 Result<void> validate(const Volume& volume);
 // Whether its options make it read-only for all containers.
 bool is_read_only(const Volume& volume);
+// What no container may do with its files: "noexec", "nosuid", "nodev".
+std::vector<std::string> restrictions_of(const Volume& volume);
 // The size of a block volume's disk.
 Result<std::uint64_t> disk_size(const Volume& volume);
 

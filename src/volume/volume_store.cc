@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "fsimage/ext4/format.h"
+#include "volume/file_system.h"
 
 namespace hako::volume {
 namespace {
@@ -115,7 +116,7 @@ Result<void> VolumeStore::make_files(const Volume& volume) const {
         return fsimage::format_ext4(data(volume), {.size = size, .label = "volume"});
     }
     // What the guests do in it must not depend on our umask.
-    const auto folder = home(volume.name) / "_data";
+    const auto folder = home(volume.name) / kDataFolder;
     if (fs::exists(folder, ignored)) return {};
     HAKO_CHECK(make_folders(folder));
     if (::chmod(folder.c_str(), 0755) != 0)
@@ -145,7 +146,9 @@ Result<std::vector<Volume>> VolumeStore::list() {
 
 Result<void> VolumeStore::remove(std::string_view name) {
     const std::lock_guard lock(changes_);
-    HAKO_CHECK(find(name));
+    HAKO_TRY(const auto volume, find(name));
+    // What is mounted there is not ours to remove.
+    if (file_system_of(volume)) HAKO_CHECK(unmount_volume(data(volume)));
     const auto doomed = folder_ / fmt::format("{}{}", kRemoved, random_id());
     std::error_code error;
     fs::rename(home(name), doomed, error);
@@ -161,7 +164,8 @@ Result<void> VolumeStore::remove(std::string_view name) {
 fs::path VolumeStore::data(const Volume& volume) const {
     if (volume.driver == kBlock) return home(volume.name) / "disk.ext4";
     const auto device = volume.options.find("device");
-    return device != volume.options.end() ? fs::path(device->second) : home(volume.name) / "_data";
+    const bool is_there = device == volume.options.end() || file_system_of(volume);
+    return is_there ? home(volume.name) / kDataFolder : fs::path(device->second);
 }
 
 std::uint64_t VolumeStore::used_bytes(const Volume& volume) const {

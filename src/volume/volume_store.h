@@ -12,6 +12,9 @@
 
 namespace hako::volume {
 
+// Of a local volume, in its own.
+constexpr std::string_view kDataFolder = "_data";
+
 // Thread-safe. Who uses a volume is the engine's to know.
 class VolumeStore {
 public:

@@ -1,8 +1,13 @@
 #include "volume/volume_store.h"
 
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 #include <gtest/gtest.h>
 
 #include "base/fd.h"
+#include "volume/file_system.h"
 
 namespace hako::volume {
 namespace {
@@ -74,13 +79,77 @@ TEST_F(VolumeStoreTest, ReadsTheWordsOfAFolder) {
         ASSERT_TRUE(made) << made.error().message();
         EXPECT_EQ(is_read_only(made->volume), read_only) << words;
     }
-    const auto unknown = create("xx", "bind,noexec");
+    const auto unknown = create("xx", "bind,size=1m");
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().kind(), ErrorKind::invalid);
-    EXPECT_NE(unknown.error().message().find("the word noexec of the volume option o"),
+    EXPECT_NE(unknown.error().message().find("the word size=1m of the volume option o"),
               std::string::npos);
     EXPECT_FALSE(create("xx", "ro"));
     EXPECT_FALSE(create("xx", "unbind"));
+}
+
+TEST_F(VolumeStoreTest, ReadsTheWordsOfAFileSystem) {
+    const auto read = [&](const std::string& words) {
+        return *file_system_of(
+            {.name = "xx",
+             .options = {{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", words}}});
+    };
+    constexpr unsigned long kAlways = MS_NOSUID | MS_NODEV;
+    EXPECT_EQ(read("").data, "");
+    EXPECT_EQ(read("").flags, kAlways);
+    EXPECT_EQ(read("size=1m,noexec,rw,uid=1000,nosuid,relatime").data, "size=1m,uid=1000");
+    EXPECT_EQ(read("size=1m,noexec,nosuid,relatime").flags, kAlways | MS_NOEXEC | MS_RELATIME);
+    EXPECT_EQ(read("ro").flags, kAlways | MS_RDONLY);
+    EXPECT_EQ(read("ro,rw").flags, kAlways);
+    EXPECT_FALSE(file_system_of(
+        {.name = "xx", .options = {{"type", "none"}, {"o", "bind"}, {"device", "/srv"}}}));
+    EXPECT_FALSE(file_system_of({.name = "xx"}));
+}
+
+TEST_F(VolumeStoreTest, ReadsWhatNoContainerMayDo) {
+    const auto read = [](const std::string& words) {
+        return restrictions_of({.name = "xx", .options = {{"o", words}}});
+    };
+    EXPECT_EQ(read("bind"), std::vector<std::string>());
+    EXPECT_EQ(read("bind,noexec,nodev"), (std::vector<std::string>{"noexec", "nodev"}));
+    EXPECT_EQ(read("noexec,nosuid,exec"), std::vector<std::string>{"nosuid"});
+}
+
+TEST_F(VolumeStoreTest, MountsAFileSystemAndNeverRemovesWhatIsInIt) {
+    const auto made = store_.create(
+        {.name = "mem",
+         .options = {{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=1m,mode=0700"}}});
+    ASSERT_TRUE(made) << made.error().message();
+    const auto folder = store_.data(made->volume);
+    EXPECT_EQ(folder, folder_.path() / "volumes" / "mem" / "_data");
+    EXPECT_FALSE(is_mount_point(folder));
+    ASSERT_TRUE(mount_volume(made->volume, folder));
+    EXPECT_TRUE(is_mount_point(folder));
+    EXPECT_TRUE(mount_volume(made->volume, folder)) << "it is there already";
+    EXPECT_EQ(fs::space(folder).capacity, kMiB);
+    ASSERT_TRUE(write_file(folder / "file", "kept"));
+    const auto other = open_file(folder / "file", O_RDONLY).value();
+    ASSERT_TRUE(store_.remove("mem"));
+    EXPECT_FALSE(fs::exists(folder));
+    struct stat status {};
+    ASSERT_EQ(::fstat(other.get(), &status), 0);
+    EXPECT_EQ(status.st_nlink, 1U) << "who has it open still has it";
+}
+
+TEST_F(VolumeStoreTest, SaysWhyAFileSystemIsNotMounted) {
+    const auto error = [&](const StringMap& options) {
+        const Volume volume{.name = "xx", .options = options};
+        return mount_volume(volume, folder_.path()).error().message();
+    };
+    EXPECT_EQ(error({{"type", "nosuchfs"}, {"device", "x"}, {"o", "a=1,ro"}}),
+              "cannot mount volume xx (type nosuchfs, device x, o a=1,ro): the host's kernel has no "
+              "file system of the type nosuchfs");
+    EXPECT_NE(error({{"type", "nfs"}, {"device", "no-such-host.invalid:/x"}})
+                  .find("no address for the server no-such-host.invalid"),
+              std::string::npos);
+    EXPECT_NE(error({{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=huge"}})
+                  .find("Invalid argument"),
+              std::string::npos);
 }
 
 TEST_F(VolumeStoreTest, BlockVolumeIsASparseDisk) {
@@ -97,7 +166,8 @@ TEST_F(VolumeStoreTest, RefusesWhatItCannotKeep) {
     EXPECT_EQ(store_.create({.name = "xx", .driver = "nfs"}).error().kind(), ErrorKind::not_found);
     EXPECT_FALSE(store_.create({.name = "xx", .options = {{"size", "1g"}}}));
     EXPECT_FALSE(store_.create({.name = "xx", .driver = "block", .options = {{"size", "1k"}}}));
-    EXPECT_FALSE(store_.create({.name = "xx", .options = {{"type", "nfs"}, {"device", ":/x"}}}));
+    EXPECT_FALSE(store_.create({.name = "xx", .options = {{"type", "nfs"}, {"o", "addr=x"}}}));
+    EXPECT_FALSE(store_.create({.name = "xx", .options = {{"device", "/srv"}}}));
     EXPECT_TRUE(fs::is_empty(folder_.path() / "volumes"));
 }
 

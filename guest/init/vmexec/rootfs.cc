@@ -84,8 +84,10 @@ Result<void> refuse_link(const Fd& root, const MountEntry& entry) {
 Result<void> mount_entry(const Fd& root, const MountEntry& entry) {
     const auto options = parse_mount_options(entry.options);
     if (entry.type == "proc" || entry.type == "sysfs") HAKO_CHECK(refuse_link(root, entry));
+    // Of a folder that the image has not, the volume learns neither files nor owner.
+    const bool fills = entry.copy_up && open_in_root(root.get(), entry.destination, O_PATH);
     HAKO_TRY(const auto target, mount_target(root, entry, options.bind()));
-    if (entry.copy_up)
+    if (fills)
         HAKO_CHECK(with_context(copy_up(path_of(target), entry.source), entry.destination));
     HAKO_CHECK(mount_at(entry.source, path_of(target), entry.type, options, entry.destination));
     HAKO_TRY(const auto mounted, open_in_root(root.get(), entry.destination, O_PATH));

@@ -11,7 +11,7 @@
 
 #include "base/guarded.h"
 
-namespace hako::images {
+namespace hako {
 
 // Thread-safe. Must outlive what it hands out.
 class KeyedLock {
@@ -51,4 +51,4 @@ private:
     std::condition_variable_any released_;
 };
 
-}  // namespace hako::images
+}  // namespace hako
