@@ -73,17 +73,6 @@ def clear(host: Daemon) -> Iterator[None]:
     shutil.rmtree(Path(host.environment["DOCKER_CONFIG"]) / "cli-plugins", ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def version_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("compose")
-    done = subprocess.run([ROOT / "scripts/foreign-package.sh", "amd64", "docker-compose", folder, "trixie"],
-                          capture_output=True, text=True, timeout=300)
-    plugin = folder / "usr/libexec/docker/cli-plugins/docker-compose"
-    if done.returncode != 0 or not plugin.exists():
-        pytest.skip(f"Debian trixie's docker-compose is not to be had: {done.stderr}")
-    return plugin
-
-
 class Compose:
     def __init__(self, daemon: Daemon, file: Path, project: str) -> None:
         self.daemon, self.file, self.project = daemon, file, project

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +61,15 @@ def docker_cli() -> str:
     if not found:
         pytest.skip("the docker CLI is not installed")
     return found
+
+
+@pytest.fixture(scope="session")
+def version_2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Docker Compose 2, a plugin of Docker's CLI."""
+    folder = tmp_path_factory.mktemp("compose")
+    done = subprocess.run([Path(__file__).parents[1] / "scripts/foreign-package.sh", "amd64", "docker-compose", folder, "trixie"],
+                          capture_output=True, text=True, timeout=300)
+    plugin = folder / "usr/libexec/docker/cli-plugins/docker-compose"
+    if done.returncode != 0 or not plugin.exists():
+        pytest.skip(f"Debian trixie's docker-compose is not to be had: {done.stderr}")
+    return plugin
