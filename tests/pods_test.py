@@ -41,6 +41,9 @@ def test_the_vm_lives_as_long_as_any_of_its_containers(clean: Daemon) -> None:
     clean.hako("run", "-d", "--name", "guest", "--network", "container:box", HELLO, "sh", "-c",
                "trap 'exit 7' TERM; echo ready; while :; do sleep 0.2; done")
     wait_until(lambda: "ready" in clean.hako("logs", "guest").stdout, 30)
+    # Without a limit of its own it has what the VM has.
+    limit = clean.hako("stats", "--no-stream", "--format", "{{.MemUsage}}", "guest").stdout.split(" / ")[1]
+    assert 512 <= float(limit.removesuffix("MiB\n")) <= 600, limit
     pid = clean.inspect("box")["State"]["Pid"]
     clean.hako("stop", "-t", "1", "box")
     assert clean.state("guest") == "running"

@@ -126,7 +126,7 @@ struct Event {
 struct Statistics {
     std::uint64_t cpu_usage_us = 0, cpu_user_us = 0, cpu_system_us = 0, cpu_throttled_us = 0;
     std::uint64_t memory_usage_bytes = 0, memory_peak_bytes = 0;
-    std::uint64_t memory_limit_bytes = 0;  // 2^64-1: no limit
+    std::uint64_t memory_limit_bytes = 0;  // without one, the VM's memory
     std::map<std::string, std::uint64_t> memory_stat;
     std::uint64_t pids_current = 0, pids_limit = 0;
     std::uint64_t oom_kills = 0;

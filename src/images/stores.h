@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "base/keyed_lock.h"
 #include "base/result.h"
 #include "images/catalog.h"
 #include "images/garbage.h"
-#include "base/keyed_lock.h"
 #include "images/layer_store.h"
 #include "images/progress.h"
 #include "images/settling.h"

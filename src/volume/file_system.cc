@@ -93,7 +93,8 @@ std::optional<FileSystem> file_system_of(const Volume& volume) {
                       .flags = MS_NOSUID | MS_NODEV};
     for (const auto word : words_of(value_of(volume.options, "o"))) {
         if (word == "rw") wanted.flags &= ~static_cast<unsigned long>(MS_RDONLY);
-        const auto flag = std::ranges::find(kFlags, word, [](const auto& one) { return one.first; });
+        const auto flag =
+            std::ranges::find(kFlags, word, [](const auto& one) { return one.first; });
         if (flag != kFlags.end()) wanted.flags |= static_cast<unsigned long>(flag->second);
         else if (!means_nothing(word) && !is_restriction(word))
             wanted.data += fmt::format("{}{}", wanted.data.empty() ? "" : ",", word);
@@ -111,9 +112,9 @@ Result<void> mount_volume(const Volume& volume, const std::filesystem::path& fol
             return fail(ErrorKind::invalid, "{}", reason_of(errno, *wanted));
         return {};
     }();
-    return with_context(mounted, fmt::format("cannot mount volume {} (type {}, device {}, o {})",
-                                             volume.name, wanted->type, wanted->device,
-                                             value_of(volume.options, "o")));
+    return with_context(
+        mounted, fmt::format("cannot mount volume {} (type {}, device {}, o {})", volume.name,
+                             wanted->type, wanted->device, value_of(volume.options, "o")));
 }
 
 Result<void> unmount_volume(const std::filesystem::path& folder) {

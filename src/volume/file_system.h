@@ -1,5 +1,5 @@
-// Local volumes that are file systems of their own: -o type=tmpfs|nfs|..., device and o, as mount(8)
-// takes them. They are mounted on the host while containers use them.
+// Local volumes that are file systems of their own: -o type=tmpfs|nfs|..., device and o, as
+// mount(8) takes them. They are mounted on the host while containers use them.
 #pragma once
 
 #include <filesystem>

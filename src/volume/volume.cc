@@ -12,8 +12,8 @@ namespace hako::volume {
 namespace {
 
 constexpr std::size_t kMaxName = 200;  // it names a folder
-constexpr std::array<std::string_view, 8> kNothing{
-    "defaults", "rw", "atime", "diratime", "norelatime", "async", "private", "rprivate"};
+constexpr std::array<std::string_view, 8> kNothing{"defaults",   "rw",    "atime",   "diratime",
+                                                   "norelatime", "async", "private", "rprivate"};
 // Nor do these where a folder is shared as it is.
 constexpr std::array<std::string_view, 4> kOfAMount{"noatime", "nodiratime", "relatime",
                                                     "strictatime"};

@@ -91,8 +91,7 @@ TEST_F(VolumeStoreTest, ReadsTheWordsOfAFolder) {
 TEST_F(VolumeStoreTest, ReadsTheWordsOfAFileSystem) {
     const auto read = [&](const std::string& words) {
         return *file_system_of(
-            {.name = "xx",
-             .options = {{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", words}}});
+            {.name = "xx", .options = {{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", words}}});
     };
     constexpr unsigned long kAlways = MS_NOSUID | MS_NODEV;
     EXPECT_EQ(read("").data, "");
@@ -141,9 +140,10 @@ TEST_F(VolumeStoreTest, SaysWhyAFileSystemIsNotMounted) {
         const Volume volume{.name = "xx", .options = options};
         return mount_volume(volume, folder_.path()).error().message();
     };
-    EXPECT_EQ(error({{"type", "nosuchfs"}, {"device", "x"}, {"o", "a=1,ro"}}),
-              "cannot mount volume xx (type nosuchfs, device x, o a=1,ro): the host's kernel has no "
-              "file system of the type nosuchfs");
+    EXPECT_EQ(
+        error({{"type", "nosuchfs"}, {"device", "x"}, {"o", "a=1,ro"}}),
+        "cannot mount volume xx (type nosuchfs, device x, o a=1,ro): the host's kernel has no "
+        "file system of the type nosuchfs");
     EXPECT_NE(error({{"type", "nfs"}, {"device", "no-such-host.invalid:/x"}})
                   .find("no address for the server no-such-host.invalid"),
               std::string::npos);

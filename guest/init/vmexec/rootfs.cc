@@ -87,8 +87,7 @@ Result<void> mount_entry(const Fd& root, const MountEntry& entry) {
     // Of a folder that the image has not, the volume learns neither files nor owner.
     const bool fills = entry.copy_up && open_in_root(root.get(), entry.destination, O_PATH);
     HAKO_TRY(const auto target, mount_target(root, entry, options.bind()));
-    if (fills)
-        HAKO_CHECK(with_context(copy_up(path_of(target), entry.source), entry.destination));
+    if (fills) HAKO_CHECK(with_context(copy_up(path_of(target), entry.source), entry.destination));
     HAKO_CHECK(mount_at(entry.source, path_of(target), entry.type, options, entry.destination));
     HAKO_TRY(const auto mounted, open_in_root(root.get(), entry.destination, O_PATH));
     return finish_mount(path_of(mounted), options, entry.destination);

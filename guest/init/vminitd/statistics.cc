@@ -1,6 +1,7 @@
 #include "init/vminitd/statistics.h"
 
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -110,6 +111,11 @@ std::string user_name(const std::string& folder, unsigned uid) {
     return wanted;
 }
 
+std::uint64_t total_memory() {
+    struct sysinfo memory {};
+    return ::sysinfo(&memory) == 0 ? memory.totalram * memory.mem_unit : UINT64_MAX;
+}
+
 }  // namespace
 
 agent::v1::StatisticsResponse read_statistics(const Cgroup& cgroup) {
@@ -121,7 +127,7 @@ agent::v1::StatisticsResponse read_statistics(const Cgroup& cgroup) {
     response.set_cpu_throttled_us(cpu["throttled_usec"]);
     response.set_memory_usage_bytes(cgroup.read_number("memory.current"));
     response.set_memory_peak_bytes(cgroup.read_number("memory.peak"));
-    response.set_memory_limit_bytes(cgroup.read_number("memory.max"));
+    response.set_memory_limit_bytes(std::min(cgroup.read_number("memory.max"), total_memory()));
     for (const auto& [name, value] : cgroup.read_table("memory.stat"))
         (*response.mutable_memory_stat())[name] = value;
     response.set_pids_current(cgroup.read_number("pids.current"));
