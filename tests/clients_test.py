@@ -29,10 +29,7 @@ def host(docker_cli: str) -> Iterator[Daemon]:
 @pytest.fixture(autouse=True)
 def clear(host: Daemon) -> Iterator[None]:
     yield
-    if ids := host.hako("ps", "-aq").stdout.split():
-        host.hako("rm", "-f", "-v", *ids)
-    host.hako("network", "prune", "-f")
-    host.hako("volume", "prune", "-af")
+    host.clear()
 
 
 @pytest.fixture(scope="module")

@@ -66,10 +66,7 @@ def host() -> Iterator[Daemon]:
 def clear(host: Daemon) -> Iterator[None]:
     """A test that fails takes its stack with it."""
     yield
-    if ids := host.hako("ps", "-aq").stdout.split():
-        host.hako("rm", "-f", "-v", *ids)
-    host.hako("network", "prune", "-f")
-    host.hako("volume", "prune", "-af")
+    host.clear()
     shutil.rmtree(Path(host.environment["DOCKER_CONFIG"]) / "cli-plugins", ignore_errors=True)
 
 

@@ -127,6 +127,13 @@ class Daemon:
         path = self.folder / "hakod.log"
         return path.read_text(errors="replace")[-8000:] if path.exists() else ""
 
+    def clear(self) -> None:
+        """No container, own network or volume is left."""
+        if ids := self.hako("ps", "-aq").stdout.split():
+            self.hako("rm", "-f", "-v", *ids)
+        self.hako("network", "prune", "-f")
+        self.hako("volume", "prune", "-af")
+
     def destroy(self) -> None:
         """Removes all containers, stops, and says what was left."""
         if self.process and self.process.poll() is None:

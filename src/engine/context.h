@@ -2,6 +2,7 @@
 // of the functions below.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,7 @@ struct Context {
     std::mutex image_use;
     // Likewise for volumes. Taken first.
     std::mutex volume_use;
+    std::atomic<unsigned> starts_under_way = 0;
     // So many VMs boot at once: a boot is work for a CPU, and more of them only starve each other.
     std::counting_semaphore<> boots;
     std::stop_source closing;  // requested when the daemon ends

@@ -117,6 +117,17 @@ Result<void> check_not_going(const Entry::Live& live) {
     return fail(ErrorKind::conflict, "container is marked for removal and cannot be started");
 }
 
+class UnderWay {
+public:
+    explicit UnderWay(std::atomic<unsigned>& count) : count_(count) { ++count_; }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    ~UnderWay() { --count_; }
+
+private:
+    std::atomic<unsigned>& count_;
+};
+
 // Somebody, not a policy, starts it.
 void forget_restarts(Entry::Live& live) {
     live.container.state.restart_count = 0;
@@ -191,6 +202,7 @@ Error explain_exec_failure(const Error& error, std::string_view prefix,
 }
 
 Result<void> start_container(Context& context, const EntryPtr& entry) {
+    const UnderWay under_way(context.starts_under_way);
     const Container container = entry->live.lock()->container;
     const auto started = run_container(context, entry, container);
     if (started) {

@@ -68,7 +68,8 @@ std::unique_ptr<WarmPool> make_pool(Context& context, unsigned size) {
                 machine.disks.clear();
                 machine.nics.clear();
                 return context.templates->key(machine);
-            }};
+            },
+        .is_busy = [&context] { return context.starts_under_way > 1; }};
     return std::make_unique<WarmPool>(size, std::move(needs), *context.world.sandboxes,
                                       context.tasks);
 }

@@ -4,12 +4,14 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "runtime/sandbox_spec.h"
 
 namespace hako::engine {
 namespace {
 
 constexpr int kMostDoublings = 6;
+constexpr std::chrono::milliseconds kMoment{20};
 
 }  // namespace
 
@@ -109,6 +111,12 @@ std::optional<vmm::MachineSpec> WarmPool::missing(const State& state) const {
     return {};
 }
 
+void WarmPool::wait_until_not_busy(const std::stop_token& stop) const {
+    // Who comes with the one that took a VM is here a moment later.
+    while (sleep_for(kMoment, stop) && needs_.is_busy() && !state_.lock()->closed) {
+    }
+}
+
 void WarmPool::work(const std::stop_token& stop) {
     int failures = 0;
     while (!stop.stop_requested()) {
@@ -123,6 +131,7 @@ void WarmPool::work(const std::stop_token& stop) {
         while (full && !stop.stop_requested()) {
             const auto spec = missing(*state_.lock());
             if (!spec) break;
+            wait_until_not_busy(stop);
             auto made = make(*spec, stop);
             if (!made && made.error().kind() != ErrorKind::not_found)
                 log_warn("no VM waits for the next container: {}", made.error().message());

@@ -36,6 +36,8 @@ public:
         std::function<std::optional<std::string>(const vmm::MachineSpec&)> key;
         // What VMs wait with is for when there is plenty.
         std::function<bool()> is_memory_short = engine::is_memory_short;
+        // Several containers start at once: each is through sooner when no VM is made beside them.
+        std::function<bool()> is_busy = [] { return false; };
         std::chrono::milliseconds look_again = std::chrono::seconds(5);
         // One that takes folders waits for so long after the last container that had some.
         std::chrono::milliseconds with_shares_for = std::chrono::hours(1);
@@ -78,6 +80,7 @@ private:
     void end_where(const std::function<bool(const Member&)>& condition);
     // One that is missing.
     std::optional<vmm::MachineSpec> missing(const State& state) const;
+    void wait_until_not_busy(const std::stop_token& stop) const;
     Result<Member> make(const vmm::MachineSpec& spec, const std::stop_token& stop);
     bool lives(const Member& member) const;
 

@@ -16,6 +16,7 @@ protected:
                 return fmt::format("{} {}", spec.memory_bytes, generation_.load());
             },
             .is_memory_short = [this] { return is_short_.load(); },
+            .is_busy = [this] { return is_busy_.load(); },
             .look_again = std::chrono::milliseconds(2),
             .with_shares_for = with_shares_for_};
         pool_ = std::make_unique<WarmPool>(size, std::move(needs), driver_, tasks_);
@@ -53,6 +54,7 @@ protected:
     std::unique_ptr<WarmPool> pool_;
     std::atomic<bool> has_template_ = true;
     std::atomic<bool> is_short_ = false;
+    std::atomic<bool> is_busy_ = false;
     std::atomic<int> generation_ = 1;
     std::atomic<bool> with_shares_ = true;
     Guarded<std::map<std::string, vmm::MachineSpec>> machines_;  // by the VM's id
@@ -75,6 +77,20 @@ TEST_F(WarmPoolTest, IsKeptFull) {
     EXPECT_EQ(pool->waiting(), 0U);
     const std::lock_guard lock(world_.mutex);
     EXPECT_EQ(world_.vms, (std::set<std::string>{first, second}));
+}
+
+TEST_F(WarmPoolTest, MakesNoneWhileContainersStartSideBySide) {
+    auto* const pool = open(1);
+    is_busy_ = true;
+    pool->keep(spec_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    EXPECT_EQ(running(), 0U);
+    is_busy_ = false;
+    ASSERT_TRUE(holds(*pool, 1));
+    is_busy_ = true;
+    EXPECT_NE(pool->take(spec_, 0).id, "") << "what waits is there for whoever comes";
+    pool->close();
+    tasks_.stop_all();
 }
 
 TEST_F(WarmPoolTest, IsOnlyForMachinesThatItFits) {
