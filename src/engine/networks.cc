@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/sha256.h"
 #include "engine/network_filter.h"
 #include "engine/network_record.h"
