@@ -197,6 +197,34 @@ def test_a_card_comes_after_loading(programs: object) -> None:
         assert "hkt" not in inside(name, "ip -o link")
 
 
+@needs_namespaces
+def test_machines_with_other_devices_are_loaded_too(programs: object) -> None:
+    """More than a template knows is found after the load; without a card, or with four, it is another template."""
+    def loaded(*words: str) -> bool:
+        """And it works. The container is gone when a template for the next one is made."""
+        daemon.hako("run", "-d", "--name", "box", *words, HELLO, "sh", "-c", "ip -o -4 addr | grep -c eth > /count; exec sleep 600")
+        cards = words.count("--network") - words.count("none") if "--network" in words else 1
+        wait_until(lambda: daemon.hako("exec", "box", "cat", "/count", check=False).stdout == f"{cards}\n", 20, f"{words}")
+        found = LOADED in shim_log(daemon, "box")
+        daemon.hako("rm", "-f", "box")
+        return found
+
+    with namespaces(name := f"hkd{os.getpid()}"), daemon_in(name, configuration={}) as daemon:
+        wait_for_template(daemon)
+        for network in "abcd":
+            daemon.hako("network", "create", f"net{network}")
+        on = [["--network", f"net{network}"] for network in "abcd"]
+        disk = ["--mount", "type=volume,src=disk,dst=/disk,volume-driver=block"]
+        for words in ([], on[0] + on[1] + disk, on[0] + on[1] + on[2]):
+            assert loaded(*words), words
+        for words in (["--network", "none"], on[0] + on[1] + on[2] + on[3]):
+            assert not loaded(*words), words
+            wait_until(lambda: all(one["Ready"] for one in templates(daemon)), 180, "its template")
+            wait_until(lambda: loaded(*words), 180, f"{words} from a template; {daemon.log()}")
+        assert sorted(one["Shape"]["cards"] for one in templates(daemon)) == [0, 0, 1]
+        daemon.hako("volume", "rm", "disk")
+
+
 def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -> None:
     own.configuration = {}
     own.start()

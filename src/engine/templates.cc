@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "vmm/template_devices.h"
 
 namespace hako::engine {
 namespace {
@@ -74,9 +75,14 @@ bool Templates::is_ready(std::string_view key) {
            entry->second.identity == identity_of(store_.path(key));
 }
 
-void Templates::want(const vmm::MachineSpec& spec) {
-    if (!fits(spec)) return;
-    tasks_.launch("template", [this, spec](const std::stop_token& stop) { work(spec, stop); });
+void Templates::want(const vmm::MachineSpec& wanted) {
+    if (!fits(wanted)) return;
+    // By the time that it is made the container, and its files, may be gone.
+    vmm::MachineSpec spec = vmm::template_machine(wanted, wanted.id, {});
+    spec.takes_shares = vmm::has_share_device(wanted);
+    tasks_.launch("template", [this, spec = std::move(spec)](const std::stop_token& stop) {
+        work(spec, stop);
+    });
 }
 
 void Templates::work(const vmm::MachineSpec& spec, const std::stop_token& stop) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "vmm/template_devices.h"
 #include "vmm/template_writer.h"
 
 namespace hako::engine {
@@ -28,6 +29,9 @@ protected:
 
     Result<void> make(const runtime::TemplateJob& job) {
         ++built_;
+        for (int i = 0; i < 1000 && fs::exists(folder_.path() / "image"); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        known_disks_ = vmm::template_devices(job.spec).disks;
         if (broken_) return fail(ErrorKind::exhausted, "no space left");
         HAKO_TRY(auto writer, vmm::TemplateWriter::create(job.path));
         HAKO_CHECK(write_all(writer.state(), "state"));
@@ -60,6 +64,7 @@ protected:
     Tasks tasks_;
     std::atomic<int> built_ = 0;
     std::atomic<int> checked_ = 0;
+    std::atomic<std::size_t> known_disks_ = 0;  // by the guest of the one that was made last
     std::atomic<bool> broken_ = false;
     std::atomic<bool> takes_shares_ = true;
     int first_pause_ = 10'000;  // ms
@@ -73,6 +78,25 @@ TEST_F(TemplatesTest, IsMadeInTheBackgroundAndThenFound) {
     templates->want(spec_);
     EXPECT_TRUE(fs::exists(wait_for(*templates)));
     EXPECT_EQ(built_, 1);
+}
+
+// The container that wanted it may be gone, with its files, when it is made.
+TEST_F(TemplatesTest, IsMadeForTheDevicesThatWereThereWhenItWasWanted) {
+    const auto image = folder_.path() / "image", scratch = folder_.path() / "scratch";
+    spec_.disks = {{.serial = "rootfs", .extents = {image}, .read_only = true},
+                   {.serial = "scratch", .extents = {scratch}}};
+    const auto make_files = [&] {
+        for (const auto& file : {image, scratch}) ASSERT_TRUE(write_file(file, "x"));
+    };
+    make_files();
+    const auto templates = open();
+    templates->want(spec_);
+    for (const auto& file : {image, scratch}) fs::remove(file);
+    for (int i = 0; i < 2000 && known_disks_ == 0; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_EQ(known_disks_, 2U);
+    make_files();
+    EXPECT_NE(wait_for(*templates), "");
 }
 
 TEST_F(TemplatesTest, TheNextDaemonChecksItFirst) {
