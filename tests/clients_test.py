@@ -49,7 +49,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def node(host: Daemon, packages: Path, *command: str | Path) -> str:
     """What a program says that is started where the daemon is, with its socket."""
     environment = host.client_environment | {"DOCKER_HOST": f"unix://{host.socket}", "HOME": str(packages),
-                                             "TESTCONTAINERS_RYUK_DISABLED": "true"}
+                                             "TMPDIR": str(packages), "TESTCONTAINERS_RYUK_DISABLED": "true"}
     done = subprocess.run([*host.prefix, *command], env=environment, cwd=packages, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{host.log()}"
     return done.stdout

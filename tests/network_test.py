@@ -306,15 +306,16 @@ def test_a_reset_leaves_the_host_as_it_was(programs: object) -> None:
         with daemon_in(name) as daemon:
             daemon.hako("network", "create", "--subnet", "10.98.0.0/24", "app")
             daemon.hako("run", "-d", "--network", "app", "-p", "8080:80", "-v", "kept:/kept", HELLO, "sleep", "3600")
-            daemon.hako("run", "-d", HELLO, "sleep", "3600")
-            assert state() != before
+            daemon.hako("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory")
+            daemon.hako("run", "-d", "-v", "memory:/memory", HELLO, "sleep", "3600")
+            assert state() != before and str(daemon.root) in Path("/proc/mounts").read_text()
             command = [*daemon.prefix, daemon.bin / "hako", "system", "reset"]
             own = {key: value for key, value in daemon.environment.items() if key != "HAKO_HOST"}
             asked = subprocess.run(command, env=own, input="n\n", capture_output=True, text=True, timeout=60)
             assert asked.returncode == 1 and "WARNING" in asked.stdout and daemon.answers()
             done = subprocess.run([*command, "-f"], env=own, capture_output=True, text=True, timeout=120)
             assert done.returncode == 0, done.stderr
-            assert state() == before
+            assert state() == before and str(daemon.root) not in Path("/proc/mounts").read_text()
             assert not daemon.machines() and list(daemon.root.iterdir()) == []
             daemon.start()
             assert daemon.hako("run", "--rm", HELLO, "echo", "again").stdout == "again\n"

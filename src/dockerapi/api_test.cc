@@ -139,6 +139,9 @@ TEST_F(ApiTest, ListFilters) {
         EXPECT_EQ(list(fmt::format(R"({{"expose":["{}"]}})", port)).substr(0, 4), "400 ") << port;
     EXPECT_EQ(list(R"({"status":["sleeping"]})"), "400 invalid filter 'status=sleeping'");
     EXPECT_EQ(list(R"({"exited":["x"]})"), "400 invalid filter 'exited=x'");
+    EXPECT_EQ(list(R"({"is-task":["junk"]})"),
+              "400 invalid filter 'is-task=junk': true or false is expected");
+    EXPECT_EQ(list(R"({"is-task":["false"]})"), "200 ");
     EXPECT_EQ(list(R"({"color":["red"]})"), "400 invalid filter 'color'");
     EXPECT_EQ(list("nonsense").substr(0, 4), "400 ");
     EXPECT_EQ(outcome("GET", "/containers/json?limit=x").substr(0, 4), "400 ");

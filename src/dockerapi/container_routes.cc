@@ -101,9 +101,8 @@ Result<engine::ListFilter> container_filter(const http::Query& query, const Filt
 Result<bool> asks_for_what_none_has(const Filters& parsed) {
     bool asks = false;
     for (const auto& text : values_of(parsed, "is-task")) {
-        if (text != "true" && text != "1" && text != "false" && text != "0")
-            return fail(ErrorKind::invalid, "invalid filter 'is-task={}'", text);
-        asks |= text == "true" || text == "1";
+        HAKO_TRY(const bool is_asked, boolean_filter("is-task", text));
+        asks |= is_asked;
     }
     return asks;
 }

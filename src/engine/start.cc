@@ -117,6 +117,7 @@ Result<void> check_not_going(const Entry::Live& live) {
     return fail(ErrorKind::conflict, "container is marked for removal and cannot be started");
 }
 
+// Counted as long as it lives.
 class UnderWay {
 public:
     explicit UnderWay(std::atomic<unsigned>& count) : count_(count) { ++count_; }

@@ -52,7 +52,7 @@ constexpr std::string_view kFirstCardMac = "02:68:61:6b:6f:01";
 // A network card. QEMU gets the host's tap as an open descriptor, with virtio-net headers.
 struct Nic {
     std::string tap;  // the link's name on the host
-    std::string mac;  // "02:42:ac:11:00:02"; the guest finds the card by it, whatever it makes it
+    std::string mac;  // that the card is made with, "02:42:ac:11:00:02"; the guest finds it by that
     // For a network that may come while the machine runs: the guest does not look at it from the
     // start. Such cards are behind the others.
     bool spare = false;

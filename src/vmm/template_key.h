@@ -15,7 +15,7 @@ namespace hako::vmm {
 
 struct TemplateShape {
     std::string key;  // 16 hexadecimal digits, names the file
-    Json parts;       // kernel, agent, memory, CPUs, accelerator, QEMU, the host's processor
+    Json parts;       // kernel, agent, memory, CPUs, devices, QEMU, the host's processor ...
 };
 
 // Any thread may call anything.

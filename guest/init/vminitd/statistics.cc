@@ -1,7 +1,6 @@
 #include "init/vminitd/statistics.h"
 
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 
 #include "base/fd.h"
 #include "init/vminitd/listening.h"
+#include "init/vminitd/system.h"
 
 namespace hako::init {
 namespace {
@@ -109,11 +109,6 @@ std::string user_name(const std::string& folder, unsigned uid) {
         if (line.substr(second + 1, third - second - 1) == wanted) return line.substr(0, first);
     }
     return wanted;
-}
-
-std::uint64_t total_memory() {
-    struct sysinfo memory {};
-    return ::sysinfo(&memory) == 0 ? memory.totalram * memory.mem_unit : UINT64_MAX;
 }
 
 }  // namespace

@@ -54,16 +54,19 @@ std::uint64_t free_bytes() {
 
 }  // namespace
 
+std::uint64_t total_memory() {
+    struct sysinfo memory {};
+    return ::sysinfo(&memory) == 0 ? memory.totalram * memory.mem_unit : 0;
+}
+
 Result<agent::v1::InfoResponse> describe_guest() {
     utsname names{};
-    struct sysinfo memory {};
-    if (::uname(&names) != 0 || ::sysinfo(&memory) != 0)
-        return fail_errno(errno, "cannot describe the guest");
+    if (::uname(&names) != 0) return fail_errno(errno, "cannot describe the guest");
     agent::v1::InfoResponse info;
     info.set_version(HAKO_VERSION);
     info.set_kernel_release(names.release);
     info.set_boot_id(first_line("/proc/sys/kernel/random/boot_id"));
-    info.set_memory_bytes(memory.totalram * memory.mem_unit);
+    info.set_memory_bytes(total_memory());
     info.set_cpus(static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
     return info;
 }
