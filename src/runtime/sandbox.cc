@@ -95,9 +95,15 @@ void Sandbox::run() {
 
 Result<void> Sandbox::boot() {
     vmm::MachineSpec spec = spec_.machine;
+    std::filesystem::path of_no_use;
     for (int attempt = 1;; ++attempt) {
         auto booted = boot_once(spec);
-        if (booted) return booted;
+        if (booted) {
+            // What it cannot do a boot can: hakod makes another one.
+            std::error_code ignored;
+            if (!of_no_use.empty()) std::filesystem::remove(of_no_use, ignored);
+            return booted;
+        }
         const auto machine = state_.lock()->machine;
         // Nothing of the user's has run yet. A guest that fell while it booted gets another try:
         // emulated processors are not perfect. A VM that hangs or is refused does not; but for one
@@ -110,11 +116,7 @@ Result<void> Sandbox::boot() {
         if (!spec.state.empty()) {
             log_warn("the template {} is of no use, booting instead: {}", spec.state.native(),
                      booted.error().message());
-            std::error_code ignored;
-            // hakod makes another one. What is missing is something else.
-            if (!reached_ && booted.error().kind() != ErrorKind::not_found)
-                std::filesystem::remove(spec.state, ignored);
-            spec.state.clear();
+            of_no_use = std::exchange(spec.state, {});
             attempt = 0;
         } else if (attempt == kBootAttempts || !ended || !*ended) {
             return booted;
@@ -160,7 +162,6 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
         return fail(machine->explain(agent.error().kind(),
                                      "the VM does not start: " + agent.error().message()));
     }
-    reached_ = true;
     state_.lock()->agent = *agent;
     HAKO_CHECK(prepare_guest(**agent, spec));
     return spec_.waits ? rehearse({machine, *agent})

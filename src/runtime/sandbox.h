@@ -115,7 +115,6 @@ private:
     const vmm::MachineOptions programs_;
     SeccompFilters filters_;
     Trace trace_{"hako-shim"};
-    bool reached_ = false;  // the agent answered; of run()'s thread
     // Copies of the taps' descriptors, until the VM is ready: then they shall go with QEMU.
     std::vector<Fd> taps_;
     ConnectionSlots slots_;
