@@ -248,6 +248,28 @@ def test_a_daemon_that_is_killed_while_it_connects(host: Daemon) -> None:
     host.hako("rm", "-f", "torn")
 
 
+def test_interfaces_are_called_and_set_up_as_they_ask(host: Daemon) -> None:
+    """Also by names that the guest's kernel has given to others of them."""
+    option = "com.docker.network.endpoint"
+    host.hako("create", "--name", "named", "--network", f"name=app,driver-opt={option}.ifname=eth1", HELLO, "sleep", "3600")
+    host.hako("network", "connect", "--driver-opt", f"{option}.ifname=eth0", "inner", "named")
+    host.hako("start", "named")
+    assert links(host, "named") == {"eth0", "eth1"}
+    assert "inet 10.99.0." in host.hako("exec", "named", "ip", "-o", "addr", "show", "eth0").stdout
+    setting = ("--driver-opt", f"{option}.sysctls=net.ipv4.conf.IFNAME.log_martians=1")
+    done = host.hako("network", "connect", "--driver-opt", f"{option}.ifname=eth1", *setting, "bridge", "named", check=False)
+    assert done.returncode == 1 and "network app is called eth1, too" in done.stderr
+    host.hako("network", "connect", "--driver-opt", f"{option}.ifname=wan", *setting, "bridge", "named")
+    assert links(host, "named") == {"eth0", "eth1", "wan"}
+    assert host.hako("exec", "named", "cat", "/proc/sys/net/ipv4/conf/wan/log_martians").stdout == "1\n"
+    host.hako("network", "disconnect", "bridge", "named")
+    unknown = ("--driver-opt", f"{option}.sysctls=net.ipv4.conf.IFNAME.nothing=1")
+    done = host.hako("network", "connect", *unknown, "bridge", "named", check=False)
+    assert done.returncode == 1 and "net/ipv4/conf/eth2/nothing cannot be set in this kernel" in done.stderr
+    assert links(host, "named") == {"eth0", "eth1"}
+    host.hako("rm", "-f", "named")
+
+
 def test_what_a_running_container_cannot_have(host: Daemon) -> None:
     host.hako("run", "-d", "--name", "full", "--network", "app", HELLO, "sleep", "3600")
     host.hako("network", "connect", "inner", "full")

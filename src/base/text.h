@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hako {
 
@@ -12,5 +13,8 @@ std::string to_upper(std::string_view text);
 
 // Without blanks (space, tab, line breaks) at both ends.
 std::string_view trim(std::string_view text);
+
+// Splits at every `separator`; "" is one empty part.
+std::vector<std::string_view> split(std::string_view text, char separator);
 
 }  // namespace hako

@@ -11,6 +11,12 @@ TEST(TextTest, LowersLettersOnly) {
     EXPECT_EQ(to_lower(""), "");
 }
 
+TEST(TextTest, SplitsAtEverySeparator) {
+    using Parts = std::vector<std::string_view>;
+    EXPECT_EQ(split("a,b,,c", ','), (Parts{"a", "b", "", "c"}));
+    EXPECT_EQ(split("", ','), Parts{""});
+}
+
 TEST(TextTest, TrimsBlanksAtBothEnds) {
     EXPECT_EQ(trim(" \t a b\r\n"), "a b");
     EXPECT_EQ(trim("a"), "a");

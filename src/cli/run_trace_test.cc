@@ -39,6 +39,15 @@ TEST_F(ProgramTest, TracesARun) {
               "c0000000000000000000000000000000");
 }
 
+TEST_F(ProgramTest, ATraceThatCannotBeWrittenStartsNothing) {
+    add_container(0);
+    serve();
+    EXPECT_EQ(run({"run", "--trace-file", program_.folder() / "none" / "trace.json", "image"}),
+              125);
+    EXPECT_NE(program_.err().find("none/trace.json"), std::string::npos) << program_.err();
+    EXPECT_TRUE(requests().empty());
+}
+
 TEST_F(ProgramTest, TracesNothingUnasked) {
     add_container(0);
     serve();

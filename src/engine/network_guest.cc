@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "engine/endpoint_options.h"
 #include "engine/networks.h"
 #include "vmm/qemu/arguments.h"
 
@@ -86,6 +87,7 @@ runtime::NetworkSpec::Interface interface_of(const Attachment& one, unsigned mtu
         .name = one.interface, .addresses = {}, .mtu = mtu, .mac = one.mac
     };
     if (one.card != one.mac) interface.card = one.card;
+    interface.sysctls = interface_sysctls(one);
     if (!one.ipv4.empty())
         interface.addresses.push_back(fmt::format("{}/{}", one.ipv4, one.prefix));
     if (!one.ipv6.empty())
@@ -112,14 +114,6 @@ void add_spare_card(vmm::MachineSpec& machine, const std::string& vm) {
     if (machine.nics.empty() || !vmm::has_room_for_spare(machine)) return;
     const auto mac = to_string(network::Mac::of(vm + " spare"));
     machine.nics.push_back({waiting_tap(vm, mac), mac, true});
-}
-
-std::string free_interface(const std::vector<Attachment>& attachments) {
-    for (unsigned number = 0;; ++number) {
-        auto name = fmt::format("eth{}", number);
-        if (std::ranges::find(attachments, name, &Attachment::interface) == attachments.end())
-            return name;
-    }
 }
 
 Joined describe_guest(const Container& container, const std::vector<Attachment>& attachments,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "engine/endpoint_options.h"
 #include "engine/macos.h"
 #include "engine/network_record.h"
 #include "engine/networks.h"
@@ -198,7 +199,7 @@ Result<Joined> Networks::join(State& state, const Container& container,
     HAKO_CHECK(publish(state, container, attachments));
     for (Attachment& one : attachments) {
         HAKO_CHECK(allocate(state, container.id, one));
-        one.interface = free_interface(attachments);
+        one.interface = interface_name(one, attachments);
         // A template's guest knows the first card by that. macOS has no agent to give it another.
         const bool is_first = &one == attachments.data() && !is_macos(container);
         one.card = is_first ? vmm::kFirstCardMac : one.mac;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/log.h"
+#include "engine/endpoint_options.h"
 #include "engine/networks.h"
 
 namespace hako::engine {
@@ -92,7 +93,7 @@ Result<NetworkChange> Networks::plug(const Container& container, std::string_vie
                     "it, connect it and start it again",
                     container.name);
     added.card = card->mac;
-    added.interface = free_interface(attachments);
+    added.interface = interface_name(added, attachments);
     added.changes = true;
     if (const auto plugged = plug(*state, container, std::move(added)); !plugged) {
         unplug(*state, container, change.network.id);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/sha256.h"
+#include "engine/endpoint_options.h"
 #include "engine/network_filter.h"
 #include "engine/network_record.h"
 #include "engine/sharing.h"
@@ -346,6 +347,7 @@ Result<void> Networks::enlist(const Container& container,
         for (const Attachment& known : attachments)
             if (known.network_id == (*found)->id) return {};
         HAKO_TRY(auto attachment, make_attachment(**found, how));
+        HAKO_CHECK(check_endpoint_options(attachment, attachments));
         attachments.push_back(std::move(attachment));
         return {};
     };
@@ -396,7 +398,9 @@ Result<Attachment> Networks::new_attachment(State& state, const Container& conta
         if (known.network_id == found->id)
             return fail(ErrorKind::forbidden, "endpoint with name {} already exists in network {}",
                         container.name, found->name);
-    return make_attachment(*found, settings);
+    HAKO_TRY(auto attachment, make_attachment(*found, settings));
+    HAKO_CHECK(check_endpoint_options(attachment, state.attachments[container.id]));
+    return attachment;
 }
 
 Result<Network> Networks::disconnect(const Container& container, std::string_view reference) {

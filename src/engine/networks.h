@@ -191,8 +191,6 @@ Attachment& published_on(std::vector<Attachment>& attachments,
 std::string waiting_tap(std::string_view vm, std::string_view card);
 // A card for a network that may come later: where the VM has one, and room for another.
 void add_spare_card(vmm::MachineSpec& machine, const std::string& vm);
-// "eth1", where there is a first one.
-std::string free_interface(const std::vector<Attachment>& attachments);
 // Of attachments that are live, and their networks.
 Joined describe_guest(const Container& container, const std::vector<Attachment>& attachments,
                       const std::map<std::string, Network>& networks,

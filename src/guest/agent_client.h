@@ -65,6 +65,7 @@ struct Network {
         // The MAC that the card was made with, where it shall get another one. Without a name the
         // guest lets go of this card.
         std::string card = {};
+        std::map<std::string, std::string> sysctls = {};  // below /proc/sys, set before it goes up
     };
     struct Route {
         std::string destination;  // "default", "10.1.0.0/16"

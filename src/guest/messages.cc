@@ -39,6 +39,8 @@ agent::v1::ConfigureNetworkRequest to_message(const Network& network) {
         added.set_up(interface.up);
         added.set_mac(interface.mac);
         added.set_card(interface.card);
+        for (const auto& [path, value] : interface.sysctls)
+            (*added.mutable_sysctls())[path] = value;
     }
     for (const auto& route : network.routes) {
         auto& added = *message.add_routes();

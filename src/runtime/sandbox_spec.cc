@@ -55,6 +55,7 @@ Json to_json(const NetworkSpec& spec) {
         interfaces.push_back({{"name", one.name},
                               {"mac", one.mac},
                               {"card", one.card},
+                              {"sysctls", one.sysctls},
                               {"mtu", one.mtu},
                               {"addresses", one.addresses}});
     Json routes = Json::array();
@@ -79,6 +80,8 @@ Result<NetworkSpec> network_spec_from_json(const Json& json) {
         HAKO_TRY(one.name, json_field_or<std::string>(item, "name", {}));
         HAKO_TRY(one.mac, json_field_or<std::string>(item, "mac", {}));
         HAKO_TRY(one.card, json_field_or<std::string>(item, "card", {}));
+        using Sysctls = std::map<std::string, std::string>;
+        HAKO_TRY(one.sysctls, json_field_or<Sysctls>(item, "sysctls", {}));
         HAKO_TRY(one.mtu, json_field_or(item, "mtu", 0U));
         HAKO_TRY(one.addresses, json_field_or<std::vector<std::string>>(item, "addresses", {}));
         spec.interfaces.push_back(std::move(one));

@@ -7,11 +7,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "init/common/mount_options.h"
 #include "init/common/path_in_root.h"
+#include "init/common/sysctl.h"
 #include "init/vmexec/copy_up.h"
 #include "init/vmexec/devices.h"
 
@@ -144,17 +144,6 @@ Result<void> set_names(const Json& container) {
     if (!domain.empty() && ::setdomainname(domain.data(), domain.size()) != 0)
         return fail_errno(errno, "cannot set the domain name \"{}\"", domain);
     return {};
-}
-
-// "net.ipv4.ip_forward", or with slashes when a name has a dot: "net/ipv4/conf/eth0.1/forwarding".
-Result<void> set_sysctl(std::string name, const std::string& value) {
-    if (name.find('/') == std::string::npos) std::ranges::replace(name, '.', '/');
-    if (name.find("..") != std::string::npos)
-        return fail(ErrorKind::invalid, "sysctl {} is not a name below /proc/sys", name);
-    HAKO_TRY(const auto fd,
-             with_context(open_file("/proc/sys/" + name, O_WRONLY),
-                          fmt::format("sysctl {} cannot be set in this kernel", name)));
-    return with_context(write_all(fd.get(), value), fmt::format("sysctl {}={}", name, value));
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "init/common/sysctl.h"
 #include "init/vminitd/drivers.h"
 
 namespace hako::init {
@@ -202,6 +203,22 @@ Result<void> let_go(const std::string& mac) {
     return unbind_device(kVirtioBus, device.filename());
 }
 
+Result<void> change_link(const Netlink& netlink, unsigned index, std::uint16_t attribute,
+                         std::span<const std::byte> value, const std::string& what) {
+    ifinfomsg link{};
+    link.ifi_index = static_cast<int>(index);
+    Request request(RTM_NEWLINK, 0, link);
+    request.add(attribute, value);
+    HAKO_TRY(const int error, netlink.ask(std::move(request)));
+    return error == 0 ? Result<void>() : fail_errno(error, "cannot {}", what);
+}
+
+Result<void> rename(const Netlink& netlink, unsigned index, const std::string& name) {
+    return change_link(netlink, index, IFLA_IFNAME,
+                       std::as_bytes(std::span(name.c_str(), name.size() + 1)),
+                       "call a network card " + name);
+}
+
 // The index of the interface that is meant; a card gets its name, and the MAC that it is to have.
 Result<unsigned> find_interface(const Netlink& netlink,
                                 const agent::v1::ConfigureNetworkRequest::Interface& interface) {
@@ -209,18 +226,16 @@ Result<unsigned> find_interface(const Netlink& netlink,
     const bool is_other = !interface.card().empty();
     HAKO_TRY(const auto name, take_card(is_other ? interface.card() : interface.mac()));
     HAKO_TRY(const auto index, interface_index(name));
-    if (name == interface.name() && !is_other) return index;
-    ifinfomsg link{};
-    link.ifi_index = static_cast<int>(index);
-    Request request(RTM_NEWLINK, 0, link);
-    request.add(IFLA_IFNAME,
-                std::as_bytes(std::span(interface.name().c_str(), interface.name().size() + 1)));
-    if (is_other) {
-        HAKO_TRY(const auto mac, parse_mac(interface.mac()));
-        request.add(IFLA_ADDRESS, mac);
+    if (name != interface.name()) {
+        // The kernel may have called another card so, which is to be named after this one.
+        if (const unsigned other = ::if_nametoindex(interface.name().c_str()); other != 0)
+            HAKO_CHECK(rename(netlink, other, fmt::format("card{}", other)));
+        HAKO_CHECK(rename(netlink, index, interface.name()));
     }
-    HAKO_TRY(const int error, netlink.ask(std::move(request)));
-    if (error != 0) return fail_errno(error, "cannot call the card {} {}", name, interface.name());
+    if (!is_other) return index;
+    HAKO_TRY(const auto mac, parse_mac(interface.mac()));
+    HAKO_CHECK(
+        change_link(netlink, index, IFLA_ADDRESS, mac, "give a card the MAC " + interface.mac()));
     return index;
 }
 
@@ -236,6 +251,7 @@ Result<void> configure_interface(const Netlink& netlink,
         request.add(IFLA_MTU, interface.mtu());
         HAKO_CHECK(check(netlink.ask(std::move(request)), "set up " + interface.name()));
     }
+    for (const auto& [path, value] : interface.sysctls()) HAKO_CHECK(set_sysctl(path, value));
     for (const auto& text : interface.addresses()) {
         HAKO_TRY(const auto address, parse_address(text));
         ifaddrmsg body{};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/fd.h"
 #include "cli/attachment.h"
 #include "cli/commands/commands.h"
 #include "cli/creation.h"
@@ -82,6 +83,8 @@ Result<int> run(Session& session, RunOptions& options, const std::vector<std::st
     body["StdinOnce"] = !options.detach && flags.interactive;
     if (const auto size = window_size(session.io.out); flags.tty && size)
         body["HostConfig"]["ConsoleSize"] = {size->rows, size->columns};
+    // Told before the container runs that it cannot be written.
+    if (!options.trace.file.empty()) HAKO_CHECK(write_file(options.trace.file, ""));
     auto timer = std::make_optional<Trace::Timer>(trace.spans(), "connect");
     HAKO_TRY(const auto* api, session.api());
     timer.emplace(trace.spans(), "create");

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/flags/values.h"
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/host.h"
 
@@ -20,16 +21,6 @@ std::optional<Number> parse_number(std::string_view text) {
 }
 
 }  // namespace
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> parts;
-    while (true) {
-        const auto at = text.find(separator);
-        parts.push_back(text.substr(0, at));
-        if (at == std::string_view::npos) return parts;
-        text.remove_prefix(at + 1);
-    }
-}
 
 Result<std::optional<std::string>> parse_environment(const std::string& text) {
     if (text.empty() || text.front() == '=')

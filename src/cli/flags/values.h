@@ -59,7 +59,4 @@ Result<std::string> parse_published_socket(const std::string& text);
 // "type=bind,source=/a,target=/b,readonly" -> the API's Mount.
 Result<Json> parse_mount(std::string_view text);
 
-// Splits at every `separator`; "" is one empty part.
-std::vector<std::string_view> split(std::string_view text, char separator);
-
 }  // namespace hako::cli
