@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 from hako import HELLO, Daemon, wait_until
@@ -148,6 +149,26 @@ def test_containers_of_a_pod_bring_their_folders(clean: Daemon, tmp_path: Path) 
                          f"type=bind,source={tmp_path}/absent,target=/x", HELLO, "true", check=False)
     assert refused.returncode == 125 and "absent" in refused.stderr
     clean.hako("pod", "rm", "-f", "web")
+
+
+def test_what_one_of_a_pod_reads_another_can_write_to(clean: Daemon, tmp_path: Path) -> None:
+    """In whatever order they come; and what is mounted below stays as it was shared."""
+    clean.hako("pod", "create", "web")
+    clean.hako("pod", "add", "--name", "reader", "-v", f"{tmp_path}:/data:ro", "web", HELLO, "sleep", "600")
+    clean.hako("pod", "add", "--name", "writer", "-v", f"{tmp_path}:/data", "web", HELLO, "sleep", "600")
+    clean.hako("exec", "writer", "sh", "-c", "echo hi > /data/file")
+    assert clean.hako("exec", "reader", "cat", "/data/file").stdout == "hi\n"
+    assert "Read-only" in clean.hako("exec", "reader", "touch", "/data/no", check=False).stderr
+    clean.hako("rm", "-f", "reader", "writer")
+    (tmp_path / "below").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", tmp_path / "below"], check=True)
+    try:
+        clean.hako("pod", "add", "--name", "reader", "-v", f"{tmp_path}:/data:ro", "web", HELLO, "sleep", "600")
+        refused = clean.hako("run", "--rm", "--network", "container:web", "-v", f"{tmp_path}:/data", HELLO, "true", check=False)
+        assert refused.returncode == 125 and f"{tmp_path}: another container in the VM has it to read only" in refused.stderr
+    finally:
+        clean.hako("pod", "rm", "-f", "web")
+        subprocess.run(["umount", tmp_path / "below"], check=True)
 
 
 def test_a_vm_without_folders_says_how_to_get_some(clean: Daemon, tmp_path: Path) -> None:

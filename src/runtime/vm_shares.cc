@@ -13,15 +13,11 @@ Result<void> VmShares::take(const std::vector<vmm::Share>& shares, const Add& ad
     std::vector<vmm::Share> missing;
     for (const auto& share : shares) {
         const auto known = entries->find(share.name);
-        if (known == entries->end()) missing.push_back(share);
-        else if (known->second.read_only && !share.read_only)
-            return fail(ErrorKind::invalid,
-                        "another container in the VM has {} to read only: it must be writable "
-                        "there, too",
-                        share.source.native());
+        if (known == entries->end() || (known->second.read_only && !share.read_only))
+            missing.push_back(share);
     }
     if (!missing.empty()) HAKO_CHECK(add(missing));
-    for (const auto& share : missing) (*entries)[share.name] = {share.read_only, 0};
+    for (const auto& share : missing) (*entries)[share.name].read_only = share.read_only;
     for (const auto& share : shares) ++(*entries)[share.name].users;
     return {};
 }

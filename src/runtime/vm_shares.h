@@ -23,8 +23,8 @@ public:
     // It is started anew, and has no others.
     void restart(const std::vector<vmm::Share>& own);
 
-    // For one container; adds those that the VM has not. ErrorKind::invalid: it has one of them to
-    // read only, or cannot have it.
+    // For one container; adds those that the VM has not, or has to read only where this one writes.
+    // ErrorKind::invalid: it cannot have one of them.
     Result<void> take(const std::vector<vmm::Share>& shares, const Add& add);
     // Of one that took them; removes what no other one has.
     Result<void> drop(const std::vector<vmm::Share>& shares, const Remove& remove);

@@ -37,7 +37,9 @@ public:
     ~ShareServer();
 
     // Any thread may call these. The guest sees what was added from then on, and what was removed
-    // no more; what it had opened stays open to it.
+    // no more; what it had opened stays open to it. What is there to read only and is added to
+    // write becomes writable, until it is removed; ErrorKind::invalid where others are mounted
+    // below.
     Result<void> add(const std::vector<Share>& shares);
     Result<void> remove(const std::vector<std::string>& names);
 

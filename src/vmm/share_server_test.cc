@@ -113,8 +113,13 @@ TEST_F(ShareServerTest, SharesComeAndGoWhileItServes) {
         {{.name = "good", .source = data_}, {.name = "absent", .source = data_ / "absent"}});
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().message().find("data/absent"), std::string::npos);
-    EXPECT_FALSE(server->add({{.name = "good", .source = data_}, others.front()}));
     EXPECT_FALSE(names().contains("good")) << "all or nothing";
+
+    auto writable = others.back();
+    writable.read_only = false;
+    const auto opened = server->add({writable, others.front()});
+    ASSERT_TRUE(opened) << opened.error().message();
+    EXPECT_TRUE(write_file(root / "guarded" / "new", "y"));
 
     ASSERT_TRUE(server->remove({"one", "folder"}));
     EXPECT_EQ(names(), (std::set<std::string>{"first", "guarded"}));

@@ -6,10 +6,12 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -166,20 +168,32 @@ Error execute(const StageSpec& spec) {
     return fail_errno(errno, "cannot execute {}", spec.program.native()).value();
 }
 
-// The device of the stage, if that is all that the process sees (proc(5), mountinfo); else empty.
-Result<std::string> stage_seen_by(pid_t server) {
+// A line of proc(5)'s mountinfo.
+struct SeenMount {
+    std::string device, point;
+    bool is_stage = false;
+};
+
+Result<std::vector<SeenMount>> mounts_seen_by(pid_t server) {
     HAKO_TRY(const auto text, read_file(fmt::format("/proc/{}/mountinfo", server)));
     std::istringstream lines(text);
-    std::vector<std::string> roots;
+    std::vector<SeenMount> mounts;
     for (std::string line; std::getline(lines, line);) {
-        std::string id, parent, device, root, point;
-        std::istringstream(line) >> id >> parent >> device >> root >> point;
-        if (point != "/") continue;
-        const bool is_stage = line.find(fmt::format(" - tmpfs {} ", kMountName)) != line.npos;
-        roots.push_back(is_stage ? device : "");
+        std::string id, parent, root;
+        SeenMount mount;
+        std::istringstream(line) >> id >> parent >> mount.device >> root >> mount.point;
+        mount.is_stage = line.find(fmt::format(" - tmpfs {} ", kMountName)) != line.npos;
+        mounts.push_back(std::move(mount));
     }
+    return mounts;
+}
+
+// The device of the stage, if that is all that the process sees; else empty.
+Result<std::string> stage_seen_by(pid_t server) {
+    HAKO_TRY(auto mounts, mounts_seen_by(server));
+    std::erase_if(mounts, [](const SeenMount& mount) { return mount.point != "/"; });
     // In between it has two.
-    return roots.size() == 1 ? roots.front() : "";
+    return mounts.size() == 1 && mounts.front().is_stage ? mounts.front().device : "";
 }
 
 Result<std::string> wait_until_shut_in(pid_t server) {
@@ -212,10 +226,42 @@ Result<Stage> enter(pid_t server) {
     return Stage{std::move(root), "/"};
 }
 
+// What was there to read only becomes as it would be now; seen: the mounts that are served.
+Result<void> open_up(const Prepared& share, const Stage& stage,
+                     const std::vector<SeenMount>& seen) {
+    struct statvfs status {};
+    if (::fstatvfs(share.tree.get(), &status) != 0)
+        return fail_errno(errno, "cannot look at a share");
+    if ((status.f_flag & ST_RDONLY) != 0) return {};  // so it is on the host
+    const fs::path path = stage.path / share.name;
+    // Some of them may be read-only on the host.
+    if (std::ranges::any_of(seen, [&](const SeenMount& mount) {
+            return mount.point.starts_with(path.native() + '/');
+        }))
+        return fail(ErrorKind::invalid,
+                    "another container in the VM has it to read only, with what is mounted below: "
+                    "it must be writable there, too");
+    mount_attr writable{};
+    writable.attr_clr = MOUNT_ATTR_RDONLY;
+    if (::mount_setattr(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, &writable, sizeof writable) !=
+        0)
+        return fail_errno(errno, "cannot make a share writable");
+    return {};
+}
+
 Result<void> change(const StageSpec& spec) {
-    HAKO_TRY(const auto prepared, prepare(spec.shares));
+    HAKO_TRY(auto prepared, prepare(spec.shares));
+    HAKO_TRY(const auto seen, mounts_seen_by(spec.server));
     HAKO_TRY(const Stage stage, enter(spec.server));
     for (const auto& name : spec.removed) HAKO_CHECK(hide(name, stage));
+    const auto is_there = [&](const Prepared& share) {
+        return ::faccessat(stage.root.get(), share.name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    };
+    for (std::size_t i = 0; i < prepared.size(); ++i)
+        if (is_there(prepared[i]))
+            HAKO_CHECK(
+                with_context(open_up(prepared[i], stage, seen), spec.shares[i].source.native()));
+    std::erase_if(prepared, is_there);
     return show(prepared, stage);
 }
 

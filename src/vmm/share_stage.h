@@ -19,7 +19,7 @@ constexpr int kStageListenerFd = 4;  // the listening vhost-user socket of one t
 // The start of a virtiofsd, or a change of what one serves.
 struct StageSpec {
     std::filesystem::path program = {};  // virtiofsd
-    std::vector<Share> shares = {};      // added ones
+    std::vector<Share> shares = {};      // added ones, or those that become writable
     std::vector<std::filesystem::path> cgroup_procs = {};
     pid_t parent = 0;                       // with which it dies
     pid_t server = 0;                       // the one that is changed
