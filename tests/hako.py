@@ -132,7 +132,8 @@ class Daemon:
         if ids := self.hako("ps", "-aq").stdout.split():
             self.hako("rm", "-f", "-v", *ids)
         self.hako("network", "prune", "-f")
-        self.hako("volume", "prune", "-af")
+        if volumes := self.hako("volume", "ls", "-q").stdout.split():
+            self.hako("volume", "rm", *volumes)
 
     def destroy(self) -> None:
         """Removes all containers, stops, and says what was left."""

@@ -100,9 +100,11 @@ def test_logs_rotate_and_tell_details(clean: Daemon) -> None:
 
 def test_the_init_process_is_as_open_as_any(clean: Daemon) -> None:
     for user in ("0", "1000"):
-        done = clean.docker("run", "--rm", "--init", "--user", user, HELLO, "sh", "-c", "echo said > /proc/1/fd/1; readlink /proc/1/exe")
-        said, program = done.stdout.splitlines()
+        done = clean.docker("run", "--rm", "--init", "--user", user, HELLO, "sh", "-c",
+                            "echo said > /proc/1/fd/1; readlink /proc/1/exe; cat /proc/1/comm")
+        said, program, name = done.stdout.splitlines()
         assert said == "said" and program.startswith("/memfd:"), "not the VM's own program"
+        assert name == "hako-init"
 
 
 def test_a_look_below(clean: Daemon) -> None:

@@ -30,7 +30,7 @@ Json as_sent(const std::string& text) {
 
 std::string network_mode(const engine::Container& container) {
     const auto& mode = container.host_config.network_mode;
-    return mode.empty() ? "default" : mode;
+    return mode.empty() || mode == "default" ? "bridge" : mode;  // as Docker since 28
 }
 
 Json host_config_details(const engine::Container& container) {

@@ -75,9 +75,11 @@ Result<void> make_files(const Layout& layout, const Container& container) {
     HAKO_CHECK(make_folders(layout.container(container.id)));
     // A macOS machine makes its disks itself, in its storage.
     if (!is_macos(container))
-        HAKO_CHECK(fsimage::format_ext4(
-            layout.container_scratch(container.id),
-            {.size = size, .label = "scratch", .folders = runtime::scratch_folders()}));
+        HAKO_CHECK(fsimage::format_ext4(layout.container_scratch(container.id),
+                                        {.size = size,
+                                         .label = "scratch",
+                                         .folders = runtime::scratch_folders(),
+                                         .files = runtime::scratch_files()}));
     HAKO_CHECK(runtime::LogWriter::open(layout.container_log(container.id)));
     return {};
 }

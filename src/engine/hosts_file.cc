@@ -36,7 +36,11 @@ std::string hosts_file(const Container& container, const HostsEntries& entries) 
     const std::string& domain = container.config.domainname;
     std::string text =
         "127.0.0.1\tlocalhost\n"
-        "::1\tlocalhost ip6-localhost ip6-loopback\n";
+        "::1\tlocalhost ip6-localhost ip6-loopback\n"
+        "fe00::\tip6-localnet\n"
+        "ff00::\tip6-mcastprefix\n"
+        "ff02::1\tip6-allnodes\n"
+        "ff02::2\tip6-allrouters\n";
     const auto own = domain.empty() ? name : fmt::format("{}.{} {}", name, domain, name);
     if (entries.addresses.empty()) text += fmt::format("127.0.0.1\t{}\n", own);
     for (const auto& address : entries.addresses) text += fmt::format("{}\t{}\n", address, own);

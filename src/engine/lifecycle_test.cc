@@ -141,6 +141,7 @@ TEST_F(LifecycleTest, RenameKeepsTheRest) {
     const std::string id = create("box");
     create("other");
     EXPECT_EQ(engine_->rename("box", "other").error().kind(), ErrorKind::conflict);
+    EXPECT_THAT(engine_->rename("box", "box").error().message(), testing::HasSubstr("same name"));
     ASSERT_TRUE(engine_->rename("box", "crate"));
     EXPECT_EQ(engine_->inspect("crate")->id, id);
     EXPECT_FALSE(engine_->inspect("box"));

@@ -120,6 +120,7 @@ Joined describe_guest(const Container& container, const std::vector<Attachment>&
                       const std::map<std::string, Network>& networks,
                       std::string_view host_resolv_conf) {
     Joined joined;
+    joined.resolv_conf = resolv_conf(container, attachments, networks, host_resolv_conf);
     if (attachments.empty()) return joined;
     for (const Attachment& one : attachments) {
         joined.nics.push_back({network::tap_name(container.id, one.network_id), one.card});
@@ -134,7 +135,6 @@ Joined describe_guest(const Container& container, const std::vector<Attachment>&
             joined.spec.routes.push_back({"default", out->*gateway, ""});
         }
     if (joined.gateway.empty()) joined.gateway = attachments.front().gateway;
-    joined.resolv_conf = resolv_conf(container, attachments, networks, host_resolv_conf);
     return joined;
 }
 

@@ -216,7 +216,8 @@ Result<Joined> Networks::join(State& state, const Container& container,
 Result<Joined> Networks::join(const Container& container, const std::string& waiting) {
     auto state = state_.lock();
     const auto found = state->attachments.find(container.id);
-    if (found == state->attachments.end() || found->second.empty()) return Joined{};
+    if (found == state->attachments.end() || found->second.empty())
+        return describe_guest(container, {}, state->networks, source_.resolv_conf());
     auto joined = join(*state, container, waiting);
     if (!joined) {
         leave(*state, container.id);

@@ -168,8 +168,8 @@ Result<void> join_networks(Context& context, const Container& container, runtime
         return {};
     }
     HAKO_TRY(Joined joined, std::move(attempt));
-    if (joined.nics.empty()) return {};
     put_names(context, container, container, joined, spec.container);
+    if (joined.nics.empty()) return {};
     spec.machine.nics = std::move(joined.nics);
     add_spare_card(spec.machine, container.id);
     spec.network = std::move(joined.spec);

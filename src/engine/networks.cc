@@ -216,6 +216,8 @@ Result<Network> Networks::create(const NetworkRequest& request) {
         return fail(ErrorKind::forbidden,
                     "hakod may not set up networks: it needs to run as root (CAP_NET_ADMIN)");
     auto state = state_.lock();
+    // First, for the subnet that its users know it by.
+    HAKO_CHECK(ensure_default(*state));
     return add(*state, request);
 }
 
@@ -368,8 +370,13 @@ Result<void> Networks::enlist(const Container& container,
 Result<Network> Networks::connect(const Container& container, std::string_view reference,
                                   const EndpointSettings& settings) {
     auto state = state_.lock();
-    HAKO_TRY(auto attachment, new_attachment(*state, container, reference, settings));
+    HAKO_CHECK(ensure_default(*state));
     auto attachments = state->attachments[container.id];
+    // As Docker: it stays as it was.
+    if (const auto found = look_up(*state, reference); found)
+        for (const Attachment& known : attachments)
+            if (known.network_id == (*found)->id) return **found;
+    HAKO_TRY(auto attachment, new_attachment(*state, container, reference, settings));
     // In place of one that it cannot start with any more.
     std::erase_if(attachments,
                   [&](const auto& one) { return !state->networks.contains(one.network_id); });

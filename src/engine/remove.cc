@@ -74,6 +74,9 @@ Result<void> Engine::rename(std::string_view container, std::string_view name) {
     HAKO_TRY(const std::string checked, check_container_name(name));
     HAKO_TRY(const EntryPtr entry, context_->registry.find(container));
     const std::lock_guard operation(entry->operation);
+    if (entry->live.lock()->container.name == checked)
+        return fail(ErrorKind::conflict,
+                    "Renaming a container with the same name as its current name");
     HAKO_CHECK(context_->registry.reserve_name(checked, entry->id));
     auto saved = context_->store.save_name(entry->id, checked);
     if (!saved) {

@@ -52,6 +52,8 @@ VolumeDetails details_of(Context& context, volume::Volume found, bool with_usage
 
 bool is_pruned(const volume::Volume& volume, const VolumePruneFilter& filter) {
     if (!filter.all && !volume.anonymous) return false;
+    // As Docker: what somebody described by hand is not made again by the next container.
+    if (volume.driver == volume::kLocal && !volume.options.empty()) return false;
     const auto has = [&](const std::string& label) { return has_label(volume.labels, label); };
     return std::ranges::all_of(filter.labels, has) && std::ranges::none_of(filter.without, has);
 }

@@ -30,9 +30,10 @@ Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Im
     runtime::ContainerSpec spec = planned.container;
     HAKO_CHECK(make_folders(folder));
     const auto scratch = folder / "rehearsal.ext4";
-    HAKO_CHECK(fsimage::format_ext4(
-        scratch,
-        {.size = kScratchBytes, .label = "scratch", .folders = runtime::scratch_folders()}));
+    HAKO_CHECK(fsimage::format_ext4(scratch, {.size = kScratchBytes,
+                                              .label = "scratch",
+                                              .folders = runtime::scratch_folders(),
+                                              .files = runtime::scratch_files()}));
     spec.scratch.extents = {scratch};
     spec.log.file = folder / "rehearsal.log";
     spec.exit_record = folder / "rehearsal.json";

@@ -19,6 +19,8 @@ GuestPaths::GuestPaths(std::string_view container) : root(guest_rootfs(container
 
 std::vector<std::string> scratch_folders() { return {kUpper, kWork}; }
 
+std::vector<std::string> scratch_files() { return {fmt::format("{}/.dockerenv", kUpper)}; }
+
 std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
     const GuestPaths paths(container.id);
     std::vector<guest::Mount> mounts = {

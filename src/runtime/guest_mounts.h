@@ -21,6 +21,8 @@ struct GuestPaths {
 // What is in the root of a new scratch disk: made there, a folder takes the guest milliseconds
 // less.
 std::vector<std::string> scratch_folders();
+// Empty files in these: programs look for .dockerenv to know that they are in a container.
+std::vector<std::string> scratch_files();
 
 // The image, the scratch disk, the overlay of both that is the container's root, and its volumes
 // that are disks.

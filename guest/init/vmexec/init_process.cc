@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -75,7 +76,10 @@ void become_a_copy(pid_t child) {
 
 bool is_init(int count, char* const* args) { return count == 2 && args[0] == kInitName; }
 
-void init_main(char* const* args) { serve(std::atoi(args[1])); }
+void init_main(char* const* args) {
+    ::prctl(PR_SET_NAME, kInitName.data(), 0, 0, 0);  // else it has the file's
+    serve(std::atoi(args[1]));
+}
 
 Result<bool> wants_init(const Json& container) {
     using Annotations = std::map<std::string, std::string>;

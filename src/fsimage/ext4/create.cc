@@ -98,17 +98,38 @@ Result<void> make_public(ext2_filsys fs, ext2_ino_t folder) {
     return check(ext2fs_write_inode(fs, folder, &inode), "write a folder");
 }
 
-Result<void> make_folder(ext2_filsys fs, const std::string& name) {
-    HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, name.c_str()),
-                     fmt::format("make the folder {}", name)));
+Result<ext2_ino_t> find_folder(ext2_filsys fs, const std::string& name) {
     ext2_ino_t folder = 0;
     HAKO_CHECK(check(ext2fs_lookup(fs, EXT2_ROOT_INO, name.c_str(), static_cast<int>(name.size()),
                                    nullptr, &folder),
                      fmt::format("find the folder {}", name)));
+    return folder;
+}
+
+Result<void> make_folder(ext2_filsys fs, const std::string& name) {
+    HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, 0, name.c_str()),
+                     fmt::format("make the folder {}", name)));
+    HAKO_TRY(const ext2_ino_t folder, find_folder(fs, name));
     return make_public(fs, folder);
 }
 
-Result<void> make_folders_and_inodes(ext2_filsys fs, const std::vector<std::string>& folders) {
+Result<void> make_file(ext2_filsys fs, const std::string& path) {
+    const auto slash = path.find('/');
+    const std::string name = path.substr(slash + 1);
+    HAKO_TRY(const ext2_ino_t folder, find_folder(fs, path.substr(0, slash)));
+    ext2_ino_t number = 0;
+    HAKO_CHECK(check(ext2fs_new_inode(fs, folder, LINUX_S_IFREG, nullptr, &number),
+                     fmt::format("find an inode for {}", path)));
+    ext2_inode inode{};
+    inode.i_mode = LINUX_S_IFREG | 0755;
+    inode.i_links_count = 1;
+    HAKO_CHECK(check(ext2fs_write_new_inode(fs, number, &inode), fmt::format("make {}", path)));
+    ext2fs_inode_alloc_stats2(fs, number, +1, 0);
+    return check(ext2fs_link(fs, folder, name.c_str(), number, EXT2_FT_REG_FILE),
+                 fmt::format("name {}", path));
+}
+
+Result<void> make_files_and_inodes(ext2_filsys fs, const Ext4Options& options) {
     HAKO_CHECK(check(ext2fs_mkdir(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, nullptr), "make the root"));
     HAKO_CHECK(make_public(fs, EXT2_ROOT_INO));
     // No lost+found: e2fsck makes it when it needs it, and a fresh volume is to be empty.
@@ -117,7 +138,8 @@ Result<void> make_folders_and_inodes(ext2_filsys fs, const std::vector<std::stri
     ext2fs_mark_ib_dirty(fs);
     ext2fs_inode_alloc_stats2(fs, EXT2_BAD_INO, +1, 0);
     HAKO_CHECK(check(ext2fs_update_bb_inode(fs, nullptr), "write the list of bad blocks"));
-    for (const std::string& name : folders) HAKO_CHECK(make_folder(fs, name));
+    for (const std::string& name : options.folders) HAKO_CHECK(make_folder(fs, name));
+    for (const std::string& path : options.files) HAKO_CHECK(make_file(fs, path));
     return {};
 }
 
@@ -131,7 +153,7 @@ Result<Handle> lay_out(const std::filesystem::path& path, const Ext4Options& opt
     HAKO_CHECK(fill_super_block(fs.get(), options));
     HAKO_CHECK(check(ext2fs_allocate_tables(fs.get()), "allocate its tables"));
     mark_inode_tables(fs.get());
-    HAKO_CHECK(make_folders_and_inodes(fs.get(), options.folders));
+    HAKO_CHECK(make_files_and_inodes(fs.get(), options));
     const std::uint64_t journal = journal_blocks(options);
     if (journal > 0) {
         HAKO_CHECK(

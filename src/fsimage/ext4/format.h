@@ -18,6 +18,7 @@ struct Ext4Options {
     std::optional<std::uint64_t> journal = {};
     std::uint64_t inodes = 0;               // at least so many; and one for 16 KiB of disk
     std::vector<std::string> folders = {};  // in its root, by name: 0:0 with mode 0755
+    std::vector<std::string> files = {};    // empty ones, in these: "FOLDER/NAME", the same
 };
 
 // Creates a sparse file of that size with an empty ext4 in it: in milliseconds whatever its size,

@@ -73,11 +73,15 @@ TEST_F(Ext4Test, KnowsItsOverheadSoThatTheFirstMountNeedNotWriteIt) {
     }
 }
 
-TEST_F(Ext4Test, HasTheFoldersThatAreAskedFor) {
+TEST_F(Ext4Test, HasTheFoldersAndFilesThatAreAskedFor) {
     const mode_t before = ::umask(077);
-    ASSERT_TRUE(format_ext4(disk(), {.size = 8 * kMiB, .folders = {"upper", "work"}}));
+    ASSERT_TRUE(format_ext4(
+        disk(), {.size = 8 * kMiB, .folders = {"upper", "work"}, .files = {"upper/.here"}}));
     ::umask(before);
     output({"e2fsck", "-fn"});
+    const std::string file = output({"debugfs", "-R", "stat /upper/.here"});
+    EXPECT_NE(file.find("Type: regular    Mode:  0755"), std::string::npos) << file;
+    EXPECT_NE(file.find("Size: 0"), std::string::npos) << file;
     for (const char* folder : {"stat /upper", "stat /work"}) {
         const std::string about = output({"debugfs", "-R", folder});
         EXPECT_NE(about.find("Type: directory    Mode:  0755"), std::string::npos) << about;
