@@ -396,8 +396,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def test_a_port_of_the_guest_needs_one_of_the_host(machines: Machines) -> None:
-    refused = machines.daemon.hako("create", *machines.words("-p", "22"), check=False)
-    assert "-p 2222:22" in refused.stderr

@@ -29,7 +29,7 @@ struct PortForward {
     std::string protocol;
     std::uint16_t host = 0;
     std::uint16_t guest = 0;
-    std::string address = "127.0.0.1";  // of the host, where it is open; IPv4
+    std::string address = "127.0.0.1";  // of the host, where it is open; IPv4 for QEMU
 };
 
 constexpr std::uint64_t kLeastMemory = 4 * kGiB;

@@ -12,6 +12,7 @@
 #include "macos/run.h"
 #include "macos/snapshots.h"
 #include "macshim/mac_commands.h"
+#include "macshim/mac_ports.h"
 #include "network/links.h"
 #include "runtime/shim_record.h"
 #include "viewer/access.h"
@@ -68,8 +69,8 @@ Result<macos::StorageLocks> MacSandbox::lock_folders() const {
 
 Result<ExitStatus> MacSandbox::live() {
     HAKO_TRY(auto parsed, macos::parse_settings(request_.variables, macos::host_size()));
-    auto& ports = parsed.settings.ports;
-    ports.insert(ports.end(), request_.ports.begin(), request_.ports.end());
+    HAKO_TRY(auto ports, open_ports(request_.ports));
+    parsed.settings.ports = std::move(ports.forwards);
     const auto& version = parsed.settings.version;
     HAKO_TRY([[maybe_unused]] const auto locks, lock_folders());
     const auto folder = request_.storage / version.number;
@@ -219,20 +220,17 @@ Result<void> MacSandbox::start_viewer(bool has_sound) {
     auto password = variable(request_.variables, "PASSWORD");
     const bool given = !password.empty();
     if (!given) password = viewer::generate_password();
-    HAKO_TRY(
-        viewer_,
-        MacViewer::start(
-            {.container = spec_.id,
-             .folder = shown(),
-             .endpoint = {.path = {}, .host = request_.viewer_host, .port = request_.viewer_port},
-             .password = password,
-             .has_sound = has_sound,
-             .starter = "docker start " + request_.name,
-             .api = request_.api,
-             .errors = log_->errors()},
-            installation_));
-    state_.lock()->viewer = viewer_->address();
-    log_->say("The viewer is at " + viewer_->address());
+    HAKO_TRY(viewer_, MacViewer::start({.container = spec_.id,
+                                        .folder = shown(),
+                                        .places = request_.viewer,
+                                        .password = password,
+                                        .has_sound = has_sound,
+                                        .starter = "docker start " + request_.name,
+                                        .api = request_.api,
+                                        .errors = log_->errors()},
+                                       installation_));
+    state_.lock()->viewer = viewer_->addresses();
+    log_->say(fmt::format("The viewer is at {}", fmt::join(viewer_->addresses(), " and ")));
     log_->say(given ? "Its password is the one of PASSWORD" : "Its password is " + password);
     return {};
 }
@@ -335,7 +333,8 @@ Result<Json> MacSandbox::status() const {
     auto state = state_.lock();
     HAKO_TRY(const auto progress, macos::read_progress(state->folder / macos::kProgressFile));
     auto answer = macos::to_json(progress.value_or(macos::Progress{}));
-    answer["viewer"] = state->viewer;
+    answer["viewer"] = state->viewer.empty() ? "" : state->viewer.front();
+    answer["viewers"] = state->viewer;
     return answer;
 }
 
