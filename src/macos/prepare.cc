@@ -152,7 +152,7 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
                              .warnings = std::move(boot.warnings)};
     look_at_storage(request.storage, prepared.warnings);
     HAKO_CHECK(make_disks(settings, folder, prepared.machine));
-    for (const vmm::UsbName& wish : settings.usb) {
+    for (const vmm::UsbName& wish : settings.usb.devices) {
         HAKO_TRY(auto device, with_context(vmm::find_usb(wish), "USB"));
         prepared.machine.usb.push_back(std::move(device));
     }

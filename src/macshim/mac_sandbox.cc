@@ -192,6 +192,7 @@ Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSetting
     if (const auto server = variable(request_.variables, "RECOVERY_SERVER"); !server.empty())
         options.server = server;
     options.allow_unverified = settings.allow_unverified;
+    options.download.connections = settings.connections;
     options.transport.proxies = oci::Proxies::from_environment();
     options.on_wait = [&] {
         progress.enter(Stage::downloading,

@@ -104,7 +104,7 @@ Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
     auto& request = asked.request;
     if (request.recovery.empty()) {
         progress.enter(macos::Stage::downloading, "Downloading the recovery system from Apple");
-        HAKO_TRY(request.recovery, fetch_recovery(session, request.settings.version,
+        HAKO_TRY(request.recovery, fetch_recovery(session, request.settings,
                                                   [&](std::uint64_t done, std::uint64_t total) {
                                                       progress.count(done, total);
                                                   }));
