@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "base/fd.h"
@@ -26,6 +27,8 @@ using macos::Stage;
 using std::chrono::milliseconds;
 
 constexpr auto kKill = std::chrono::seconds(5);
+// Pages that ask each second are to read why it failed.
+constexpr auto kLastLook = std::chrono::seconds(2);
 
 std::string variable(const macos::Variables& variables, const std::string& name) {
     const auto found = variables.find(name);
@@ -86,7 +89,10 @@ Result<ExitStatus> MacSandbox::live() {
     if (parsed.settings.display == macos::Display::web)
         HAKO_CHECK(start_viewer(parsed.settings.audio));
     auto ended = live_in(parsed, folder, progress);
-    if (!ended) progress.enter(Stage::failed, ended.error().message());
+    if (!ended) {
+        progress.enter(Stage::failed, ended.error().message());
+        if (viewer_) std::this_thread::sleep_for(kLastLook);
+    }
     viewer_.reset();
     return ended;
 }
@@ -267,6 +273,7 @@ void MacSandbox::finish(const Result<ExitStatus>& ended) {
         record.code = ended->shell_code();
     } else {
         log_error("{}", ended.error().message());
+        log_->end(ended.error().message());
         record.code = 1;
         record.reason = ended.error().message();
     }
