@@ -282,6 +282,22 @@ def test_what_is_missing_is_said(machines: Machines) -> None:
     assert "VERSION=11" in daemon.inspect(old)["Config"]["Env"]
 
 
+def test_why_it_failed_is_said_everywhere(machines: Machines, tmp_path: Path) -> None:
+    daemon = machines.daemon
+    broken = tmp_path / "broken.dmg"
+    broken.write_bytes(b"no image")
+    machines.run("mac", RECOVERY=str(broken))
+    machines.says("mac", "The viewer is at")
+    page = Viewer(machines.logs("mac"))
+    wait_until(lambda: json.loads(page.request("GET", "/progress")[1])["stage"] == "failed", 30)
+    said = json.loads(page.request("GET", "/progress")[1])["message"]
+    assert str(broken) in said
+    wait_until(lambda: daemon.state("mac") == "exited", 60)
+    assert said in machines.logs("mac")
+    assert machines.logs("mac").count(said) == 1, "once"
+    assert daemon.inspect("mac")["State"]["Error"] == said
+
+
 def test_docker_runs_it(docker_cli: str, machines: Machines) -> None:
     daemon = machines.daemon
     daemon.docker("pull", IMAGE)
@@ -396,8 +412,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def test_a_port_of_the_guest_needs_one_of_the_host(machines: Machines) -> None:
-    refused = machines.daemon.hako("create", *machines.words("-p", "22"), check=False)
-    assert "-p 2222:22" in refused.stderr

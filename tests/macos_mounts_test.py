@@ -254,3 +254,18 @@ def test_kill_9_at_any_time_loses_no_disk(machines: Machines, server: RecoverySe
     wait_until(lambda: machines.logs("mac").count("macOS is running") == 2, 120, "it runs again")
     with (folder / "data.img").open("rb") as disk:
         assert disk.read(5) == b"guest"
+
+
+def test_the_usb_is_dockurs(machines: Machines) -> None:  # noqa: F811
+    machines.run("mac", USB="qemu-xhci,id=xhci,p2=7,p3=7", DISK_TYPE="usb", CONNECTIONS="2", TIMEOUT="3600")
+    machines.says("mac", "macOS is running")
+    command = machines.qemu("mac")[1]
+    assert "qemu-xhci,id=xhci,p2=7,p3=7" in command
+    assert "usb-tablet,bus=xhci.0" in command
+    machines.daemon.hako("rm", "-f", "mac")
+    machines.run("mac", USB="no", BALLOONING_KP="0.5", TIMEOUT="3600")
+    machines.says("mac", "macOS is running")
+    assert "usb" not in " ".join(machines.qemu("mac")[1])
+    assert "BALLOONING_KP=0.5 is passed over" in machines.logs("mac")
+    refused = machines.daemon.hako("create", *machines.words(USB="N", AUDIO="Y"), check=False)
+    assert "USB=N: the sound card of AUDIO=Y is on the USB" in refused.stderr

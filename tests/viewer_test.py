@@ -249,6 +249,69 @@ def test_from_the_download_to_the_screen(viewer: Viewer, browser: Browser) -> No
     assert browser("errors") == []
 
 
+def fits(browser: Browser, at: str, width: int, height: int) -> dict[str, list[float]]:
+    """Where what is visible of it lies: all of it in the window, nothing over something else."""
+    boxes: dict[str, list[float]] = {id: box for id, *box in browser("boxes", at=at)}  # type: ignore[attr-defined]
+    assert browser("width") == width, "nothing has to be scrolled aside"
+    for id, (left, top, right, bottom) in boxes.items():
+        assert 0 <= left < right <= width and 0 <= top < bottom <= height, (id, left, top, right, bottom)
+        for other, (left2, top2, right2, bottom2) in boxes.items():
+            apart = right <= left2 or right2 <= left or bottom <= top2 or bottom2 <= top
+            assert other == id or apart, (id, other)
+    return boxes
+
+
+def test_all_of_it_is_at_hand_in_a_small_window(viewer: Viewer, browser: Browser) -> None:
+    width, height = 420, 700
+    browser("size", width=width, height=height)
+    viewer.tell("downloading", "Downloading the recovery system from Apple", bytes_done=412_000_000, bytes_total=720_000_000,
+                bytes_per_second=8_100_000)
+    browser("open", url=viewer.url)
+    browser("see", at="#password")
+    assert "login" in fits(browser, "#login", width, height)
+    fits(browser, "#login input, #login button", width, height)
+    browser.shot("small-login")
+    viewer.enter(browser)
+    browser("until", at="#headline", text="Downloading")
+    assert "power" in fits(browser, "#card, #bar nav > *", width, height)
+    browser.shot("small-downloading")
+
+    viewer.boot()
+    viewer.tell("running", "")
+    browser("see", at="body[data-view=screen] #screen canvas")
+    controls = "#title, #dot, #state, #bar nav > *"
+    shown = fits(browser, controls, width, height)
+    assert {"keys", "type", "size", "shot", "full", "power"} <= set(shown)
+    assert "state" not in shown, "it has nothing to say"
+    (bar,) = browser("boxes", at="#bar")  # type: ignore[misc]
+    assert bar[4] <= height / 5, "the bar leaves the window to the screen"
+    browser.shot("small-screen")
+    browser("click", at="#type")
+    fits(browser, "#typing", width, height)
+    fits(browser, "#typing textarea, #typing button", width, height)
+    browser.shot("small-typing")
+    browser("click", at="#typing button[value=cancel]")
+
+    viewer.tell("waiting", "macOS is paused: the host's disk with /srv/machines/mac/14/data.img is full")
+    browser("until", at="#state", text="macOS is paused")
+    assert "state" in fits(browser, controls, width, height), "what went wrong is said here, too"
+    browser.shot("small-full-disk")
+    viewer.tell("running", "")
+    browser("there", at="body[data-stage=running] #state:empty")
+    # And what a button could not do.
+    viewer.api.listener.close()
+    (viewer.folder / "api.sock").unlink()
+    browser("choose", at="#power", value="restart")
+    browser("there", at="body[data-refused]")
+    assert "state" in fits(browser, controls, width, height)
+    assert browser("text", at="#state")
+    browser.shot("small-refused")
+    viewer.tell("stopping", "macOS is asked to shut down")
+    browser("there", at="body[data-stage=stopping]")
+    assert "state" in fits(browser, controls, width, height)
+    assert browser("errors") == []
+
+
 def test_a_viewer_that_ended_with_its_machine_says_how_it_starts(viewer: Viewer, browser: Browser) -> None:
     viewer.tell("preparing", "")
     viewer.enter(browser)
@@ -264,6 +327,18 @@ def test_a_viewer_that_ended_with_its_machine_says_how_it_starts(viewer: Viewer,
     finally:
         ending.close()
     browser("until", at="#message", text="The machine is off. Start it with docker start mac")
+
+    (viewer.folder / "failed").mkdir()
+    failing = Viewer(viewer.folder / "failed", "--starter", "docker start mac")
+    try:
+        failing.tell("failed", "The disk is full: free 12 GB")
+        failing.enter(browser)
+        browser("until", at="#message", text="The disk is full: free 12 GB")
+    finally:
+        failing.close()
+    browser("until", at="#figures", text="Start it again with docker start mac")
+    assert browser("text", at="#message") == "The disk is full: free 12 GB", "it still says why"
+    browser.shot("failed-and-gone")
 
 
 def test_strangers_get_nothing(viewer: Viewer) -> None:

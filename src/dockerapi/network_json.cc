@@ -3,7 +3,6 @@
 #include "dockerapi/container_request.h"
 
 #include "base/units.h"
-#include "engine/macos.h"
 
 namespace hako::dockerapi {
 namespace {
@@ -63,7 +62,7 @@ Json ports_of(const engine::Container& container) {
                 {{"HostIp", port.host_ip}, {"HostPort", port.host_port}});
     };
     for (const Attachment& one : container.networks) add(one.ports);
-    add(engine::macos_ports(container));
+    add(container.state.ports);
     return ports;
 }
 

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "engine/log_options.h"
-#include "engine/network_record.h"
 #include "engine/sharing.h"
 #include "engine/sockets.h"
 #include "images/machine_image.h"
@@ -18,7 +17,6 @@ namespace {
 // From the guest's end of its own budget to the end of the container's.
 constexpr std::chrono::seconds kAfterBudget{15};
 constexpr std::uint64_t kNanoCpus = 1'000'000'000;
-constexpr std::string_view kAnyAddress = "0.0.0.0";
 
 bool names_memory(const Container& container) {
     return std::ranges::any_of(container.config.env, [](const std::string& entry) {
@@ -43,40 +41,6 @@ macos::Variables variables_of(const Container& container) {
 
 Result<macos::ParsedSettings> parse(const Container& container) {
     return macos::parse_settings(variables_of(container), macos::host_size());
-}
-
-// Where the viewer is, and what the guest is reached by.
-Result<void> publish(const HostConfig& host, const macos::MacSettings& settings,
-                     macos::MachineRequest& request) {
-    bool has_viewer = false;
-    for (const PublishedPort& wanted : host.port_bindings) {
-        HAKO_TRY(const network::PortBinding port, to_binding(wanted));
-        if (port.host_ip && !port.host_ip->is_v4())
-            return fail(ErrorKind::unimplemented,
-                        "{}: ports of a macOS machine are published on IPv4 addresses",
-                        wanted.host_ip);
-        const std::string address =
-            port.host_ip ? network::to_string(*port.host_ip) : std::string(kAnyAddress);
-        const bool is_tcp = port.protocol == network::Protocol::tcp;
-        if (settings.display == macos::Display::web && is_tcp &&
-            port.container_port == settings.web_port) {
-            if (std::exchange(has_viewer, true))
-                return fail(ErrorKind::invalid,
-                            "a macOS machine's viewer is at one address: publish port {} once; "
-                            "-p {}:{} is for all addresses of the host",
-                            port.container_port, port.host_port, port.container_port);
-            request.viewer_host = address;
-            request.viewer_port = port.host_port;
-            continue;
-        }
-        if (port.host_port == 0 || port.host_port_end != 0)
-            return fail(ErrorKind::invalid,
-                        "port {} of a macOS machine needs one port of the host: -p 2222:{}",
-                        wanted.container_port, port.container_port);
-        request.ports.push_back(
-            {is_tcp ? "tcp" : "udp", port.host_port, port.container_port, address});
-    }
-    return {};
 }
 
 // What a machine has mounted is for hako, not for the guest.
@@ -193,8 +157,6 @@ Result<std::vector<std::string>> complete_macos(Container& container) {
                     "out --publish-socket");
     container.config.labels.try_emplace("io.hako.machine", images::kMacosMachine);
     container.config.labels.try_emplace("io.hako.macos.version", parsed.settings.version.number);
-    macos::MachineRequest ports;
-    HAKO_CHECK(publish(container.host_config, parsed.settings, ports));
     // Long enough for the guest's question to pass, which a user who is asked may not answer.
     if (!container.config.stop_timeout)
         container.config.stop_timeout =
@@ -235,18 +197,6 @@ Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
     return {};
 }
 
-std::vector<PublishedPort> macos_ports(const Container& container) {
-    std::vector<PublishedPort> ports;
-    if (!is_macos(container) || !container.state.running()) return ports;
-    for (PublishedPort port : container.host_config.port_bindings) {
-        if (port.host_port.empty()) continue;  // the viewer's, which its log tells
-        if (port.host_ip.empty()) port.host_ip = kAnyAddress;
-        if (port.container_port.find('/') == std::string::npos) port.container_port += "/tcp";
-        ports.push_back(std::move(port));
-    }
-    return ports;
-}
-
 Result<std::filesystem::path> macos_folder(const Container& container, const Layout& layout) {
     HAKO_TRY(const auto parsed, parse(container));
     return make_request(container, layout).storage / parsed.settings.version.number;
@@ -275,9 +225,7 @@ Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
     sandbox.container.open_stdin = container.config.open_stdin;
     HAKO_TRY(sandbox.container.log, log_setup(container, layout));
     sandbox.container.exit_record = layout.container_exit(container.id);
-    auto request = make_request(container, layout);
-    HAKO_CHECK(publish(container.host_config, parsed.settings, request));
-    sandbox.container.oci_spec = macos::machine_config(request);
+    sandbox.container.oci_spec = macos::machine_config(make_request(container, layout));
     return sandbox;
 }
 

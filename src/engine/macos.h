@@ -45,8 +45,10 @@ Result<std::vector<std::string>> complete_macos(Container& container);
 // What it is to have mounted, once that is known: its disks, and what else dockur/macos names.
 Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
                                 std::vector<std::string>& warnings);
-// The ports of the host that lead to it; none of a container that is no machine.
-std::vector<PublishedPort> macos_ports(const Container& container);
+// Chooses the ports of the host that lead to it and tells its shim, which opens them. Returns those
+// that are published. ErrorKind::conflict names one that is in use, and by whom.
+Result<std::vector<PublishedPort>> publish_macos(const Container& container,
+                                                 runtime::SandboxSpec& spec);
 // What it asks of its networks, where it wants an address of the LAN: its own MAC address.
 std::map<std::string, EndpointSettings> macos_endpoints(
     const Container& container, std::map<std::string, EndpointSettings> endpoints);

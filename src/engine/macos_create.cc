@@ -38,6 +38,13 @@ void set_variable(ContainerConfig& config, const std::string& name, const std::s
     if (!holds(config.env, name)) config.env.push_back(fmt::format("{}={}", name, value));
 }
 
+// Behind what it says already, with a comma.
+void add_to_variable(ContainerConfig& config, const std::string& name, const std::string& more) {
+    for (auto& entry : config.env)
+        if (name_of(entry) == name) entry += (entry.ends_with('=') ? "" : ",") + more;
+    set_variable(config, name, more);
+}
+
 // --device: disks of the host at /disk1 to /disk6, as dockur has them, and what is plugged in.
 // Others, such as /dev/kvm, a machine has or has no use for.
 void take_devices(ContainerConfig& config, HostConfig& host) {
@@ -51,7 +58,7 @@ void take_devices(ContainerConfig& config, HostConfig& host) {
                 device.path == fmt::format("/dev/disk{}", i + 1))
                 set_variable(config, macos::device_variable(i), device.node);
     }
-    if (!plugged.empty()) set_variable(config, "USB", plugged);
+    if (!plugged.empty()) add_to_variable(config, "USB", plugged);
     host.devices.clear();
 }
 

@@ -73,7 +73,8 @@ TEST(MacosTest, TheShimIsToldWhereThingsAre) {
     EXPECT_EQ(request.cache, "/root/macos");
     EXPECT_EQ(request.recovery, "/srv/base.dmg");
     EXPECT_EQ(request.api, "unix:///run/docker.sock");
-    EXPECT_EQ(request.viewer_host, "127.0.0.1");
+    ASSERT_EQ(request.viewer.size(), 1U);
+    EXPECT_EQ(request.viewer[0].address, "127.0.0.1");
     EXPECT_EQ(sandbox.folder, "/run/vm/aaaaaaaaaaaa");
     // As the file carries it.
     const auto copy = runtime::sandbox_spec_from_json(to_json(sandbox)).value();
@@ -120,30 +121,65 @@ TEST(MacosTest, AMountThatCannotBeIsRefused) {
     EXPECT_THAT(warnings, testing::ElementsAre(HasSubstr("/data: macOS sees nothing of it")));
 }
 
-TEST(MacosTest, PortsAreThereWhileItRuns) {
-    auto container = machine({});
-    container.host_config.port_bindings = {
-        {"8006/tcp", "", "8006"}, {"22", "127.0.0.1", "2222"}, {"5900/udp", "", ""}};
-    EXPECT_TRUE(macos_ports(container).empty());
-    container.state.status = Status::running;
-    const auto ports = macos_ports(container);
-    ASSERT_EQ(ports.size(), 2U);
-    EXPECT_EQ(ports[0].host_ip, "0.0.0.0");
-    EXPECT_EQ(ports[1].container_port, "22/tcp");
-    container.config.image = "debian";
-    EXPECT_TRUE(macos_ports(container).empty());
+// As its shim is told, and what is published.
+std::pair<macos::MachineRequest, std::vector<PublishedPort>> publish(const Container& container) {
+    auto sandbox = make_macos_sandbox(container, kKvm, kLayout).value();
+    auto published = publish_macos(container, sandbox).value();
+    return {request_of(sandbox), std::move(published)};
 }
 
-TEST(MacosTest, TheViewerIsPublishedOnce) {
+TEST(MacosTest, TheViewerIsAtAllAddressesThatItIsPublishedAt) {
     auto container = machine({"WEB_PORT=8006"});
-    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "8006"},
-                                           {"8006/tcp", "", "8007"}};
-    const auto refused = complete_macos(container);
+    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "18006"},
+                                           {"8006/tcp", "127.0.0.2", "18007"},
+                                           {"22/tcp", "127.0.0.1", "0"}};
+    const auto [request, ports] = publish(container);
+    ASSERT_EQ(request.viewer.size(), 2U);
+    EXPECT_EQ(request.viewer[1].address, "127.0.0.2");
+    EXPECT_EQ(request.viewer[1].port, 18007);
+    ASSERT_EQ(ports.size(), 3U);
+    EXPECT_EQ(ports[0].host_ip, "127.0.0.1");
+    EXPECT_EQ(ports[0].host_port, "18006");
+    ASSERT_EQ(request.ports.size(), 1U);
+    EXPECT_NE(request.ports[0].host, 0) << "a free one";
+    EXPECT_EQ(ports[2].host_port, std::to_string(request.ports[0].host));
+}
+
+TEST(MacosTest, WithoutAViewerItsPortIsOneLikeOthers) {
+    auto container = machine({"DISPLAY=none"});
+    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "18006"}};
+    EXPECT_EQ(publish(container).first.ports.size(), 1U);
+}
+
+TEST(MacosTest, OnTheLanNothingIsPublishedButTheViewer) {
+    auto container = machine({"DHCP=Y", "USER_PORTS=18022:22"});
+    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "18006"},
+                                           {"5900/tcp", "127.0.0.1", "15900"}};
+    const auto [request, ports] = publish(container);
+    EXPECT_TRUE(request.ports.empty());
+    EXPECT_EQ(request.viewer[0].port, 18006);
+    EXPECT_EQ(ports.size(), 1U);
+}
+
+TEST(MacosTest, WhatIsPublishedNeedsNoUserPort) {
+    auto container = machine({"USER_PORTS=18022:22,15900:5900"});
+    container.host_config.port_bindings = {{"22/tcp", "127.0.0.2", "18022"}};
+    const auto [request, ports] = publish(container);
+    ASSERT_EQ(request.ports.size(), 2U);
+    EXPECT_EQ(request.ports[0].address, "127.0.0.2");
+    EXPECT_EQ(request.ports[1].guest, 5900);
+    EXPECT_EQ(ports.size(), 1U) << "Docker's clients are told of what they published";
+}
+
+TEST(MacosTest, APortInUseIsNamed) {
+    auto container = machine({});
+    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "18006"},
+                                           {"8006/tcp", "127.0.0.1", "18006"}};
+    auto sandbox = make_macos_sandbox(container, kKvm, kLayout).value();
+    const auto refused = publish_macos(container, sandbox);
     ASSERT_FALSE(refused);
-    EXPECT_THAT(refused.error().message(), HasSubstr("publish port 8006 once"));
-    // Without a viewer it is a port like others.
-    container.config.env = {"DISPLAY=none"};
-    EXPECT_TRUE(complete_macos(container));
+    EXPECT_EQ(refused.error().kind(), ErrorKind::conflict);
+    EXPECT_THAT(refused.error().message(), HasSubstr("127.0.0.1:18006"));
 }
 
 TEST(MacosTest, DisksAreWorkedOnWhileItIsStopped) {

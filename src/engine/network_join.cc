@@ -17,16 +17,6 @@ std::optional<network::Address> parse_optional(const std::string& text) {
     return parsed ? std::optional(*parsed) : std::nullopt;
 }
 
-// What of its ports a container publishes: those of -p, and with -P all that are exposed.
-std::vector<PublishedPort> wanted_ports(const Container& container) {
-    std::vector<PublishedPort> wanted = container.host_config.port_bindings;
-    if (!container.host_config.publish_all_ports) return wanted;
-    for (const std::string& port : container.config.exposed_ports)
-        if (std::ranges::none_of(wanted, [&](const auto& w) { return w.container_port == port; }))
-            wanted.push_back({port, "", ""});
-    return wanted;
-}
-
 // Who holds the host's port for something that listens: it comes and goes by itself.
 std::string listener_key(const std::string& container, const std::string& port) {
     return container + ' ' + port;

@@ -254,6 +254,15 @@ Result<network::NetworkConfig> to_config(const Network& network) {
     return config;
 }
 
+std::vector<PublishedPort> wanted_ports(const Container& container) {
+    std::vector<PublishedPort> wanted = container.host_config.port_bindings;
+    if (!container.host_config.publish_all_ports) return wanted;
+    for (const std::string& port : container.config.exposed_ports)
+        if (std::ranges::none_of(wanted, [&](const auto& w) { return w.container_port == port; }))
+            wanted.push_back({port, "", ""});
+    return wanted;
+}
+
 Result<network::PortBinding> to_binding(const PublishedPort& port) {
     network::PortBinding binding;
     const std::string_view container = port.container_port;

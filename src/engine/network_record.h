@@ -25,6 +25,8 @@ Result<std::optional<network::Address>> published_address(const Network& network
 // Of one that is live.
 Result<network::Endpoint> to_endpoint(const Attachment& attachment, std::string_view container,
                                       std::string_view container_name);
+// What of its ports a container publishes: those of -p, and with -P all that are exposed.
+std::vector<PublishedPort> wanted_ports(const Container& container);
 // ErrorKind::invalid names the text.
 Result<network::PortBinding> to_binding(const PublishedPort& port);
 PublishedPort to_published(const network::PortBinding& binding);

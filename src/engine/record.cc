@@ -285,6 +285,9 @@ Result<ContainerState> read_state(std::string_view text) {
     HAKO_TRY(state.restart_count, json_field_or(json, "restart_count", 0));
     HAKO_TRY(state.vm, json_field_or<std::string>(json, "vm", ""));
     HAKO_TRY(state.stopped_by_user, json_field_or(json, "stopped_by_user", false));
+    Result<void> result;
+    FieldReader{json, result}("ports", state.ports);
+    HAKO_CHECK(result);
     return state;
 }
 
@@ -324,16 +327,18 @@ Result<void> settings_from_json(std::string_view text, Container& container) {
 }
 
 std::string state_to_json(const ContainerState& state) {
-    return dump_json({{"status", to_string(state.status)},
-                      {"pid", state.pid},
-                      {"exit_code", state.exit_code},
-                      {"oom_killed", state.oom_killed},
-                      {"error", state.error},
-                      {"started_at", format_time(state.started_at)},
-                      {"finished_at", format_time(state.finished_at)},
-                      {"restart_count", state.restart_count},
-                      {"stopped_by_user", state.stopped_by_user},
-                      {"vm", state.vm}});
+    Json json = {{"status", to_string(state.status)},
+                 {"pid", state.pid},
+                 {"exit_code", state.exit_code},
+                 {"oom_killed", state.oom_killed},
+                 {"error", state.error},
+                 {"started_at", format_time(state.started_at)},
+                 {"finished_at", format_time(state.finished_at)},
+                 {"restart_count", state.restart_count},
+                 {"stopped_by_user", state.stopped_by_user},
+                 {"vm", state.vm}};
+    FieldWriter{json}("ports", state.ports);
+    return dump_json(json);
 }
 
 Result<ContainerState> state_from_json(std::string_view text) {

@@ -33,7 +33,8 @@ Error as_start_error(const Error& error, std::string_view name) {
     }
 }
 
-Result<void> record_running(Context& context, const EntryPtr& entry, WallTime started_at) {
+Result<void> record_running(Context& context, const EntryPtr& entry, WallTime started_at,
+                            std::vector<PublishedPort> ports) {
     const auto shim = entry->live.lock()->shim;
     HAKO_TRY(const runtime::SandboxState sandbox, shim->state());
     auto live = entry->live.lock();
@@ -42,6 +43,7 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
     state.restart_count = live->container.state.restart_count;
     state.pid = sandbox.qemu_pid;
     state.vm = live->vm_id();
+    state.ports = std::move(ports);
     state.started_at = started_at;
     state.finished_at = live->container.state.finished_at;
     HAKO_CHECK(context.store.save_state(entry->id, state));
@@ -61,12 +63,18 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     timer.reset();
     if (::unlink(spec.container.exit_record.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, "cannot remove {}", spec.container.exit_record.string());
+    // The shim that worked on a stopped machine's disks knows of no ports.
+    if (is_macos(container)) end_files_vm(context, entry);
+    std::vector<PublishedPort> ports;
     // A VM for files has no network cards.
     const bool networked = !context.networks->attachments(entry->id).empty();
     if (networked || !take_files_vm(context, entry, spec)) {
         HAKO_CHECK(wait_for_sandbox_end(context, entry));
         share_names(context, container, spec.container);
-        if (is_macos(container)) HAKO_CHECK(join_lan(context, container, spec));
+        if (is_macos(container)) {
+            HAKO_TRY(ports, publish_macos(container, spec));
+            HAKO_CHECK(join_lan(context, container, spec));
+        }
         // One that joins another's VM has the network that the other one has.
         HAKO_CHECK(place_container(context, entry, spec, !is_macos(container) && !spec.shares));
     }
@@ -89,7 +97,7 @@ Result<void> run_container(Context& context, const EntryPtr& entry, const Contai
     for (const Span& span : started->spans)
         if (span.begun >= begun) trace->add({span});
     timer.emplace(*trace, "record that it runs");
-    return record_running(context, entry, started_at);
+    return record_running(context, entry, started_at, std::move(ports));
 }
 
 void record_failed_start(Context& context, const EntryPtr& entry, const Error& error) {

@@ -130,6 +130,7 @@ struct ContainerState {
     bool stopped_by_user = false;  // the last run: its policy does not start it again
     // The VM that it runs in, or ran in last, by the id of the container that it was booted for.
     std::string vm;
+    std::vector<PublishedPort> ports;  // of a macOS machine that runs: where it is reached
 
     bool running() const { return status == Status::running || status == Status::paused; }
 };

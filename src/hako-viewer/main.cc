@@ -25,7 +25,8 @@ struct Options {
     std::string api = "unix:///run/hako/docker.sock";
     std::string container;
     int parent = 0;
-    int listen_fd = -1, power_fd = -1, password_fd = -1;
+    std::vector<int> listen_fds;
+    int power_fd = -1, password_fd = -1;
     std::string password_file, web;
     bool open = false;
     viewer::MachinePlaces places;
@@ -66,10 +67,14 @@ Result<std::unique_ptr<viewer::Machine>> find_machine(const Options& options) {
     return viewer::machine_of_container(options.places, std::move(api), options.container);
 }
 
-Result<Fd> open_listener(const Options& options, http::Reach reach) {
-    if (options.listen_fd >= 0) return Fd(options.listen_fd);
+Result<std::vector<Fd>> open_listeners(const Options& options, http::Reach reach) {
+    std::vector<Fd> listeners;
+    for (const int fd : options.listen_fds) listeners.emplace_back(fd);
+    if (!listeners.empty()) return listeners;
     HAKO_TRY(const auto endpoint, http::Endpoint::parse(options.listen));
-    return http::listen(endpoint, 0660, reach);
+    HAKO_TRY(Fd listener, http::listen(endpoint, 0660, reach));
+    listeners.push_back(std::move(listener));
+    return listeners;
 }
 
 Result<void> run(const Options& options) {
@@ -87,16 +92,14 @@ Result<void> run(const Options& options) {
     HAKO_TRY(const auto machine, find_machine(options));
     HAKO_TRY(std::string password, choose_password(options));
     const auto reach = password.empty() ? http::Reach::loopback : http::Reach::anywhere;
-    std::vector<Fd> listeners;
-    HAKO_TRY(Fd listener, open_listener(options, reach));
-    listeners.push_back(std::move(listener));
+    HAKO_TRY(auto listeners, open_listeners(options, reach));
 
     viewer::Access access(std::move(password));
     HAKO_TRY(
         const auto server,
         http::Server::start(std::move(listeners), viewer::make_viewer(*machine, access, web),
                             {.max_connections = kMaxConnections, .max_header_bytes = kMaxHeader}));
-    if (options.listen_fd < 0) log_info("the viewer is at {}", options.listen);
+    if (options.listen_fds.empty()) log_info("the viewer is at {}", options.listen);
     int signal = 0;
     while (::sigwait(&signals, &signal) != 0) {
     }
@@ -109,8 +112,8 @@ int run_program(int argc, char** argv) {
     CLI::App app("The page of one machine: its progress, then its screen.");
     app.add_option("--listen", options.listen, "Where to serve: tcp://ADDRESS:PORT or unix://PATH")
         ->capture_default_str();
-    auto* listen_fd =
-        app.add_option("--listen-fd", options.listen_fd, "Serve on this socket, which listens");
+    auto* listen_fd = app.add_option("--listen-fd", options.listen_fds,
+                                     "Serve on this socket, which listens; may be given again");
     app.add_option("--container", options.container, "The machine's container");
     app.add_option("--parent", options.parent,
                    "Our parent's process id: it runs the machine, and we end with it");

@@ -42,9 +42,10 @@ Json to_json(const MachineRequest& request) {
               {"variables", request.variables},
               {"storage", request.storage.native()},
               {"cache", request.cache.native()},
-              {"viewer_host", request.viewer_host},
-              {"viewer_port", request.viewer_port},
               {"api", request.api}};
+    Json& viewer = json["viewer"] = Json::array();
+    for (const auto& place : request.viewer)
+        viewer.push_back({{"address", place.address}, {"port", place.port}});
     Json& ports = json["ports"] = Json::array();
     for (const auto& port : request.ports)
         ports.push_back({{"protocol", port.protocol},
@@ -68,8 +69,14 @@ Result<MachineRequest> machine_request_from_json(const Json& json) {
     HAKO_TRY(request.variables, json_field_or<Variables>(json, "variables", {}));
     HAKO_TRY(request.storage, json_field_or<std::string>(json, "storage", {}));
     HAKO_TRY(request.cache, json_field_or<std::string>(json, "cache", {}));
-    HAKO_TRY(request.viewer_host, json_field_or(json, "viewer_host", request.viewer_host));
-    HAKO_TRY(request.viewer_port, json_field_or(json, "viewer_port", request.viewer_port));
+    HAKO_TRY(const auto viewer, json_field_or(json, "viewer", Json::array()));
+    if (!viewer.empty()) request.viewer.clear();
+    for (const Json& item : viewer) {
+        ViewerPlace place;
+        HAKO_TRY(place.address, json_field_or(item, "address", place.address));
+        HAKO_TRY(place.port, json_field_or(item, "port", place.port));
+        request.viewer.push_back(std::move(place));
+    }
     HAKO_TRY(request.api, json_field_or<std::string>(json, "api", {}));
     HAKO_TRY(const auto ports, json_field_or(json, "ports", Json::array()));
     for (const Json& item : ports) {

@@ -14,6 +14,12 @@
 
 namespace hako::macos {
 
+// Where the viewer is to be; port 0 is a free one.
+struct ViewerPlace {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 0;
+};
+
 struct MachineRequest {
     std::string name;               // of its container, for people
     Variables variables;            // parse_settings() takes them
@@ -25,9 +31,8 @@ struct MachineRequest {
     std::optional<std::filesystem::path> recovery = {};  // a .dmg, instead of Apple's
     std::optional<std::filesystem::path> custom_config = {};
     std::optional<std::filesystem::path> share = {};
-    std::string viewer_host = "127.0.0.1";
-    std::uint16_t viewer_port = 0;        // 0: a free one
-    std::vector<PortForward> ports = {};  // beside those of its variables
+    std::vector<ViewerPlace> viewer = {ViewerPlace{}};
+    std::vector<PortForward> ports = {};  // of IPv6 addresses, too, and those of its variables
     std::string api;                      // hakod, for the viewer's power buttons
 };
 Json to_json(const MachineRequest& request);

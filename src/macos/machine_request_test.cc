@@ -17,8 +17,7 @@ TEST(MachineRequestTest, IsTheSameBehindItsJson) {
                                  .cache = "/c",
                                  .recovery = "/r.dmg",
                                  .share = "/shared",
-                                 .viewer_host = "0.0.0.0",
-                                 .viewer_port = 8006,
+                                 .viewer = {{"0.0.0.0", 8006}, {"::1", 8007}},
                                  .ports = {{"udp", 53, 54, "0.0.0.0"}},
                                  .api = "unix:///run/x"};
     const auto copy = machine_request_from_json(to_json(request));
@@ -28,6 +27,9 @@ TEST(MachineRequestTest, IsTheSameBehindItsJson) {
     EXPECT_EQ(copy->disk_folders.at(1), "/fast");
     EXPECT_FALSE(copy->custom_config);
     EXPECT_EQ(copy->ports.front().address, "0.0.0.0");
+    ASSERT_EQ(copy->viewer.size(), 2U);
+    EXPECT_EQ(copy->viewer[1].address, "::1");
+    EXPECT_EQ(copy->viewer[1].port, 8007);
     EXPECT_FALSE(machine_request_from_json({{"cache", "/c"}}));
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/paths.h"
+#include "base/text.h"
 #include "macos/boot_disk.h"
 #include "macos/disk_image.h"
 #include "macos/firmware.h"
@@ -96,19 +97,19 @@ Result<store::FileLock> lock_storage(const fs::path& storage, std::string_view h
                                                          storage.native()));
     };
     HAKO_CHECK(writable(make_folders(storage, 0700)));
-    auto lock = store::FileLock::acquire(
-        storage / "hako.lock",
-        {.holder = "process", .advice = "stop that machine, or give this one a folder of its own"});
+    const auto file = storage / "hako.lock";
+    auto lock = store::FileLock::acquire(file, {});
     if (lock) {
         HAKO_CHECK(writable(replace_file(storage / kHolder, holder, 0600)));
         return lock;
     }
     if (lock.error().kind() != ErrorKind::conflict) HAKO_CHECK(writable(fail(lock.error())));
     const auto other = read_file(storage / kHolder);
-    const bool named = other && !other->empty();
-    return with_context(
-        std::move(lock),
-        fmt::format("{} uses {}", named ? *other : "another machine", storage.native()));
+    const auto process = read_file(file);  // it writes down which it is
+    return fail(ErrorKind::conflict,
+                "{} uses {} (process {}): stop that machine, or give this one a folder of its own",
+                other && !other->empty() ? *other : "another machine", storage.native(),
+                process && !trim(*process).empty() ? trim(*process) : "unknown");
 }
 
 Result<StorageLocks> lock_storages(const fs::path& storage, const DiskFolders& more,
@@ -116,7 +117,13 @@ Result<StorageLocks> lock_storages(const fs::path& storage, const DiskFolders& m
     StorageLocks locks;
     HAKO_TRY(auto first, lock_storage(storage, holder));
     locks.push_back(std::move(first));
+    std::vector<fs::path> held{storage};
     for (const auto& [disk, folder] : more) {
+        std::error_code error;
+        if (std::ranges::any_of(
+                held, [&](const fs::path& other) { return fs::equivalent(folder, other, error); }))
+            continue;
+        held.push_back(folder);
         HAKO_TRY(auto lock, lock_storage(folder, holder));
         locks.push_back(std::move(lock));
     }
@@ -152,7 +159,7 @@ Result<PreparedMachine> prepare_machine(const PrepareRequest& request) {
                              .warnings = std::move(boot.warnings)};
     look_at_storage(request.storage, prepared.warnings);
     HAKO_CHECK(make_disks(settings, folder, prepared.machine));
-    for (const vmm::UsbName& wish : settings.usb) {
+    for (const vmm::UsbName& wish : settings.usb.devices) {
         HAKO_TRY(auto device, with_context(vmm::find_usb(wish), "USB"));
         prepared.machine.usb.push_back(std::move(device));
     }

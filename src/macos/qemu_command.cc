@@ -82,8 +82,9 @@ DiskBus bus_of(const MacSettings& settings) {
 // tries nothing else.
 class Disks {
 public:
-    Disks(Arguments& list, DiskBus bus) : list_(list), bus_(bus) {
-        if (bus == DiskBus::scsi) add(list_, {"-device", "virtio-scsi-pci,id=scsi"});
+    Disks(Arguments& list, const MacSettings& settings)
+        : list_(list), settings_(settings), bus_(bus_of(settings)) {
+        if (bus_ == DiskBus::scsi) add(list_, {"-device", "virtio-scsi-pci,id=scsi"});
     }
     void attach(std::string_view node, std::string_view block) {
         attach(node, block, device(bus_, node));
@@ -102,22 +103,27 @@ private:
     }
     std::string device(DiskBus bus, std::string_view node) {
         switch (bus) {
-            case DiskBus::sata: return fmt::format("ide-hd,bus=ide.{}", next_++);
+            case DiskBus::sata: return fmt::format("ide-hd,bus=ide.{},{}", next_++, rotation());
             case DiskBus::nvme: return fmt::format("nvme,serial={}", node);
-            case DiskBus::usb: return "usb-storage,bus=usb.0";
-            case DiskBus::scsi: return "scsi-hd,bus=scsi.0";
+            case DiskBus::usb: return fmt::format("usb-storage,bus={}.0", settings_.usb.id);
+            case DiskBus::scsi: return "scsi-hd,bus=scsi.0," + rotation();
             case DiskBus::blk: break;
         }
         return fmt::format("virtio-blk-pci,serial={}", node);
     }
 
+    std::string rotation() const {
+        return fmt::format("rotation_rate={}", settings_.disk_rotation);
+    }
+
     Arguments& list_;
+    const MacSettings& settings_;
     DiskBus bus_;
     int next_ = 0;  // of q35's six SATA ports
 };
 
 void add_disks(Arguments& list, const MacMachine& machine) {
-    Disks disks(list, bus_of(machine.settings));
+    Disks disks(list, machine.settings);
     const auto read_only = [&](std::string_view format, const std::filesystem::path& path) {
         return fmt::format("driver={},read-only=on,file.driver={},file.filename={}", format,
                            machine.boots_from_devices ? "host_device" : "file",
@@ -156,22 +162,27 @@ void add_network(Arguments& list, const MacMachine& machine) {
 }
 
 void add_peripherals(Arguments& list, const MacMachine& machine) {
-    add(list, {"-device", "nec-usb-xhci,id=usb,msi=off", "-device", "usb-kbd,bus=usb.0", "-device",
-               "usb-tablet,bus=usb.0", "-device",
-               machine.settings.vga.empty() ? "vmware-svga" : machine.settings.vga, "-object",
-               "rng-random,id=rng,"
-               "filename=/dev/urandom",
-               "-device", "virtio-rng-pci,rng=rng"});
+    const auto& usb = machine.settings.usb;
+    if (usb.on)
+        add(list, {"-device", fmt::format("{},id={}{}", usb.controller, usb.id, usb.options),
+                   "-device", fmt::format("usb-kbd,bus={}.0", usb.id), "-device",
+                   fmt::format("usb-tablet,bus={}.0", usb.id)});
+    add(list,
+        {"-device", machine.settings.vga.empty() ? "vmware-svga" : machine.settings.vga, "-object",
+         "rng-random,id=rng,"
+         "filename=/dev/urandom",
+         "-device", "virtio-rng-pci,rng=rng"});
     if (machine.settings.balloon && machine.settings.version.darwin >= kBigSur)
         add(list, {"-device", "virtio-balloon-pci"});
     if (!machine.settings.osk.empty())
         add(list, {"-device", "isa-applesmc,osk=" + escaped(machine.settings.osk)});
     // A viewer takes the sound with the screen.
     if (machine.settings.audio)
-        add(list, {"-audiodev", "none,id=sound", "-device", "usb-audio,bus=usb.0,audiodev=sound"});
+        add(list, {"-audiodev", "none,id=sound", "-device",
+                   fmt::format("usb-audio,bus={}.0,audiodev=sound", usb.id)});
     for (const auto& device : machine.usb)
-        add(list,
-            {"-device", fmt::format("usb-host,bus=usb.0,hostdevice={}", escaped(device.native()))});
+        add(list, {"-device", fmt::format("usb-host,bus={}.0,hostdevice={}", usb.id,
+                                          escaped(device.native()))});
     if (machine.share)
         add(list, {"-fsdev",
                    fmt::format("local,id=shared,security_model=none,path={}",

@@ -110,12 +110,26 @@ TEST(QemuCommand, EveryReleaseGetsItsDevices) {
     for (const auto& [version, nic, virtio] : kReleases) {
         const auto text = line({{"VERSION", version}, {"BALLOONING", "Y"}});
         EXPECT_THAT(text, HasSubstr(fmt::format("-device {},netdev=net", nic)));
-        EXPECT_THAT(
-            text, HasSubstr(virtio ? "virtio-blk-pci,serial=data" : "ide-hd,bus=ide.0,drive=data"));
+        EXPECT_THAT(text, HasSubstr(virtio ? "virtio-blk-pci,serial=data"
+                                           : "ide-hd,bus=ide.0,rotation_rate=1,drive=data"));
         EXPECT_EQ(text.find("virtio-balloon") != std::string::npos,
                   find_version(version)->darwin >= 20)
             << version;
     }
+}
+
+TEST(QemuCommand, TheUsbIsTheControllerThatIsNamed) {
+    const auto text =
+        line({{"USB", "qemu-xhci,id=xhci,p2=7"}, {"DISK_TYPE", "usb"}, {"AUDIO", "Y"}});
+    EXPECT_THAT(text, HasSubstr("-device qemu-xhci,id=xhci,p2=7 -device usb-kbd,bus=xhci.0 "));
+    EXPECT_THAT(text, HasSubstr("usb-storage,bus=xhci.0"));
+    EXPECT_THAT(text, HasSubstr("usb-audio,bus=xhci.0"));
+    EXPECT_THAT(line({{"USB", "no"}}), Not(HasSubstr("usb")));
+}
+
+TEST(QemuCommand, DisksThatTurnSaySo) {
+    EXPECT_THAT(line({{"DISK_TYPE", "scsi"}, {"DISK_ROTATION", "7200"}}),
+                HasSubstr("scsi-hd,bus=scsi.0,rotation_rate=7200,drive=data"));
 }
 
 TEST(QemuCommand, OnlyOpenCoreHasAPlaceInTheBootOrder) {
@@ -130,7 +144,7 @@ TEST(QemuCommand, SixDisksHaveTheSataPortsAndWhatIsReadIsBesideThem) {
     const auto text = to_shell(qemu_command(wanted));
     EXPECT_THAT(text, HasSubstr("-device usb-storage,bus=usb.0,bootindex=0,drive=opencore"));
     EXPECT_THAT(text, HasSubstr("-device usb-storage,bus=usb.0,drive=recovery"));
-    EXPECT_THAT(text, HasSubstr("-device ide-hd,bus=ide.5,drive=data6"));
+    EXPECT_THAT(text, HasSubstr("-device ide-hd,bus=ide.5,rotation_rate=1,drive=data6"));
 }
 
 TEST(QemuCommand, WhatItBootsFromMayBePartitions) {

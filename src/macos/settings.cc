@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/sha256.h"
+#include "macos/dockurs.h"
 #include "macos/opencore_config.h"
 #include "macos/variable_reader.h"
 
@@ -19,6 +20,8 @@ constexpr std::uint64_t kMostBudget = 3600;
 constexpr unsigned kMostCpus = 255;
 constexpr std::uint64_t kMostBytes = 1024 * 1024 * kGiB;
 constexpr int kMostPorts = 256;  // of one range
+constexpr std::uint64_t kMostRotation = 65534;
+constexpr std::uint64_t kMostConnections = 16;
 constexpr std::uint64_t kLeastMtu = 576;
 constexpr std::uint64_t kMostMtu = 65535;
 constexpr unsigned kLargeCounts[] = {64, 32, 24, 16};
@@ -89,11 +92,13 @@ void read_disks(VariableReader& reader, MacSettings& settings) {
     DiskBus bus = DiskBus::blk;
     reader.choose<DiskBus>("DISK_TYPE",
                            {{"blk", DiskBus::blk},
+                            {"virtio-blk", DiskBus::blk},
                             {"sata", DiskBus::sata},
                             {"ide", DiskBus::sata},
                             {"nvme", DiskBus::nvme},
                             {"usb", DiskBus::usb},
-                            {"scsi", DiskBus::scsi}},
+                            {"scsi", DiskBus::scsi},
+                            {"virtio-scsi", DiskBus::scsi}},
                            bus);
     if (reader.text("DISK_TYPE")) settings.disk_bus = bus;
     reader.read("ALLOCATE", settings.allocate);
@@ -102,8 +107,12 @@ void read_disks(VariableReader& reader, MacSettings& settings) {
     reader.choose<std::string>(
         "DISK_IO", {{"native", "native"}, {"threads", "threads"}, {"io_uring", "io_uring"}},
         settings.disk_io);
-    reader.choose<std::string>("DISK_DISCARD", {{"unmap", "unmap"}, {"ignore", "ignore"}},
-                               settings.disk_discard);
+    reader.choose<std::string>(
+        "DISK_DISCARD",
+        {{"unmap", "unmap"}, {"ignore", "ignore"}, {"on", "unmap"}, {"off", "ignore"}},
+        settings.disk_discard);
+    if (const auto rate = reader.number("DISK_ROTATION", 0, kMostRotation))
+        settings.disk_rotation = static_cast<unsigned>(*rate);
 }
 
 // "22", "5000-5001", "8080:80", "53/udp", by commas.
@@ -155,15 +164,29 @@ void read_pass_through(VariableReader& reader, MacSettings& settings) {
         settings.disks.resize(std::max(settings.disks.size(), i + 1));
         settings.host_disks[i] = *device;
     }
-    const auto wishes = parse_usb(reader.text("USB").value_or(""));
-    if (wishes) settings.usb = *wishes;
-    else reader.refuse("USB", "{}", wishes.error().message());
+    const auto usb = parse_usb(reader.text("USB").value_or(""));
+    if (usb) settings.usb = *usb;
+    else reader.refuse("USB", "{}", usb.error().message());
     if (const auto key = reader.text("OSK")) {
         settings.osk = *key;
         if (!is_osk(*key, kOskSha256))
             reader.hide("OSK", "is not the key of a Mac: it has 64 characters");
     }
     reader.read("AUDIO", settings.audio);
+}
+
+// What is plugged into it needs it.
+void check_usb(VariableReader& reader, const MacSettings& settings) {
+    if (settings.usb.on) return;
+    if (!settings.usb.devices.empty())
+        reader.refuse("USB", "devices of the host are plugged into the USB: leave it out");
+    if (settings.audio)
+        reader.refuse("USB", "the sound card of AUDIO=Y is on the USB: leave one of them out");
+    const auto bus =
+        settings.disk_bus.value_or(settings.version.disk == "blk" ? DiskBus::blk : DiskBus::sata);
+    if (bus == DiskBus::usb || bus == DiskBus::sata)
+        reader.refuse("USB",
+                      "the machine boots from the USB, but with DISK_TYPE=blk, nvme or scsi");
 }
 
 void read_network(VariableReader& reader, ParsedSettings& parsed) {
@@ -186,29 +209,6 @@ void read_network(VariableReader& reader, ParsedSettings& parsed) {
     else if (mtu)
         parsed.warnings.push_back(
             fmt::format("MTU={}: the network card {} cannot tell it: set it in macOS", *mtu, card));
-}
-
-// What dockur's users may have written.
-void warn_of_others(const VariableReader& reader, ParsedSettings& parsed) {
-    constexpr std::pair<const char*, std::string_view> kOthers[] = {
-        {"BOOT_MODE", "machines boot by UEFI"},
-        {"SECURE", "OpenCore's SecureBootModel is Disabled, unless an own config.plist says else"},
-        {"HOST_PORTS", "only published ports and USER_PORTS lead to the guest"},
-        {"VNC_PORT", "the screen is at WEB_PORT, or with DISPLAY=vnc at a unix socket"},
-        {"USERNAME", "the viewer asks for a password alone"},
-        {"PROTECT", "the viewer always asks for its password"},
-        {"SHUTDOWN", "stop always asks the guest first, kill never does"},
-        {"DEBUG", "the log has all that there is to tell"},
-        {"MACHINE", "machines are QEMU's q35"},
-        {"WEB", "DISPLAY=vnc or none goes without the viewer"},
-        {"STORAGE", "the disks lie in what is mounted at /storage"},
-        {"IP", "the guest asks for its address"},
-        {"HOST", "the guest's name is set in macOS"},
-        {"LOSSY", "viewers choose how they pack the screen"},
-        {"DISK7_SIZE", "a machine has six disks"}};
-    for (const auto& [name, why] : kOthers)
-        if (const auto given = reader.text(name))
-            parsed.warnings.push_back(fmt::format("{}={} is passed over: {}", name, *given, why));
 }
 
 void read_identity(VariableReader& reader, MacSettings& settings) {
@@ -315,12 +315,15 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
         settings.stop_budget = std::chrono::seconds(*budget);
     reader.read("KVM", settings.use_kvm);
     reader.read("ALLOW_UNVERIFIED", settings.allow_unverified);
+    if (const auto connections = reader.number("CONNECTIONS", 1, kMostConnections))
+        settings.connections = static_cast<std::size_t>(*connections);
     reader.read("BALLOONING", settings.balloon);
     const auto arguments = split_arguments(reader.text("ARGUMENTS").value_or(""));
-    if (arguments) settings.arguments = take_usb(*arguments, settings.usb);
+    if (arguments) settings.arguments = take_usb(*arguments, settings.usb.devices);
     else reader.refuse("ARGUMENTS", "{}", arguments.error().message());
+    check_usb(reader, settings);
     if (reader.fault) return fail(*reader.fault);
-    warn_of_others(reader, parsed);
+    for (auto& warning : warn_of_dockurs(variables)) parsed.warnings.push_back(std::move(warning));
     return parsed;
 }
 

@@ -29,7 +29,7 @@ struct PortForward {
     std::string protocol;
     std::uint16_t host = 0;
     std::uint16_t guest = 0;
-    std::string address = "127.0.0.1";  // of the host, where it is open; IPv4
+    std::string address = "127.0.0.1";  // of the host, where it is open; IPv4 for QEMU
 };
 
 constexpr std::uint64_t kLeastMemory = 4 * kGiB;
@@ -55,6 +55,7 @@ struct MacSettings {
     std::string disk_cache = "none";  // or "writeback"
     std::string disk_io = "native";   // "threads", "io_uring"; native where the file system can
     std::string disk_discard = "unmap";
+    unsigned disk_rotation = 1;            // of SATA and SCSI disks; 1: none, as SSDs have it
     std::optional<DiskBus> disk_bus = {};  // none: by the release
     bool allocate = false;
     Network network = Network::user;
@@ -70,7 +71,8 @@ struct MacSettings {
     std::string vga = {};                   // of QEMU; empty: vmware-svga
     std::string osk = {};                   // of the SMC of the user's own Mac
     bool audio = false;
-    std::vector<vmm::UsbName> usb = {};
+    UsbSettings usb = {};
+    std::size_t connections = 4;              // of a download
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };
 

@@ -100,9 +100,42 @@ TEST(Settings, AreTakenAsDockurHasThem) {
     EXPECT_EQ(parsed({{"RAM_SIZE", "6442450944"}}).memory, 6 * kGiB);
     EXPECT_EQ(parsed({{"VGA", "virtio-vga"}}).vga, "virtio-vga");
     for (const auto* name :
-         {"DEBUG", "MACHINE", "WEB", "STORAGE", "IP", "HOST", "LOSSY", "DISK7_SIZE"})
+         {"DEBUG",      "MACHINE",       "WEB",       "STORAGE", "IP",           "HOST",
+          "LOSSY",      "DISK7_SIZE",    "RAM_CHECK", "SOUND",   "DISK_FLAGS",   "DISK_OPTIONS",
+          "DEV",        "MASK",          "TAP",       "BRIDGE",  "DNSMASQ_OPTS", "PASST_DEBUG",
+          "PCI_BUS",    "HPET",          "VMPORT",    "SMM",     "LOGO",         "BOOT_INDEX",
+          "MEDIA_TYPE", "BALLOONING_KP", "TRACE",     "SERIAL",  "MONITOR",      "QMP",
+          "WSS_PORT",   "AUTOLOGIN"})
         EXPECT_THAT(parse_settings({{name, "x"}}, kHost)->warnings,
                     ElementsAre(HasSubstr(fmt::format("{}=x is passed over", name))));
+}
+
+TEST(Settings, TheRestOfDockursIsHeeded) {
+    const auto settings = parsed({{"CONNECTIONS", "8"},
+                                  {"DISK_ROTATION", "7200"},
+                                  {"DISK_DISCARD", "on"},
+                                  {"DISK_TYPE", "virtio-scsi"}});
+    EXPECT_EQ(settings.connections, 8U);
+    EXPECT_EQ(settings.disk_rotation, 7200U);
+    EXPECT_EQ(settings.disk_discard, "unmap");
+    EXPECT_EQ(settings.disk_bus, DiskBus::scsi);
+    const auto secret = parse_settings({{"PASS", "hush"}}, kHost)->warnings;
+    EXPECT_THAT(secret, ElementsAre(HasSubstr("PASSWORD")));
+    EXPECT_THAT(secret, ElementsAre(Not(HasSubstr("hush"))));
+}
+
+TEST(Settings, WhatNeedsTheUsbIsSaid) {
+    EXPECT_FALSE(parsed({{"USB", "N"}}).usb.on);
+    for (const Variables& more :
+         {Variables{{"AUDIO", "Y"}}, Variables{{"DISK_TYPE", "sata"}},
+          Variables{{"VERSION", "10.13"}},
+          Variables{{"ARGUMENTS", "-device usb-host,vendorid=1,productid=2"}}}) {
+        auto variables = more;
+        variables["USB"] = "N";
+        const auto refused = parse_settings(variables, kHost);
+        ASSERT_FALSE(refused);
+        EXPECT_THAT(refused.error().message(), HasSubstr("USB=N: "));
+    }
 }
 
 TEST(Settings, WhatMeansNothingHereIsSaid) {
@@ -204,7 +237,7 @@ TEST(Settings, DevicesOfTheHostTakeTheDisksPlaces) {
     EXPECT_EQ(settings.disks.size(), 3U);
     EXPECT_EQ(settings.host_disks.at(0), "/dev/sdb");
     EXPECT_EQ(settings.host_disks.at(2), "/srv/x.img");
-    EXPECT_EQ(settings.usb.size(), 2U);
+    EXPECT_EQ(settings.usb.devices.size(), 2U);
     EXPECT_THAT(settings.arguments, ElementsAre("-name", "x"));
 }
 

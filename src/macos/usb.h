@@ -1,4 +1,5 @@
-// Devices that are plugged into the host and are to be the guest's.
+// The guest's USB: its controller, and devices that are plugged into the host and are to be the
+// guest's.
 #pragma once
 
 #include <string>
@@ -10,8 +11,17 @@
 
 namespace hako::macos {
 
-// "046d:c52b,001/004", as lsusb prints them. ErrorKind::invalid tells of the wrong one.
-Result<std::vector<vmm::UsbName>> parse_usb(std::string_view text);
+struct UsbSettings {
+    bool on = true;                           // else no controller, keyboard and tablet
+    std::string controller = "nec-usb-xhci";  // of QEMU
+    std::string id = "usb";                   // its bus is <id>.0
+    std::string options = ",msi=off";         // of the controller
+    std::vector<vmm::UsbName> devices = {};
+};
+
+// "046d:c52b,001/004", as lsusb prints them; dockur's "qemu-xhci,id=xhci,p2=7" or "N"; or a
+// controller and devices. ErrorKind::invalid tells of the wrong part.
+Result<UsbSettings> parse_usb(std::string_view text);
 
 // dockur's way: "-device usb-host,vendorid=0x46d,productid=0xc52b" (or hostbus=, hostaddr=) among
 // QEMU's arguments. They are wishes; the rest is returned.

@@ -54,6 +54,10 @@ void MacLog::tell(const macos::Progress& progress) {
                     left && *left > 0 ? fmt::format(", {} s left", *left) : ""));
 }
 
+void MacLog::end(std::string_view why) {
+    if (told_.lock()->stage != macos::Stage::failed) complain(why);
+}
+
 Result<void> MacLog::finish() {
     errors_.reset();
     if (reader_.joinable()) reader_.join();

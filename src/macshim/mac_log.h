@@ -27,6 +27,8 @@ public:
     void complain(std::string_view line) { write(runtime::LogStream::err, line); }
     // A line for a new stage, and for each tenth of a download.
     void tell(const macos::Progress& progress);
+    // Why the machine ended, unless its last stage has told it.
+    void end(std::string_view why);
     // Where helpers write: each of their lines is one of the log.
     int errors() const { return errors_.get(); }
     // All that helpers wrote, and the END record. They have ended.

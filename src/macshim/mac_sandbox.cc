@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <thread>
 #include <utility>
 
 #include "base/fd.h"
@@ -12,6 +13,7 @@
 #include "macos/run.h"
 #include "macos/snapshots.h"
 #include "macshim/mac_commands.h"
+#include "macshim/mac_ports.h"
 #include "network/links.h"
 #include "runtime/shim_record.h"
 #include "viewer/access.h"
@@ -25,6 +27,8 @@ using macos::Stage;
 using std::chrono::milliseconds;
 
 constexpr auto kKill = std::chrono::seconds(5);
+// Pages that ask each second are to read why it failed.
+constexpr auto kLastLook = std::chrono::seconds(2);
 
 std::string variable(const macos::Variables& variables, const std::string& name) {
     const auto found = variables.find(name);
@@ -68,8 +72,8 @@ Result<macos::StorageLocks> MacSandbox::lock_folders() const {
 
 Result<ExitStatus> MacSandbox::live() {
     HAKO_TRY(auto parsed, macos::parse_settings(request_.variables, macos::host_size()));
-    auto& ports = parsed.settings.ports;
-    ports.insert(ports.end(), request_.ports.begin(), request_.ports.end());
+    HAKO_TRY(auto ports, open_ports(request_.ports));
+    parsed.settings.ports = std::move(ports.forwards);
     const auto& version = parsed.settings.version;
     HAKO_TRY([[maybe_unused]] const auto locks, lock_folders());
     const auto folder = request_.storage / version.number;
@@ -85,7 +89,10 @@ Result<ExitStatus> MacSandbox::live() {
     if (parsed.settings.display == macos::Display::web)
         HAKO_CHECK(start_viewer(parsed.settings.audio));
     auto ended = live_in(parsed, folder, progress);
-    if (!ended) progress.enter(Stage::failed, ended.error().message());
+    if (!ended) {
+        progress.enter(Stage::failed, ended.error().message());
+        if (viewer_) std::this_thread::sleep_for(kLastLook);
+    }
     viewer_.reset();
     return ended;
 }
@@ -191,6 +198,7 @@ Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSetting
     if (const auto server = variable(request_.variables, "RECOVERY_SERVER"); !server.empty())
         options.server = server;
     options.allow_unverified = settings.allow_unverified;
+    options.download.connections = settings.connections;
     options.transport.proxies = oci::Proxies::from_environment();
     options.on_wait = [&] {
         progress.enter(Stage::downloading,
@@ -219,20 +227,17 @@ Result<void> MacSandbox::start_viewer(bool has_sound) {
     auto password = variable(request_.variables, "PASSWORD");
     const bool given = !password.empty();
     if (!given) password = viewer::generate_password();
-    HAKO_TRY(
-        viewer_,
-        MacViewer::start(
-            {.container = spec_.id,
-             .folder = shown(),
-             .endpoint = {.path = {}, .host = request_.viewer_host, .port = request_.viewer_port},
-             .password = password,
-             .has_sound = has_sound,
-             .starter = "docker start " + request_.name,
-             .api = request_.api,
-             .errors = log_->errors()},
-            installation_));
-    state_.lock()->viewer = viewer_->address();
-    log_->say("The viewer is at " + viewer_->address());
+    HAKO_TRY(viewer_, MacViewer::start({.container = spec_.id,
+                                        .folder = shown(),
+                                        .places = request_.viewer,
+                                        .password = password,
+                                        .has_sound = has_sound,
+                                        .starter = "docker start " + request_.name,
+                                        .api = request_.api,
+                                        .errors = log_->errors()},
+                                       installation_));
+    state_.lock()->viewer = viewer_->addresses();
+    log_->say(fmt::format("The viewer is at {}", fmt::join(viewer_->addresses(), " and ")));
     log_->say(given ? "Its password is the one of PASSWORD" : "Its password is " + password);
     return {};
 }
@@ -268,6 +273,7 @@ void MacSandbox::finish(const Result<ExitStatus>& ended) {
         record.code = ended->shell_code();
     } else {
         log_error("{}", ended.error().message());
+        log_->end(ended.error().message());
         record.code = 1;
         record.reason = ended.error().message();
     }
@@ -335,7 +341,8 @@ Result<Json> MacSandbox::status() const {
     auto state = state_.lock();
     HAKO_TRY(const auto progress, macos::read_progress(state->folder / macos::kProgressFile));
     auto answer = macos::to_json(progress.value_or(macos::Progress{}));
-    answer["viewer"] = state->viewer;
+    answer["viewer"] = state->viewer.empty() ? "" : state->viewer.front();
+    answer["viewers"] = state->viewer;
     return answer;
 }
 

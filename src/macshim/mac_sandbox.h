@@ -72,8 +72,8 @@ private:
         bool killed = false;
         bool over = false;  // run() is done, or is not to begin
         bool paused = false;
-        std::filesystem::path folder;  // once it is known
-        std::string viewer;            // its address
+        std::filesystem::path folder;     // once it is known
+        std::vector<std::string> viewer;  // its addresses
         std::optional<ProcessIdentity> qemu;
         std::shared_ptr<vmm::QmpClient> qmp;
         std::optional<runtime::ExitRecord> exit;

@@ -5,8 +5,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "http/client.h"
+#include "http/endpoint.h"
 #include "http/url.h"
 #include "macshim/power_buttons.h"
+#include "network/sockets.h"
 #include "vmm/hotplug.h"
 #include "vmm/jail.h"
 
@@ -14,9 +16,9 @@ namespace hako::macshim {
 namespace {
 
 // In the viewer.
-constexpr int kListenFd = 3;
-constexpr int kPowerFd = 4;
-constexpr int kPasswordFd = 5;
+constexpr int kPowerFd = 3;
+constexpr int kPasswordFd = 4;
+constexpr int kFirstListenFd = 5;  // and more
 
 // Each is the container's verb at hakod, so that its policy knows of it.
 PressButton call_hakod(http::Client api, std::string container) {
@@ -31,6 +33,25 @@ PressButton call_hakod(http::Client api, std::string container) {
     };
 }
 
+// A socket that listens, and what one calls it in a browser.
+struct Listener {
+    Fd socket;
+    std::string address;
+};
+
+Result<Listener> listen_at(const macos::ViewerPlace& place) {
+    HAKO_TRY(const auto address, network::Address::parse(place.address));
+    Listener listener;
+    HAKO_TRY(listener.socket,
+             with_context(network::bind_socket(network::Protocol::tcp, {address, place.port}),
+                          "the viewer cannot serve (publish another port, or go without it with "
+                          "DISPLAY=vnc)"));
+    HAKO_TRY(const auto port, http::bound_port(listener.socket.get()));
+    listener.address =
+        fmt::format("http://{}/", network::to_string(network::SocketAddress{address, port}));
+    return listener;
+}
+
 vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installation, uid_t uid) {
     std::vector<std::string> argv{installation.viewer(),
                                   "--parent",
@@ -39,8 +60,6 @@ vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installa
                                   std::to_string(kPowerFd),
                                   "--password-fd",
                                   std::to_string(kPasswordFd),
-                                  "--listen-fd",
-                                  std::to_string(kListenFd),
                                   "--web",
                                   installation.web(),
                                   "--progress",
@@ -49,6 +68,8 @@ vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installa
                                   spec.folder / macos::kVncSocket,
                                   "--starter",
                                   spec.starter};
+    for (std::size_t i = 0; i < spec.places.size(); ++i)
+        argv.insert(argv.end(), {"--listen-fd", std::to_string(kFirstListenFd + i)});
     if (spec.has_sound) argv.emplace_back("--sound");
     return {.argv = std::move(argv),
             .files = {installation.viewer(), installation.web(), spec.folder},
@@ -62,26 +83,30 @@ vmm::JailSpec describe_jail(const ViewerSpec& spec, const Installation& installa
 Result<std::unique_ptr<MacViewer>> MacViewer::start(ViewerSpec spec,
                                                     const Installation& installation) {
     HAKO_TRY(auto api, http::Endpoint::parse(spec.api));
-    HAKO_TRY(const auto listener,
-             with_context(http::listen(spec.endpoint, 0, http::Reach::anywhere),
-                          "the viewer cannot serve (choose another port, or go without it with "
-                          "DISPLAY=vnc)"));
-    HAKO_TRY(spec.endpoint.port, http::bound_port(listener.get()));
+    std::vector<Listener> listeners;
+    for (const auto& place : spec.places) {
+        HAKO_TRY(auto listener, listen_at(place));
+        listeners.push_back(std::move(listener));
+    }
     HAKO_CHECK(make_folders(spec.folder, 0755));
     const uid_t uid = vmm::usable_uid(vmm::jail_uid(spec.container + " viewer"));
     HAKO_TRY(const Fd password, vmm::text_file(spec.password));
     HAKO_TRY(FdPair power, make_pipe());
     HAKO_TRY(const Fd jail,
              vmm::text_file(dump_json(to_json(describe_jail(spec, installation, uid)))));
-    auto address =
-        fmt::format("http{}/", spec.endpoint.to_string().substr(std::string_view("tcp").size()));
-    auto viewer = std::unique_ptr<MacViewer>(new MacViewer(spec.folder, std::move(address), uid));
-    HAKO_TRY(viewer->process_, spawn({.argv = {installation.shim(), "jail"}, .new_session = true},
-                                     {{.source = jail.get(), .target = STDIN_FILENO},
-                                      {.source = spec.errors, .target = STDERR_FILENO},
-                                      {.source = listener.get(), .target = kListenFd},
-                                      {.source = power.second.get(), .target = kPowerFd},
-                                      {.source = password.get(), .target = kPasswordFd}}));
+    std::vector<std::string> addresses;
+    std::vector<FdMapping> fds{{.source = jail.get(), .target = STDIN_FILENO},
+                               {.source = spec.errors, .target = STDERR_FILENO},
+                               {.source = power.second.get(), .target = kPowerFd},
+                               {.source = password.get(), .target = kPasswordFd}};
+    for (const Listener& listener : listeners) {
+        fds.push_back({.source = listener.socket.get(),
+                       .target = kFirstListenFd + static_cast<int>(addresses.size())});
+        addresses.push_back(listener.address);
+    }
+    auto viewer = std::unique_ptr<MacViewer>(new MacViewer(spec.folder, std::move(addresses), uid));
+    HAKO_TRY(viewer->process_,
+             spawn({.argv = {installation.shim(), "jail"}, .new_session = true}, fds));
     viewer->buttons_ = listen_to_buttons(std::move(power.first),
                                          call_hakod(http::Client(std::move(api)), spec.container));
     return viewer;

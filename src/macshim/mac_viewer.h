@@ -8,11 +8,12 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/paths.h"
 #include "base/process.h"
 #include "base/result.h"
-#include "http/endpoint.h"
+#include "macos/machine_request.h"
 #include "macos/progress.h"
 
 namespace hako::macshim {
@@ -20,7 +21,7 @@ namespace hako::macshim {
 struct ViewerSpec {
     std::string container;         // its id
     std::filesystem::path folder;  // where the viewer sees progress and screen; short
-    http::Endpoint endpoint;       // where it listens; port 0: a free one
+    std::vector<macos::ViewerPlace> places;
     std::string password;
     bool has_sound = false;
     std::string starter;  // the command that starts the machine again
@@ -37,16 +38,17 @@ public:
     MacViewer& operator=(const MacViewer&) = delete;
     ~MacViewer();
 
-    const std::string& address() const { return address_; }  // "http://127.0.0.1:8006/"
-    uid_t uid() const { return uid_; }                       // to own the screen's socket
+    // "http://127.0.0.1:8006/", one of each place.
+    const std::vector<std::string>& addresses() const { return addresses_; }
+    uid_t uid() const { return uid_; }  // to own the screen's socket
     void show(const macos::Progress& progress) const;
 
 private:
-    MacViewer(std::filesystem::path folder, std::string address, uid_t uid)
-        : folder_(std::move(folder)), address_(std::move(address)), uid_(uid) {}
+    MacViewer(std::filesystem::path folder, std::vector<std::string> addresses, uid_t uid)
+        : folder_(std::move(folder)), addresses_(std::move(addresses)), uid_(uid) {}
 
     const std::filesystem::path folder_;
-    const std::string address_;
+    const std::vector<std::string> addresses_;
     const uid_t uid_;
     std::optional<Process> process_;
     std::jthread buttons_;

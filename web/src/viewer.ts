@@ -25,6 +25,7 @@ let rfb: RFB | null = null;
 let connected = false;
 let starter = ""; // what starts the machine, where this page cannot
 let ends = false; // it is off, or about to be
+let failure = ""; // why, if it did not work
 
 function show(view: "wait" | "login" | "screen"): void {
   if (body.dataset.view === view) return;
@@ -41,6 +42,7 @@ let refused = { text: "", until: 0 };
 function refuse(text: string): void {
   if (!text) return;
   refused = { text, until: Date.now() + 10_000 };
+  body.dataset.refused = "";
   say(text);
 }
 
@@ -59,8 +61,10 @@ function showProgress(progress: Progress): void {
   speaker.hidden = !progress.sound;
   starter = progress.starter ?? "";
   ends = progress.stage === "stopping" || progress.stage === "stopped" || progress.stage === "failed";
+  failure = progress.stage === "failed" ? progress.message : "";
   start.hidden = start.disabled = starter !== "";
-  if (Date.now() < refused.until) say(refused.text);
+  if (Date.now() >= refused.until) delete body.dataset.refused;
+  if ("refused" in body.dataset) say(refused.text);
   else if (!connected) say(headline(progress));
   else if (progress.stage === "stopping") say(headline(progress));
   else say(progress.stage === "waiting" ? progress.message : "");
@@ -107,6 +111,11 @@ function connect(): void {
 function sayGone(error: unknown): void {
   const known = error instanceof Error && !(error instanceof TypeError);
   if (known) return wait("Reconnecting", error.message);
+  if (starter && failure) {
+    wait("It did not work", failure);
+    element("figures").textContent = `Start it again with ${starter}`;
+    return;
+  }
   say("");
   if (starter && ends) return wait("Off", `The machine is off. Start it with ${starter}`);
   const hint = starter ? ` If the machine is off, start it with ${starter}` : "";

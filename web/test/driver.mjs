@@ -39,6 +39,16 @@ const commands = {
   see: ({ at }) => page.waitForSelector(at).then(() => null),
   there: ({ at }) => page.waitForSelector(at, { state: "attached" }).then(() => null),
   until: ({ at, text }) => page.locator(at).filter({ hasText: text }).waitFor().then(() => null),
+  size: ({ width, height }) => page.setViewportSize({ width, height }),
+  // Of what is visible: its id, left, top, right and bottom.
+  boxes: ({ at }) =>
+    page.$$eval(at, (found) =>
+      found.filter((one) => one.checkVisibility()).map((one) => {
+        const box = one.getBoundingClientRect();
+        return [one.id, box.left, box.top, box.right, box.bottom];
+      }),
+    ),
+  width: () => page.evaluate(() => document.documentElement.scrollWidth),
   shot: ({ path }) => page.screenshot({ path }).then(() => null),
   attribute: ({ at, name }) => page.getAttribute(at, name),
   download: async ({ at, path }) => {

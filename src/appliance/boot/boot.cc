@@ -144,7 +144,7 @@ Result<macos::MacMachine> describe_machine(const ApplianceSettings& appliance,
                         macos::device_variable(index), path.native());
         machine.disks.push_back(disk_of(path));
     }
-    for (const auto& wish : settings.usb) {
+    for (const auto& wish : settings.usb.devices) {
         HAKO_TRY(auto device, with_context(vmm::find_usb(wish), "USB"));
         machine.usb.push_back(std::move(device));
     }

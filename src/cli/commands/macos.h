@@ -48,7 +48,8 @@ Result<void> wait_for_ssh(const Api& api, const std::string& name, const std::st
                           std::chrono::seconds limit);
 
 // Where the recovery system is, downloaded when it is not there yet, with progress on the terminal.
-Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,
+Result<std::filesystem::path> fetch_recovery(const Session& session,
+                                             const macos::MacSettings& settings,
                                              const macos::DownloadProgress& progress);
 
 // The page of the machine that we run in the folder, at the settings' port; prints where it is.

@@ -174,10 +174,10 @@ Command macos_console_command() {
         HAKO_TRY(const auto* api, session.api());
         HAKO_TRY(const auto answer, run_in_mac(*api, arguments.front(), {"status"}));
         HAKO_TRY(const auto status, parse_json(answer));
-        HAKO_TRY(const auto viewer, json_field_or<std::string>(status, "viewer", {}));
-        if (viewer.empty())
+        HAKO_TRY(const auto viewers, json_field_or<Words>(status, "viewers", {}));
+        if (viewers.empty())
             return fail(ErrorKind::conflict, "{} has no viewer (DISPLAY=web)", arguments.front());
-        session.io.print_line(viewer);
+        for (const auto& viewer : viewers) session.io.print_line(viewer);
         return 0;
     });
     return command;

@@ -121,9 +121,13 @@ Result<int> fetch(Session& session, const FetchFlags& flags) {
 
 }  // namespace
 
-Result<std::filesystem::path> fetch_recovery(const Session& session, const macos::Version& version,
+Result<std::filesystem::path> fetch_recovery(const Session& session,
+                                             const macos::MacSettings& settings,
                                              const macos::DownloadProgress& progress) {
-    HAKO_TRY(auto image, fetch_image(session, {}, version, progress));
+    FetchFlags flags;
+    flags.connections = static_cast<std::int64_t>(settings.connections);
+    flags.allow_unverified = settings.allow_unverified;
+    HAKO_TRY(auto image, fetch_image(session, flags, settings.version, progress));
     return std::move(image.dmg);
 }
 

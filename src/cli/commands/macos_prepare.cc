@@ -81,7 +81,8 @@ Result<int> print_command(const Session& session, const MachineFlags& flags) {
             ErrorKind::invalid,
             "name a recovery system with --recovery (`hako macos fetch` prints where it is)");
     HAKO_TRY(const auto asked, read_flags(flags));
-    HAKO_TRY([[maybe_unused]] const auto lock, macos::lock_storage(asked.request.storage));
+    HAKO_TRY([[maybe_unused]] const auto lock,
+             macos::lock_storage(asked.request.storage, "hako macos prepare"));
     HAKO_TRY(const auto prepared, prepare(session, asked));
     session.io.print_line(to_shell(macos::qemu_command(prepared.machine)));
     return 0;
@@ -104,7 +105,7 @@ Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
     auto& request = asked.request;
     if (request.recovery.empty()) {
         progress.enter(macos::Stage::downloading, "Downloading the recovery system from Apple");
-        HAKO_TRY(request.recovery, fetch_recovery(session, request.settings.version,
+        HAKO_TRY(request.recovery, fetch_recovery(session, request.settings,
                                                   [&](std::uint64_t done, std::uint64_t total) {
                                                       progress.count(done, total);
                                                   }));
@@ -120,7 +121,8 @@ Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
 
 Result<int> boot(const Session& session, const MachineFlags& flags) {
     HAKO_TRY(auto asked, read_flags(flags));
-    HAKO_TRY([[maybe_unused]] const auto lock, macos::lock_storage(asked.request.storage));
+    HAKO_TRY([[maybe_unused]] const auto lock,
+             macos::lock_storage(asked.request.storage, "hako macos boot"));
     HAKO_CHECK(make_folders(asked.folder()));
     const auto& version = asked.request.settings.version;
     macos::ProgressFile progress(asked.folder() / macos::kProgressFile,

@@ -80,8 +80,8 @@ Result<int> run_machine(Session& session, const RunFlags& flags) {
 }
 
 struct Told {
-    std::string viewer;   // empty where it has none (any more)
-    std::string trouble;  // what it waits for
+    std::vector<std::string> viewers;  // none where it has none (any more)
+    std::string trouble;               // what it waits for
 };
 
 Result<Told> ask_machine(const Api& api, const std::string& id) {
@@ -90,7 +90,7 @@ Result<Told> ask_machine(const Api& api, const std::string& id) {
     HAKO_TRY(const auto machine, parse_json(*answer));
     HAKO_TRY(const auto progress, macos::progress_from_json(machine));
     Told told;
-    HAKO_TRY(told.viewer, json_field_or<std::string>(machine, "viewer", {}));
+    HAKO_TRY(told.viewers, json_field_or<std::vector<std::string>>(machine, "viewers", {}));
     if (progress.stage == macos::Stage::waiting) told.trouble = progress.message;
     return told;
 }
@@ -115,12 +115,13 @@ Result<int> list_machines(Session& session, bool json) {
         HAKO_TRY(const auto told, state == "running" ? ask_machine(*api, id) : Told{});
         if (!told.trouble.empty()) status += ". " + told.trouble;
         const auto name = names.front().substr(1);
-        rows.push_back({name, version, status, told.viewer});
+        rows.push_back({name, version, status, fmt::format("{}", fmt::join(told.viewers, ", "))});
         answer.push_back({{"id", id},
                           {"name", name},
                           {"version", version},
                           {"status", status},
-                          {"viewer", told.viewer}});
+                          {"viewer", told.viewers.empty() ? "" : told.viewers.front()},
+                          {"viewers", told.viewers}});
     }
     session.io.print(json ? dump_json(answer) + "\n" : format_table(rows));
     return 0;
