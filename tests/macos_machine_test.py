@@ -209,7 +209,7 @@ def test_a_guest_that_does_not_shut_down_is_ended_within_the_budget(folder: Fold
         wait_until(lambda: machine.poll() is not None or folder.progress()["stage"] == "running", 120, "QEMU runs")
         refused = folder.prepare()
         assert refused.returncode == 1
-        assert "another machine uses" in refused.stderr
+        assert "hako macos boot uses" in refused.stderr
         assert str(machine.pid) in refused.stderr
         machine.send_signal(signal.SIGTERM)
         wait_until(lambda: folder.progress()["stage"] in ("stopping", "failed"), 60, "it is asked to stop")

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/network_types.h"
+#include "engine/types.h"
 #include "network/types.h"
 
 namespace hako::engine {
