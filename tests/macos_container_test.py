@@ -150,6 +150,8 @@ def test_a_machine_is_a_container(machines: Machines, server: RecoveryServer) ->
     assert refused.returncode == 127
     assert "no agent in macOS" in refused.stderr
     assert "screenshot" in refused.stderr, "what there is instead"
+    assert "  resize SIZE [DISK]\n" in daemon.hako("exec", "mac", "help").stdout
+    assert "qemu-block-extra" not in log and "TCG doesn't" not in log, "what QEMU says that helps nobody"
     assert "no agent in macOS" in daemon.hako("top", "mac", check=False).stderr
     refused = daemon.hako("cp", "mac:/etc/hosts", "/tmp/hako-nothing", check=False)
     assert "scp" in refused.stderr

@@ -208,9 +208,9 @@ Result<runtime::SandboxSpec> make_macos_sandbox(const Container& container,
     HAKO_TRY(const auto parsed, parse(container));
     if (parsed.settings.use_kvm && probe.accelerator != vmm::Accelerator::kvm)
         return fail(ErrorKind::unavailable,
-                    "macOS needs KVM, which cannot be used here ({}): enable virtualisation in the "
-                    "firmware and load kvm_intel or kvm_amd. Emulation, which takes hours, is "
-                    "-e KVM=N",
+                    "macOS needs KVM, which cannot be used here: enable virtualisation in the "
+                    "firmware and load kvm_intel or kvm_amd, or emulate with -e KVM=N, which takes "
+                    "hours ({})",
                     probe.reason);
     runtime::SandboxSpec sandbox;
     sandbox.id = container.id;

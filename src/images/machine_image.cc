@@ -1,5 +1,7 @@
 #include "images/machine_image.h"
 
+#include <algorithm>
+
 #include "base/stream.h"
 #include "images/image_store.h"
 
@@ -7,14 +9,16 @@ namespace hako::images {
 namespace {
 
 constexpr std::string_view kOwn = "docker.io/library/macos";
-constexpr std::string_view kDockur = "docker.io/dockurr/macos";
+// dockur's, in both of the registries that it is published in.
+constexpr std::string_view kDockurs[] = {"docker.io/dockurr/macos", "ghcr.io/dockur/macos"};
 constexpr std::size_t kEmptyTar = 1024;
 
 }  // namespace
 
 std::string_view machine_of_image(const oci::Reference& reference) {
     const auto name = reference.name();
-    return name == kOwn || name == kDockur ? kMacosMachine : std::string_view();
+    const bool is_macos = name == kOwn || std::ranges::find(kDockurs, name) != std::end(kDockurs);
+    return is_macos ? kMacosMachine : std::string_view();
 }
 
 std::string_view machine_of_image(std::string_view name) {

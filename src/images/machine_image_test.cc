@@ -11,7 +11,7 @@ using MachineImageTest = testing::StoreTest;
 
 TEST_F(MachineImageTest, KnowsItsNames) {
     for (const auto* name : {"macos", "macos:14", "dockurr/macos", "dockurr/macos:2.0",
-                             "docker.io/dockurr/macos:latest"})
+                             "docker.io/dockurr/macos:latest", "ghcr.io/dockur/macos"})
         EXPECT_EQ(machine_of_image(name), kMacosMachine) << name;
     for (const auto* name : {"busybox", "me/macos", "localhost:5000/macos", "dockurr/windows", ""})
         EXPECT_EQ(machine_of_image(name), "") << name;

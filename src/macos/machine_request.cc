@@ -125,9 +125,9 @@ Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& reque
         if (sources.empty())
             return fail(
                 ErrorKind::not_found,
-                "there is no OpenCore to boot from: download a release of OpenCorePkg and "
-                "the kexts Lilu and VirtualSMC, and put the ZIP files into {}, or name them "
-                "with OPENCORE=FILE:FILE",
+                "there is no OpenCore to boot from: download the newest releases of OpenCorePkg, "
+                "Lilu and VirtualSMC from https://github.com/acidanthera, and put the ZIP files "
+                "(RELEASE) into {}, or name them with OPENCORE=FILE:FILE",
                 folder.native());
     } else {
         std::string_view rest = given->second;

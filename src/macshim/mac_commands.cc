@@ -187,7 +187,8 @@ constexpr Verb kVerbs[] = {
 
 std::string all_verbs() {
     std::string text;
-    for (const auto& verb : kVerbs) text += fmt::format("\n  {} {}", verb.name, verb.usage);
+    for (const auto& verb : kVerbs)
+        text += fmt::format("  {}{}{}\n", verb.name, verb.usage.empty() ? "" : " ", verb.usage);
     return text;
 }
 
@@ -195,11 +196,12 @@ std::string all_verbs() {
 
 CommandAnswer run_command(const MacHands& hands, const Words& words) {
     const auto name = words.empty() ? std::string() : words.front();
+    if (name == "help") return {0, all_verbs(), ""};
     const auto verb = std::ranges::find(kVerbs, name, &Verb::name);
     if (verb == std::end(kVerbs))
         return {kUnknown, "",
                 fmt::format("hako has no agent in macOS, so it cannot run \"{}\" there: use ssh by "
-                            "a published port 22. Commands of the machine:{}",
+                            "a published port 22. Commands of the machine:\n{}",
                             name, all_verbs())};
     const Words rest(words.begin() + 1, words.end());
     if (rest.size() < verb->least || rest.size() > verb->most)

@@ -7,6 +7,16 @@
 #include "base/units.h"
 
 namespace hako::macshim {
+namespace {
+
+// Of what QEMU says: recovery systems need neither of the two modules, and who emulates a processor
+// does without some of its features.
+bool is_news(std::string_view line) {
+    return line.find(": module block-block-dmg-") == std::string_view::npos &&
+           line.find("TCG doesn't support requested feature") == std::string_view::npos;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<MacLog>> MacLog::open(runtime::OutputLog::Setup setup) {
     HAKO_TRY(auto writer, runtime::OutputLog::open(std::move(setup)));
@@ -19,13 +29,17 @@ MacLog::MacLog(runtime::OutputLog writer, FdPair pipe)
     const auto read_end = std::make_shared<Fd>(std::move(pipe.first));
     reader_ = start_thread("words", [this, read_end](const std::stop_token&) {
         std::array<std::byte, 4096> buffer{};
+        std::string line;
         for (;;) {
             const auto count = read_some(read_end->get(), buffer);
-            if (!count || *count == 0) return;
-            const auto piece = std::span(buffer).first(*count);
-            if (auto written = writer_.append(runtime::LogStream::err, piece); !written)
-                log_warn("{}", written.error().message());
+            if (!count || *count == 0) break;
+            line += as_text(std::span(buffer).first(*count));
+            for (auto end = line.find('\n'); end != std::string::npos; end = line.find('\n')) {
+                if (is_news(line.substr(0, end))) complain(line.substr(0, end));
+                line.erase(0, end + 1);
+            }
         }
+        if (!line.empty()) complain(line);
     });
 }
 
