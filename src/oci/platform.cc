@@ -2,22 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <vector>
 
 #include "base/text.h"
 
 namespace hako::oci {
 namespace {
-
-std::vector<std::string> split(std::string_view text, char separator) {
-    std::vector<std::string> parts;
-    while (true) {
-        const auto end = text.find(separator);
-        parts.emplace_back(text.substr(0, end));
-        if (end == std::string_view::npos) return parts;
-        text.remove_prefix(end + 1);
-    }
-}
 
 constexpr int kForeignWidth = 100;  // ranks behind all variants of one architecture
 
@@ -63,7 +52,8 @@ Platform normalize(Platform platform) {
 }
 
 Result<Platform> Platform::parse(std::string_view text) {
-    const auto parts = split(to_lower(text), '/');
+    const std::string lower = to_lower(text);
+    const auto parts = split(lower, '/');
     if (parts.size() > 3 || !std::ranges::all_of(parts, is_word))
         return fail(ErrorKind::invalid,
                     "\"{}\" is not a platform: os/architecture, as in linux/amd64, is expected",

@@ -5,21 +5,12 @@
 #include <optional>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 namespace hako::init {
 namespace {
 
 constexpr std::int64_t kMaxId = 2147483647;
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-    std::vector<std::string_view> fields;
-    while (true) {
-        const auto end = text.find(separator);
-        fields.push_back(text.substr(0, end));
-        if (end == std::string_view::npos) return fields;
-        text.remove_prefix(end + 1);
-    }
-}
 
 std::optional<std::int64_t> to_number(std::string_view text) {
     std::int64_t number = 0;
