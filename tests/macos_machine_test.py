@@ -222,6 +222,18 @@ def test_a_guest_that_does_not_shut_down_is_ended_within_the_budget(folder: Fold
     assert not processes_naming(str(folder.storage))
 
 
+def test_a_machine_ends_with_who_booted_it(folder: Folder) -> None:
+    """However that ends; nothing of it goes on, and the storage is free."""
+    machine = folder.boot()
+    try:
+        wait_until(lambda: machine.poll() is not None or folder.progress()["stage"] == "running", 120, "QEMU runs")
+        assert processes_naming(str(folder.storage))
+    finally:
+        machine.kill()
+    wait_until(lambda: not processes_naming(str(folder.storage)), 20, "QEMU and the viewer end, too")
+    assert folder.prepare().returncode == 0
+
+
 def test_a_second_signal_kills_at_once(folder: Folder) -> None:
     machine = folder.boot(TIMEOUT="3600")
     try:

@@ -21,4 +21,8 @@ std::optional<std::filesystem::path> find_program(std::string_view name) {
     return std::nullopt;
 }
 
+void tie_to_us(std::vector<std::string>& argv) {
+    if (find_program("setpriv")) argv.insert(argv.begin(), {"setpriv", "--pdeathsig", "KILL"});
+}
+
 }  // namespace hako

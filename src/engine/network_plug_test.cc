@@ -226,7 +226,7 @@ TEST_F(PlugTest, AFailureLeavesNothing) {
     const auto is_as_before = [&] {
         EXPECT_THAT(networks(id), ElementsAre("app"));
         // What has left is cleared in the background.
-        wait_for([&] { return taps() == 1; });
+        wait_for([&] { return taps() == 1 && endpoints() == 1; });
         EXPECT_EQ(taps(), 1U);
         EXPECT_TRUE(host_.links.state.lock()->waiting.contains(spare));
         EXPECT_EQ(endpoints(), 1U);

@@ -66,8 +66,7 @@ Result<void> qemu_img(std::vector<std::string> arguments, std::chrono::milliseco
         return fail(ErrorKind::not_found, "qemu-img is missing: install the package qemu-utils");
     arguments.insert(arguments.begin(), "qemu-img");
     // It ends with us: who comes after us begins anew, and two would write one file.
-    if (find_program("setpriv"))
-        arguments.insert(arguments.begin(), {"setpriv", "--pdeathsig", "KILL"});
+    tie_to_us(arguments);
     HAKO_TRY(const auto output, run({.argv = arguments}, deadline));
     if (!output.status.success())
         return fail(ErrorKind::internal, "qemu-img failed: {}", trim(output.err));

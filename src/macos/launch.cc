@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "macos/snapshots.h"
 #include "vmm/cgroup.h"
 #include "vmm/hotplug.h"
@@ -98,6 +99,7 @@ Error ended_at_start(const ExitStatus& status) {
 Result<RunningQemu> launch(const MacMachine& machine, int errors) {
     auto command = qemu_command(machine);
     command.new_session = true;  // Ctrl+C in a terminal is for us
+    tie_to_us(command.argv);     // a jailed one is by its jail
     HAKO_TRY(Process qemu, spawn(command, {{.source = errors, .target = STDERR_FILENO}}));
     const auto end = steady_clock::now() + kStart;
     for (;;) {
