@@ -150,10 +150,10 @@ def test_sound_stays_with_the_picture_and_comes_back(viewer: Viewer, browser: Br
         screen.play(tone(480, 0.25))
     pieces: list[tuple[float, float, float, float]] = []
 
-    def last_is_heard() -> bool:
+    def plays() -> bool:
         pieces.extend(heard(browser))
-        return sum(piece[1] for piece in pieces) > 0.5
-    wait_until(last_is_heard, 60, "it plays")
+        return len(pieces) >= 2  # who gets all at once plays so many and drops the others
+    wait_until(plays, 60, "it plays")
     assert all(0 <= piece[0] <= 0.51 for piece in pieces), "what comes too early is not played late"
     assert sum(piece[1] for piece in pieces) < 5, "it is dropped"
     assert {round(piece[3], -1) for piece in pieces if piece[1] > 0.05} <= {470, 480, 490}

@@ -22,7 +22,11 @@ std::optional<std::filesystem::path> find_program(std::string_view name) {
 }
 
 void tie_to_us(std::vector<std::string>& argv) {
-    if (find_program("setpriv")) argv.insert(argv.begin(), {"setpriv", "--pdeathsig", "KILL"});
+    const auto setpriv = find_program("setpriv");
+    if (!setpriv) return;
+    std::error_code error;
+    if (std::filesystem::canonical(*setpriv, error).filename() != setpriv->filename()) return;
+    argv.insert(argv.begin(), {setpriv->native(), "--pdeathsig", "KILL"});
 }
 
 }  // namespace hako
