@@ -267,7 +267,7 @@ def test_an_output_that_cannot_be_written_is_refused(builder: Builder, tmp_path:
     assert "cannot write" in refused.stderr
     refused = subprocess.run([BIN / "hako", "macos", "appliance", "build"], capture_output=True, text=True)
     assert refused.returncode == 1
-    assert "--output" in refused.stderr and "--opencore" in refused.stderr
+    assert "--output" in refused.stderr
 
 
 def test_a_full_disk_leaves_nothing(builder: Builder, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from hako import Daemon, processes_naming, wait_until
 from macos_disk_test import FILES, GRUB, OVMF, write_tree
+from macos_opencore_test import pack, publish
 from macos_test import DISK, RecoveryServer, make_dmg, server  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.skipif(
@@ -263,6 +264,9 @@ def test_a_stop_before_it_runs_ends_it_at_once(machines: Machines) -> None:
     ({"RAM_SIZE": "1G"}, "RAM_SIZE=1G: "),
     ({"SN": "C02"}, "SN=C02: "),
     ({"ARGUMENTS": "-name 'a"}, "a quote is not closed"),
+    ({"OPENCORE": "/nowhere.zip"}, "there is no /nowhere.zip"),
+    ({"OPENCORE_MIRROR": "here"}, "URL of a folder"),
+    ({"RECOVERY": "/nowhere.dmg"}, "there is no file /nowhere.dmg"),
 ])
 def test_nonsense_is_refused_before_there_is_a_container(machines: Machines, variables: dict[str, str], says: str) -> None:
     refused = machines.daemon.hako("create", *machines.words(**variables), check=False)
@@ -273,15 +277,29 @@ def test_nonsense_is_refused_before_there_is_a_container(machines: Machines, var
 
 def test_what_is_missing_is_said(machines: Machines) -> None:
     daemon = machines.daemon
-    machines.run("bare", OPENCORE="")
+    machines.run("bare", OPENCORE="", OPENCORE_MIRROR="http://127.0.0.1:1")
     wait_until(lambda: daemon.state("bare") == "exited", 60)
-    assert "there is no OpenCore to boot from" in machines.logs("bare")
-    assert "there is no OpenCore to boot from" in daemon.inspect("bare")["State"]["Error"]
+    assert "cannot fetch OpenCore 1.0.8, which macOS boots with: http://127.0.0.1:1/OpenCore-" in machines.logs("bare")
+    assert "cannot fetch OpenCore 1.0.8" in daemon.inspect("bare")["State"]["Error"]
     fast = daemon.hako("run", "-d", *machines.words(KVM="Y"), check=False)
     if fast.returncode != 0:
         assert "macOS needs KVM" in fast.stderr
     old = daemon.hako("create", "--name", "old", *machines.words(image="macos:11")).stdout.strip()
     assert "VERSION=11" in daemon.inspect(old)["Config"]["Env"]
+
+
+def test_opencore_is_downloaded_where_none_is_at_hand(machines: Machines, server: RecoveryServer, tmp_path: Path) -> None:  # noqa: F811
+    packed = pack({f"X64/{path.relative_to(machines.opencore)}": path.read_bytes()
+                   for path in machines.opencore.rglob("*") if path.is_file()})
+    listed = publish(server, {"OpenCore-9.zip": packed}, tmp_path)
+    machines.run("mac", OPENCORE="", OPENCORE_LIST=str(listed))
+    machines.says("mac", "macOS is running")
+    assert "Downloading OpenCore-9.zip" in machines.logs("mac")
+    # The next one has it at once.
+    machines.daemon.hako("kill", "mac")
+    server.files = {}
+    machines.run("next", OPENCORE="", OPENCORE_LIST=str(listed))
+    machines.says("next", "macOS is running")
 
 
 def test_why_it_failed_is_said_everywhere(machines: Machines, tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_release_must_have_the_sum_that_is_named(tmp_path: Path, identity: Pat
     (FILES, ["--resolution", "-1x5"], "write it as 1920x1080"),
     (FILES, ["--resolution", "100000x500"], "480 to 8192"),
     (FILES, ["--boot-args", "a\nb"], "one line"),
-    (FILES, ["--opencore", "/nonexistent.zip"], "no such file"),
+    (FILES, ["--opencore", "/nonexistent.zip"], "there is no /nonexistent.zip"),
     ({**FILES, "EFI/OC/opencore.EFI": b""}, [], "is there twice"),
     ({**FILES, "EFI/OC/caf\u00e9": b""}, [], "rename it"),
     ({**FILES, **boot_code(), "Utilities/LegacyBoot/boot0": b"x"}, [], "it is no boot code"),

@@ -95,6 +95,7 @@ class RecoveryServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), RecoveryHandler)
         self.seen: list[str] = []
         self.image = IMAGE
+        self.files: dict[str, bytes] = {}  # of another project, by their paths
 
     @property
     def url(self) -> str:
@@ -116,6 +117,8 @@ class RecoveryHandler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.seen.append(self.path)
+        if self.path in self.server.files:
+            return self.reply(200, self.server.files[self.path])
         if self.path == "/":
             return self.reply(200, b"", Set_Cookie="session=1; path=/")
         if self.headers.get("Cookie") != "AssetToken=good":
@@ -153,12 +156,12 @@ def test_what_apple_did_not_sign_is_not_kept(server: RecoveryServer, tmp_path: P
 def test_an_image_is_fetched_copied_and_imported(server: RecoveryServer, tmp_path: Path) -> None:
     away, cache, other = (str(tmp_path / name) for name in ("away", "cache", "other"))
     taken = hako("fetch", "--version", "Sonoma", "--server", server.url, "--cache", cache, "--allow-unverified",
-                 "--output", away)
+                 "--output", away, "--no-opencore")
     assert taken.returncode == 0, taken.stderr
     assert "Apple did not sign" in taken.stderr
     assert Path(taken.stdout.strip()).read_bytes() == IMAGE
     asked = len(server.seen)
-    assert hako("fetch", "--server", server.url, "--cache", cache, "--allow-unverified").returncode == 0
+    assert hako("fetch", "--server", server.url, "--cache", cache, "--allow-unverified", "--no-opencore").returncode == 0
     assert len(server.seen) == asked, "it was here already"
 
     imported = hako("import", away, "--cache", other, "--allow-unverified")

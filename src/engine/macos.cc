@@ -142,12 +142,7 @@ Result<std::vector<std::string>> complete_macos(Container& container) {
                     "leave it out",
                     macos::kLeastMemory / kGiB, memory / kMiB);
     HAKO_TRY(const auto parsed, parse(container));
-    const auto variables = variables_of(container);
-    if (const auto recovery = variables.find("RECOVERY"); recovery != variables.end() &&
-                                                          !recovery->second.empty() &&
-                                                          !recovery->second.starts_with('/'))
-        return fail(ErrorKind::invalid, "RECOVERY={}: name the file by its whole path",
-                    recovery->second);
+    HAKO_CHECK(macos::check_named_files(variables_of(container)));
     if (!shared_with(container.host_config).empty())
         return fail(ErrorKind::invalid,
                     "a macOS machine is no Linux VM that containers share: leave out container:");

@@ -34,6 +34,8 @@ TEST(MacosTest, AWrongVariableIsNamed) {
     EXPECT_THAT(completed.error().message(), HasSubstr("VERSION=9"));
     auto relative = machine({"RECOVERY=base.dmg"});
     EXPECT_THAT(complete_macos(relative).error().message(), HasSubstr("whole path"));
+    auto absent = machine({"RECOVERY=/nowhere.dmg"});
+    EXPECT_EQ(complete_macos(absent).error().kind(), ErrorKind::not_found);
 }
 
 TEST(MacosTest, TheStopOutlastsTheGuestsBudget) {

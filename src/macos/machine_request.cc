@@ -1,6 +1,6 @@
 #include "macos/machine_request.h"
 
-#include <algorithm>
+#include "base/text.h"
 
 namespace hako::macos {
 namespace {
@@ -19,19 +19,28 @@ Result<void> read_path(const Json& json, const char* name, std::optional<fs::pat
     return {};
 }
 
-// Releases and kexts that lie in a folder; OpenCore's own comes first, for it is what others add
-// to.
-std::vector<OpenCoreSource> sources_in(const fs::path& folder) {
+std::string value_of(const Variables& variables, const char* name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::string() : found->second;
+}
+
+Result<fs::path> host_path(std::string_view name, std::string_view text) {
+    const fs::path path = text;
+    if (path.is_absolute()) return path;
+    return fail(ErrorKind::invalid, "{}={}: name files and folders of the host by whole paths",
+                name, text);
+}
+
+// Of the variable OPENCORE.
+Result<std::vector<OpenCoreSource>> listed_sources(const Variables& variables) {
     std::vector<OpenCoreSource> sources;
-    std::error_code error;
-    for (fs::directory_iterator item(folder, error), end; !error && item != end;
-         item.increment(error))
-        if (item->is_directory() || item->path().extension() == ".zip")
-            sources.push_back({.path = item->path()});
-    std::ranges::sort(sources, {}, [](const OpenCoreSource& source) {
-        const auto name = source.path.filename().native();
-        return std::pair(!name.starts_with("OpenCore"), name);
-    });
+    const auto given = value_of(variables, "OPENCORE");
+    for (const auto part : split(given, ':')) {
+        if (part.empty()) continue;
+        HAKO_TRY(auto path, host_path("OPENCORE", part));
+        sources.push_back({.path = std::move(path)});
+    }
+    HAKO_CHECK(with_context(check_sources(sources), "OPENCORE"));
     return sources;
 }
 
@@ -116,36 +125,44 @@ Result<MachineRequest> machine_request_of(std::string_view config) {
     return with_context(machine_request_from_json(request), kAnnotation);
 }
 
-Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& request) {
-    std::vector<OpenCoreSource> sources;
-    const auto given = request.variables.find("OPENCORE");
-    if (given == request.variables.end() || given->second.empty()) {
+Result<std::vector<OpenCoreSource>> named_opencore(const MachineRequest& request) {
+    const auto& variables = request.variables;
+    HAKO_TRY(auto sources, listed_sources(variables));
+    const bool names_download = !value_of(variables, "OPENCORE_LIST").empty() ||
+                                !value_of(variables, "OPENCORE_MIRROR").empty();
+    if (sources.empty() && !names_download) {
         const auto folder = request.opencore.value_or(request.cache / kOpenCoreFolder);
         sources = sources_in(folder);
-        if (sources.empty())
-            return fail(
-                ErrorKind::not_found,
-                "there is no OpenCore to boot from: download the newest releases of OpenCorePkg, "
-                "Lilu and VirtualSMC from https://github.com/acidanthera, and put the ZIP files "
-                "(RELEASE) into {}, or name them with OPENCORE=FILE:FILE",
-                folder.native());
-    } else {
-        std::string_view rest = given->second;
-        while (!rest.empty()) {
-            const auto colon = std::min(rest.find(':'), rest.size());
-            const fs::path path = rest.substr(0, colon);
-            if (!path.is_absolute())
-                return fail(ErrorKind::invalid,
-                            "OPENCORE={}: name files and folders of the host by whole paths",
-                            given->second);
-            sources.push_back({.path = path});
-            rest.remove_prefix(std::min(colon + 1, rest.size()));
-        }
-        HAKO_CHECK(with_context(check_sources(sources), "OPENCORE"));
+        if (sources.empty() && request.opencore)
+            return fail(ErrorKind::not_found,
+                        "{} holds no OpenCore: put the ZIP files (RELEASE) of OpenCorePkg, Lilu "
+                        "and VirtualSMC there, or do not mount it: then they are downloaded",
+                        folder.native());
     }
-    if (const auto sum = request.variables.find("OPENCORE_SHA256"); sum != request.variables.end())
-        sources.front().sha256 = sum->second;
+    HAKO_CHECK(with_context(require_sum(sources, value_of(variables, "OPENCORE_SHA256")),
+                            "OPENCORE_SHA256"));
     return sources;
+}
+
+Result<OpenCoreOptions> opencore_options(const Variables& variables) {
+    const auto list = value_of(variables, "OPENCORE_LIST");
+    if (!list.empty()) HAKO_CHECK(host_path("OPENCORE_LIST", list));
+    return with_context(opencore_options(list, value_of(variables, "OPENCORE_MIRROR")),
+                        "OPENCORE_LIST, OPENCORE_MIRROR");
+}
+
+Result<void> check_named_files(const Variables& variables) {
+    HAKO_CHECK(listed_sources(variables));
+    HAKO_CHECK(opencore_options(variables));
+    const auto recovery = value_of(variables, "RECOVERY");
+    if (recovery.empty()) return {};
+    HAKO_TRY(const auto path, host_path("RECOVERY", recovery));
+    std::error_code error;
+    if (fs::is_regular_file(path, error)) return {};
+    return fail(ErrorKind::not_found,
+                "RECOVERY: there is no file {}: name a recovery system (.dmg), or leave it out: "
+                "then it is downloaded from Apple",
+                recovery);
 }
 
 }  // namespace hako::macos

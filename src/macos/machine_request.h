@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "macos/disk_place.h"
+#include "macos/opencore_cache.h"
 #include "macos/opencore_files.h"
 #include "macos/settings.h"
 
@@ -42,11 +43,19 @@ Result<MachineRequest> machine_request_from_json(const Json& json);
 std::string machine_config(const MachineRequest& request);
 Result<MachineRequest> machine_request_of(std::string_view config);
 
+// Of the cache: releases that the user put there, and what OpenCoreCache fetches.
 constexpr std::string_view kOpenCoreFolder = "opencore";
+constexpr std::string_view kFetchedOpenCoreFolder = "opencore-fetched";
 
-// What the machine boots from: the paths of the variable OPENCORE, with colons between them, else
-// all that lies in the folder of releases, OpenCore itself first. ErrorKind::not_found says what to
-// do.
-Result<std::vector<OpenCoreSource>> opencore_sources(const MachineRequest& request);
+// What the machine boots from, where the user names it: the paths of the variable OPENCORE, with
+// colons between them, else all that lies in the folder of releases, OpenCore itself first. Empty
+// where nothing is named: then it is the release that OpenCoreCache fetches. ErrorKind::not_found.
+Result<std::vector<OpenCoreSource>> named_opencore(const MachineRequest& request);
+// The variables OPENCORE_LIST and OPENCORE_MIRROR.
+Result<OpenCoreOptions> opencore_options(const Variables& variables);
+
+// Of a new machine: whether the files of the host that its variables name are there.
+// ErrorKind::invalid, not_found.
+Result<void> check_named_files(const Variables& variables);
 
 }  // namespace hako::macos

@@ -42,17 +42,44 @@ protected:
     }
 };
 
-TEST_F(OpenCoreSourcesTest, NamesTheFolderThatIsEmpty) {
-    const auto none = opencore_sources(request_);
-    ASSERT_FALSE(none);
-    EXPECT_THAT(none.error().message(), HasSubstr((folder() / "opencore").native()));
+TEST_F(OpenCoreSourcesTest, NamesNoneWhereThereIsNone) {
+    EXPECT_TRUE(named_opencore(request_).value().empty());
+    request_.variables = {{"OPENCORE_SHA256", "12"}};
+    EXPECT_THAT(named_opencore(request_).error().message(), HasSubstr("a ZIP that you name"));
+    request_.variables = {};
+    request_.opencore = folder() / "mounted";
+    EXPECT_THAT(named_opencore(request_).error().message(),
+                HasSubstr((folder() / "mounted").native() + " holds no OpenCore"));
+}
+
+TEST_F(OpenCoreSourcesTest, TakesNoneOfTheFolderWhereADownloadIsNamed) {
+    std::filesystem::create_directories(folder() / "opencore/OpenCore");
+    EXPECT_EQ(named_opencore(request_)->size(), 1U);
+    request_.variables = {{"OPENCORE_MIRROR", "http://a/b"}};
+    EXPECT_TRUE(named_opencore(request_)->empty());
+    EXPECT_EQ(opencore_options(request_.variables)->mirror, "http://a/b");
+    std::filesystem::remove_all(folder() / "opencore");
+}
+
+TEST(NamedFiles, AreThere) {
+    const auto refusal = [](Variables variables) {
+        const auto checked = check_named_files(variables);
+        return checked ? std::string() : checked.error().message();
+    };
+    EXPECT_EQ(refusal({{"RECOVERY", ""}, {"OPENCORE", "/etc:/usr"}}), "");
+    EXPECT_THAT(refusal({{"RECOVERY", "/etc"}}), HasSubstr("there is no file /etc"));
+    EXPECT_THAT(refusal({{"OPENCORE", "/etc:/nowhere"}}), HasSubstr("there is no /nowhere"));
+    EXPECT_THAT(refusal({{"OPENCORE_LIST", "a.csv"}}), HasSubstr("whole paths"));
+    EXPECT_THAT(refusal({{"OPENCORE_LIST", "/dev/zero"}}), HasSubstr("no file /dev/zero"));
+    EXPECT_THAT(refusal({{"OPENCORE_LIST", "/etc/passwd"}}), HasSubstr("SHA-256 and URL"));
+    EXPECT_THAT(refusal({{"OPENCORE_MIRROR", "here"}}), HasSubstr("the URL of a folder"));
 }
 
 TEST_F(OpenCoreSourcesTest, TakesOpenCoreFirst) {
     std::filesystem::create_directories(folder() / "opencore/Lilu");
     for (const auto* name : {"A.zip", "OpenCore-1.0.zip", "notes.txt"})
         ASSERT_TRUE(write_file(folder() / "opencore" / name, ""));
-    const auto sources = opencore_sources(request_).value();
+    const auto sources = named_opencore(request_).value();
     ASSERT_EQ(sources.size(), 3U);
     EXPECT_EQ(sources[0].path.filename(), "OpenCore-1.0.zip");
     EXPECT_EQ(sources[1].path.filename(), "A.zip");
@@ -65,15 +92,15 @@ TEST_F(OpenCoreSourcesTest, TakesThoseThatAreNamed) {
     request_.variables = {{"OPENCORE", first.native() + ":" + second.native()},
                           {"OPENCORE_SHA256", "12"}};
     ASSERT_TRUE(write_file(first, ""));
-    EXPECT_THAT(opencore_sources(request_).error().message(),
+    EXPECT_THAT(named_opencore(request_).error().message(),
                 HasSubstr("there is no " + second.native()));
     ASSERT_TRUE(write_file(second, ""));
-    const auto sources = opencore_sources(request_).value();
+    const auto sources = named_opencore(request_).value();
     ASSERT_EQ(sources.size(), 2U);
     EXPECT_EQ(sources[1].path, second);
     EXPECT_EQ(sources[0].sha256, "12");
     request_.variables["OPENCORE"] = "a.zip";
-    EXPECT_THAT(opencore_sources(request_).error().message(), HasSubstr("whole paths"));
+    EXPECT_THAT(named_opencore(request_).error().message(), HasSubstr("whole paths"));
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ constexpr std::string_view kKexts = "EFI/OC/Kexts/";
 constexpr std::string_view kWantedDrivers[] = {"OpenRuntime.efi", "OpenHfsPlus.efi",
                                                "OpenCanopy.efi", "ResetNvramEntry.efi",
                                                "ToggleSipEntry.efi"};
-constexpr std::string_view kCanopy = "EFI/OC/Drivers/OpenCanopy.efi";
+constexpr std::string_view kCanopy = "OpenCanopy.efi";
+constexpr std::string_view kCanopyImages = "EFI/OC/Resources/Image";
 constexpr std::string_view kBootGuid = "7C436110-AB2A-4BBB-A880-FE41995C9F82";
 constexpr std::int64_t kDisplayLevel = 0x80000042;  // errors, warnings, notes
 constexpr int kPickerSeconds = 60;
@@ -97,10 +98,17 @@ Array acpi_tables(const FileTree& tree) {
     return list;
 }
 
+// The graphical picker needs its images, which releases come without (OcBinaryData has them).
+bool has_canopy(const FileTree& tree) {
+    return tree.contains(fmt::format("{}{}", kDrivers, kCanopy)) &&
+           has_folder(tree, std::string(kCanopyImages));
+}
+
 Array drivers(const FileTree& tree) {
     Array list;
     for (const auto driver : kWantedDrivers)
-        if (tree.contains(fmt::format("{}{}", kDrivers, driver)))
+        if (tree.contains(fmt::format("{}{}", kDrivers, driver)) &&
+            (driver != kCanopy || has_canopy(tree)))
             list.push_back(Dict{{"Arguments", ""},
                                 {"Comment", ""},
                                 {"Enabled", true},
@@ -131,43 +139,41 @@ Dict kernel(const FileTree& tree) {
 }
 
 Dict misc(const OpenCoreSettings& settings, const FileTree& tree) {
-    return {
-        {"BlessOverride", Array{}},
-        {"Boot", Dict{{"HideAuxiliary", true},
-                      {"HibernateMode", "None"},
-                      {"LauncherOption", "Disabled"},
-                      {"PickerAttributes", 1},
-                      {"PickerAudioAssist", false},
-                      // The graphical picker is OpenCanopy's.
-                      {"PickerMode", tree.contains(std::string(kCanopy)) ? "External" : "Builtin"},
-                      {"PickerVariant", "Auto"},
-                      {"PollAppleHotKeys", true},
-                      {"ShowPicker", settings.show_picker},
-                      {"Timeout", settings.show_picker ? kPickerSeconds : kQuickSeconds}}},
-        {"Debug", Dict{{"AppleDebug", false},
-                       {"ApplePanic", false},
-                       {"DisableWatchDog", false},
-                       {"DisplayDelay", 0},
-                       {"DisplayLevel", kDisplayLevel},
-                       {"LogModules", "*"},
-                       {"SysReport", false},
-                       {"Target", 3}}},
-        {"Entries", Array{}},
-        {"Security", Dict{{"AllowSetDefault", true},
-                          {"ApECID", 0},
-                          {"AuthRestart", false},
-                          {"BlacklistAppleUpdate", true},
-                          {"DmgLoading", "Signed"},
-                          {"EnablePassword", false},
-                          {"ExposeSensitiveData", 6},
-                          {"HaltLevel", std::int64_t{0x80000000}},
-                          {"PasswordHash", Data{}},
-                          {"PasswordSalt", Data{}},
-                          {"ScanPolicy", 0},
-                          {"SecureBootModel", "Disabled"},
-                          {"Vault", "Optional"}}},
-        {"Serial", Dict{{"Init", false}, {"Override", false}}},
-        {"Tools", Array{}}};
+    return {{"BlessOverride", Array{}},
+            {"Boot", Dict{{"HideAuxiliary", true},
+                          {"HibernateMode", "None"},
+                          {"LauncherOption", "Disabled"},
+                          {"PickerAttributes", 1},
+                          {"PickerAudioAssist", false},
+                          {"PickerMode", has_canopy(tree) ? "External" : "Builtin"},
+                          {"PickerVariant", "Auto"},
+                          {"PollAppleHotKeys", true},
+                          {"ShowPicker", settings.show_picker},
+                          {"Timeout", settings.show_picker ? kPickerSeconds : kQuickSeconds}}},
+            {"Debug", Dict{{"AppleDebug", false},
+                           {"ApplePanic", false},
+                           {"DisableWatchDog", false},
+                           {"DisplayDelay", 0},
+                           {"DisplayLevel", kDisplayLevel},
+                           {"LogModules", "*"},
+                           {"SysReport", false},
+                           {"Target", 3}}},
+            {"Entries", Array{}},
+            {"Security", Dict{{"AllowSetDefault", true},
+                              {"ApECID", 0},
+                              {"AuthRestart", false},
+                              {"BlacklistAppleUpdate", true},
+                              {"DmgLoading", "Signed"},
+                              {"EnablePassword", false},
+                              {"ExposeSensitiveData", 6},
+                              {"HaltLevel", std::int64_t{0x80000000}},
+                              {"PasswordHash", Data{}},
+                              {"PasswordSalt", Data{}},
+                              {"ScanPolicy", 0},
+                              {"SecureBootModel", "Disabled"},
+                              {"Vault", "Optional"}}},
+            {"Serial", Dict{{"Init", false}, {"Override", false}}},
+            {"Tools", Array{}}};
 }
 
 Dict nvram(const OpenCoreSettings& settings) {

@@ -25,6 +25,14 @@ constexpr std::string_view kDuetFile = "boot";
 constexpr std::string_view kDuet[] = {"bootX64", "bootx64"};
 constexpr std::string_view kAcpiSamples = "Docs/AcpiSamples/Binaries/";
 constexpr std::string_view kAcpiTables[] = {"SSDT-EC.aml", "SSDT-USBX.aml"};
+// Of VirtualSMC's release: they read sensors and batteries that no VM has.
+constexpr std::string_view kSensors[] = {"SMCBatteryManager.kext/", "SMCDellSensors.kext/",
+                                         "SMCLightSensor.kext/", "SMCProcessor.kext/",
+                                         "SMCSuperIO.kext/"};
+// Of OcBinaryData: what OpenCore's graphical menu shows.
+constexpr std::string_view kPictures[] = {"Resources/Font/", "Resources/Image/",
+                                          "Resources/Label/"};
+constexpr std::string_view kFinderFiles = "__MACOSX/";  // attributes, in ZIPs that macOS made
 
 // Counts while files come in: a bomb ends here.
 class Collector {
@@ -119,10 +127,18 @@ std::optional<std::string> place_of(const std::string& path) {
         return std::ranges::find(kDuet, legacy->substr(kLegacyBoot.size())) != std::end(kDuet)
                    ? std::optional<std::string>(kDuetFile)
                    : std::nullopt;
+    if (path.starts_with(kFinderFiles)) return std::nullopt;
     const auto kext = path.find(".kext/");
-    if (kext == std::string::npos) return std::nullopt;
+    if (kext == std::string::npos) {
+        for (const auto pictures : kPictures)
+            if (const auto picture = from_folder(path, pictures)) return "EFI/OC/" + *picture;
+        return std::nullopt;
+    }
     const auto slash = path.rfind('/', kext);
-    return "EFI/OC/Kexts/" + path.substr(slash == std::string::npos ? 0 : slash + 1);
+    auto bundle = path.substr(slash == std::string::npos ? 0 : slash + 1);
+    for (const auto sensor : kSensors)
+        if (bundle.starts_with(sensor)) return std::nullopt;
+    return "EFI/OC/Kexts/" + bundle;
 }
 
 Result<FileTree> read_source(const OpenCoreSource& source) {
@@ -143,6 +159,30 @@ Result<void> check_sources(const std::vector<OpenCoreSource>& sources) {
             return fail(ErrorKind::not_found,
                         "there is no {}: name a release of OpenCorePkg or a kext, a folder or ZIP",
                         source.path.native());
+    return {};
+}
+
+std::vector<OpenCoreSource> sources_in(const fs::path& folder) {
+    std::vector<OpenCoreSource> sources;
+    std::error_code error;
+    for (fs::directory_iterator item(folder, error), end; !error && item != end;
+         item.increment(error))
+        if (item->is_directory() || item->path().extension() == ".zip")
+            sources.push_back({.path = item->path()});
+    std::ranges::sort(sources, {}, [](const OpenCoreSource& source) {
+        const auto name = source.path.filename().native();
+        return std::pair(!name.starts_with("OpenCore"), name);
+    });
+    return sources;
+}
+
+Result<void> require_sum(std::vector<OpenCoreSource>& sources, const std::string& sha256) {
+    if (sha256.empty()) return {};
+    if (sources.empty())
+        return fail(ErrorKind::invalid,
+                    "it is of a ZIP that you name; those that are downloaded have sums of their "
+                    "own");
+    sources.front().sha256 = sha256;
     return {};
 }
 

@@ -25,9 +25,17 @@ struct OpenCoreFiles {
 // Whether they are there, which is soon known. ErrorKind::not_found names the first that is not.
 Result<void> check_sources(const std::vector<OpenCoreSource>& sources);
 
+// Releases and kexts that lie in a folder, each a folder or a ZIP; OpenCore's own comes first, for
+// it is what others add to. Empty where there is no such folder.
+std::vector<OpenCoreSource> sources_in(const std::filesystem::path& folder);
+
+// The first must have that SHA-256, unless it is empty. ErrorKind::invalid where there is none.
+Result<void> require_sum(std::vector<OpenCoreSource>& sources, const std::string& sha256);
+
 // What is needed of all sources, placed as the firmware wants it; a later source wins:
 // - what lies below X64/EFI or EFI
-// - every *.kext, below EFI/OC/Kexts
+// - every *.kext, below EFI/OC/Kexts, but those of VirtualSMC that read sensors
+// - the pictures of OcBinaryData (Resources/Font, Image, Label), below EFI/OC
 // - the ACPI samples that the configuration names, below EFI/OC/ACPI
 // - what boots by BIOS (Utilities/LegacyBoot): its code, and the file "boot"
 // ErrorKind::invalid when EFI/BOOT/BOOTx64.efi or EFI/OC/OpenCore.efi is in none; corrupt when a

@@ -3,11 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <thread>
-
 #include "base/fd.h"
 #include "base/paths.h"
 #include "base/units.h"
+#include "macos/fetch_lock.h"
 #include "macos/udif.h"
 #include "store/file.h"
 
@@ -19,10 +18,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kDmg = "BaseSystem.dmg";
 constexpr std::string_view kChunklist = "BaseSystem.chunklist";
 constexpr std::string_view kPartial = "BaseSystem.dmg.partial";
-constexpr std::string_view kLock = "lock";
-constexpr auto kLookAgain = std::chrono::milliseconds(200);
-constexpr store::LockWords kFetching{.holder = "process",
-                                     .advice = "it fetches the same system: wait for it"};
 
 // Gives a whole image its name, so that it is there after a power failure, too.
 Result<void> publish(const fs::path& partial, const fs::path& place) {
@@ -83,24 +78,10 @@ Result<void> RecoveryCache::download(const Version& version, const fs::path& pla
     return publish(place / kPartial, place);
 }
 
-// Whoever holds it brings what is wanted here, or ends without it: then it is our turn.
-Result<store::FileLock> RecoveryCache::wait_for_lock(const fs::path& folder,
-                                                     const std::stop_token& stop) const {
-    for (bool told = false;; told = true) {
-        auto lock = store::FileLock::acquire(folder / kLock, kFetching);
-        if (lock || lock.error().kind() != ErrorKind::conflict) return lock;
-        if (stop.stop_requested())
-            return fail(ErrorKind::cancelled, "the wait for another download was given up");
-        if (!told && options_.on_wait) options_.on_wait();
-        std::this_thread::sleep_for(kLookAgain);
-    }
-}
-
 Result<RecoveryImage> RecoveryCache::fetch(const Version& version, const DownloadProgress& progress,
                                            const std::stop_token& stop) {
     const auto folder = place(version);
-    HAKO_CHECK(make_folders(folder, 0755));
-    HAKO_TRY([[maybe_unused]] const auto lock, wait_for_lock(folder, stop));
+    HAKO_TRY([[maybe_unused]] const auto lock, wait_for_fetch_lock(folder, options_.on_wait, stop));
     HAKO_TRY(auto here, find(version));
     if (here) return *std::move(here);
     HAKO_CHECK(with_context(download(version, folder, progress, stop),
@@ -119,8 +100,7 @@ Result<RecoveryImage> RecoveryCache::import(const Version& version, const fs::pa
                           fmt::format("{} needs a {} and a {}", from.native(), kDmg, kChunklist)));
     HAKO_TRY(const auto list, read_trusted(text));
     const auto folder = place(version);
-    HAKO_CHECK(make_folders(folder, 0755));
-    HAKO_TRY([[maybe_unused]] const auto lock, store::FileLock::acquire(folder / kLock, kFetching));
+    HAKO_TRY([[maybe_unused]] const auto lock, take_fetch_lock(folder));
     HAKO_CHECK(copy_over(from / kDmg, folder / kPartial));
     // The copy is checked, so that what is checked is what is used.
     HAKO_TRY(const auto missing, missing_chunks(list, folder / kPartial));

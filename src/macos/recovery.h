@@ -11,7 +11,6 @@
 #include "macos/chunklist.h"
 #include "macos/image_download.h"
 #include "macos/recovery_server.h"
-#include "store/file.h"
 
 namespace hako::macos {
 
@@ -52,8 +51,6 @@ private:
     std::filesystem::path place(const Version& version) const { return folder_ / version.number; }
     Result<Chunklist> read_trusted(std::string_view text) const;
     Result<std::optional<RecoveryImage>> find(const Version& version) const;
-    Result<store::FileLock> wait_for_lock(const std::filesystem::path& folder,
-                                          const std::stop_token& stop) const;
     Result<void> download(const Version& version, const std::filesystem::path& place,
                           const DownloadProgress& progress, const std::stop_token& stop) const;
 

@@ -1,6 +1,7 @@
 #include "macshim/mac_log.h"
 
 #include <array>
+#include <utility>
 
 #include "base/log.h"
 #include "base/thread.h"
@@ -8,6 +9,8 @@
 
 namespace hako::macshim {
 namespace {
+
+constexpr std::size_t kMostUnended = 64 * kKiB;
 
 // Of what QEMU says: recovery systems need neither of the two modules, and who emulates a processor
 // does without some of its features.
@@ -38,6 +41,7 @@ MacLog::MacLog(runtime::OutputLog writer, FdPair pipe)
                 if (is_news(line.substr(0, end))) complain(line.substr(0, end));
                 line.erase(0, end + 1);
             }
+            if (line.size() > kMostUnended) complain(std::exchange(line, {}));
         }
         if (!line.empty()) complain(line);
     });
@@ -53,8 +57,9 @@ void MacLog::write(runtime::LogStream stream, std::string_view line) {
 
 void MacLog::tell(const macos::Progress& progress) {
     auto told = told_.lock();
-    if (told->stage != progress.stage) {
+    if (told->stage != progress.stage || told->message != progress.message) {
         told->stage = progress.stage;
+        told->message = progress.message;
         told->tenth = 0;
         if (progress.stage == macos::Stage::failed) complain(progress.message);
         else say(progress.message);

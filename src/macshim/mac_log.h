@@ -25,7 +25,7 @@ public:
 
     void say(std::string_view line) { write(runtime::LogStream::out, line); }
     void complain(std::string_view line) { write(runtime::LogStream::err, line); }
-    // A line for a new stage, and for each tenth of a download.
+    // A line for a new stage or message, and for each tenth of a download.
     void tell(const macos::Progress& progress);
     // Why the machine ended, unless its last stage has told it.
     void end(std::string_view why);
@@ -37,6 +37,7 @@ public:
 private:
     struct Told {
         std::optional<macos::Stage> stage;
+        std::string message;
         std::uint64_t tenth = 0;
     };
     MacLog(runtime::OutputLog writer, FdPair pipe);

@@ -103,16 +103,18 @@ Result<ExitStatus> MacSandbox::live_in(const macos::ParsedSettings& parsed,
     const auto& settings = parsed.settings;
     progress.enter(Stage::checking, fmt::format("Making a machine for macOS {} ({})",
                                                 settings.version.number, settings.version.name));
-    HAKO_TRY(auto sources, macos::opencore_sources(request_));
     HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
     HAKO_TRY(auto qemu, vmm::find_qemu());
+    auto sources = find_opencore(progress);
+    if (const auto early = ended_early()) return *early;
+    if (!sources) return fail(sources.error());
     auto recovery = fetch_recovery(settings, progress);
     if (const auto early = ended_early()) return *early;
     if (!recovery) return fail(recovery.error());
 
     const macos::PrepareRequest wanted{.settings = settings,
                                        .storage = request_.storage,
-                                       .opencore = std::move(sources),
+                                       .opencore = *std::move(sources),
                                        .custom_config = request_.custom_config,
                                        .recovery = *std::move(recovery),
                                        .share = request_.share,
@@ -189,6 +191,22 @@ Result<void> MacSandbox::restore(const std::string& snapshot, bool with_memory) 
     changed_.wait(state.lock(), [&] { return state->restored || state->over; });
     if (!state->restored) return fail(ErrorKind::conflict, "the machine has ended meanwhile");
     return *state->restored;
+}
+
+Result<std::vector<macos::OpenCoreSource>> MacSandbox::find_opencore(
+    macos::ProgressFile& progress) {
+    HAKO_TRY(auto named, macos::named_opencore(request_));
+    if (!named.empty()) return named;
+    HAKO_TRY(auto options, macos::opencore_options(request_.variables));
+    options.on_wait = [&] {
+        progress.enter(Stage::downloading,
+                       "Another machine is downloading OpenCore: waiting for it");
+    };
+    options.on_file = [&](const std::string& file) {
+        progress.enter(Stage::downloading, "Downloading " + file);
+    };
+    macos::OpenCoreCache cache(request_.cache / macos::kFetchedOpenCoreFolder, std::move(options));
+    return cache.fetch(giving_up_.get_token());
 }
 
 Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSettings& settings,

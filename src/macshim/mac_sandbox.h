@@ -98,6 +98,7 @@ private:
     // Whether somebody wanted a restore: then it is done, and the machine is to run again.
     Result<bool> restore_if_wanted(const std::filesystem::path& folder);
     Result<Json> status() const;
+    Result<std::vector<macos::OpenCoreSource>> find_opencore(macos::ProgressFile& progress);
     Result<std::filesystem::path> fetch_recovery(const macos::MacSettings& settings,
                                                  macos::ProgressFile& progress);
     // What its viewer, if it has one, sees of it.

@@ -2,6 +2,7 @@
 #include "appliance/build/build.h"
 #include "base/paths.h"
 #include "cli/commands/macos.h"
+#include "cli/commands/macos_opencore.h"
 #include "cli/session.h"
 
 namespace hako::cli {
@@ -9,8 +10,9 @@ namespace {
 
 struct ApplianceFlags {
     std::string output;
-    std::vector<std::string> sources, variables;
-    std::string sha256, identity, custom_config, recovery;
+    std::vector<std::string> variables;
+    OpenCoreFlags opencore;
+    std::string identity, custom_config, recovery;
     std::string kernel = "/";
 };
 
@@ -22,15 +24,12 @@ Result<macos::Identity> choose_identity(const std::string& file,
 }
 
 Result<int> build_appliance(Session& session, const ApplianceFlags& flags) {
-    if (flags.output.empty() || flags.sources.empty())
-        return fail(ErrorKind::invalid,
-                    "name the image with --output, and an OpenCore release with --opencore");
+    if (flags.output.empty()) return fail(ErrorKind::invalid, "name the image with --output");
     appliance::BuildRequest request{.kernel = flags.kernel};
     HAKO_TRY(request.settings.variables, read_variables(flags.variables));
     HAKO_TRY(request.settings.identity,
              choose_identity(flags.identity, request.settings.variables));
-    for (const auto& path : flags.sources) request.opencore.push_back({.path = path});
-    request.opencore.front().sha256 = flags.sha256;
+    HAKO_TRY(request.opencore, find_opencore(session, flags.opencore));
     if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
     if (!flags.recovery.empty()) request.recovery = flags.recovery;
     HAKO_TRY(const auto installation, Installation::find());
@@ -45,10 +44,6 @@ Command build_command() {
     Command command("build", "Write the image, from this host's packages and an OpenCore release");
     command.option("-o,--output", flags->output, "Image to write (raw)")
         .completes(Completes::files)
-        .option("--opencore", flags->sources,
-                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
-        .completes(Completes::files)
-        .option("--opencore-sha256", flags->sha256, "SHA-256 that the first --opencore must have")
         .option("--identity", flags->identity, "File with the identity of the Mac (default: drawn)")
         .completes(Completes::files)
         .option("-e,--env", flags->variables, "Setting, as VERSION=14 or DEVICE=/dev/sdb")
@@ -60,6 +55,7 @@ Command build_command() {
                 "Linux kernel: the .deb of one, or a folder with boot and lib/modules (default /)")
         .completes(Completes::files)
         .arguments("", 0, 0);
+    flags->opencore.declare(command);
     command.action(
         [flags](Session& session, const auto&) { return build_appliance(session, *flags); });
     return command;

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cli/commands/macos.h"
+#include "cli/commands/macos_opencore.h"
 #include "cli/session.h"
 #include "macos/boot_disk.h"
 
@@ -12,8 +13,7 @@ namespace {
 
 struct DiskFlags {
     std::string output;
-    std::vector<std::string> sources;
-    std::string sha256;
+    OpenCoreFlags opencore;
     std::string identity;
     std::string resolution = "1920x1080";
     std::string custom_config;
@@ -33,19 +33,17 @@ Result<void> parse_resolution(const std::string& text, macos::OpenCoreSettings& 
 }
 
 Result<int> make(Session& session, const DiskFlags& flags) {
-    if (flags.output.empty() || flags.sources.empty() || flags.identity.empty())
+    if (flags.output.empty() || flags.identity.empty())
         return fail(ErrorKind::invalid,
-                    "name the disk with --output, an OpenCore release with --opencore, and a Mac "
-                    "with --identity (a file as `hako macos identity generate --format json` "
-                    "prints it)");
+                    "name the disk with --output, and a Mac with --identity (a file as `hako macos "
+                    "identity generate --format json` prints it)");
     macos::BootDiskSpec spec;
-    for (const auto& path : flags.sources) spec.sources.push_back({.path = path});
-    spec.sources.front().sha256 = flags.sha256;
     HAKO_TRY(spec.settings.identity, read_mac_identity(flags.identity));
     HAKO_CHECK(parse_resolution(flags.resolution, spec.settings));
     spec.settings.show_picker = flags.picker;
     if (flags.boot_arguments) spec.settings.boot_arguments = *flags.boot_arguments;
     if (!flags.custom_config.empty()) spec.custom_config = flags.custom_config;
+    HAKO_TRY(spec.sources, find_opencore(session, flags.opencore));
     HAKO_TRY(const auto disk, macos::make_boot_disk(spec, flags.output));
     for (const auto& warning : disk.warnings) session.io.complain("hako: warning: " + warning);
     session.io.print_line(flags.output);
@@ -66,10 +64,6 @@ Command macos_disk_command() {
     Command command("disk", "Write the boot disk of a macOS machine, from an OpenCore release");
     command.option("-o,--output", flags->output, "Disk to write")
         .completes(Completes::files)
-        .option("--opencore", flags->sources,
-                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
-        .completes(Completes::files)
-        .option("--opencore-sha256", flags->sha256, "SHA-256 that the first --opencore must have")
         .option("--identity", flags->identity, "File with the identity of the Mac")
         .completes(Completes::files)
         .option("--resolution", flags->resolution, "Size of the screen (default 1920x1080)")
@@ -78,6 +72,7 @@ Command macos_disk_command() {
         .completes(Completes::files)
         .flag("--picker", flags->picker, "Show OpenCore's menu for a minute")
         .arguments("", 0, 0);
+    flags->opencore.declare(command);
     command.action([flags](Session& session, const auto&) { return make(session, *flags); });
     return command;
 }

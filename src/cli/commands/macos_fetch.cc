@@ -1,13 +1,16 @@
-// hako macos fetch, import: the recovery systems from which machines install
+// hako macos fetch, import: the recovery systems from which machines install, and what they boot
+// with
 #include <chrono>
 #include <mutex>
 
 #include "base/log.h"
 #include "base/units.h"
 #include "cli/commands/macos.h"
+#include "cli/commands/macos_opencore.h"
 #include "cli/output/progress.h"
 #include "cli/output/text.h"
 #include "cli/session.h"
+#include "macos/machine_request.h"
 #include "macos/recovery.h"
 
 namespace hako::cli {
@@ -24,6 +27,12 @@ struct FetchFlags {
     std::string output;
     std::optional<std::int64_t> connections;
     bool allow_unverified = false;
+    bool no_opencore = false;
+    OpenCoreFlags opencore;
+
+    std::filesystem::path folder(const Session& session) const {
+        return cache.empty() ? session.paths.macos() : std::filesystem::path(cache);
+    }
 };
 
 void add_common(Command& command, FetchFlags& flags) {
@@ -46,9 +55,7 @@ Result<macos::RecoveryCache> open_cache(const Session& session, const FetchFlags
                         kMostConnections);
         options.download.connections = static_cast<std::size_t>(*flags.connections);
     }
-    const std::filesystem::path folder =
-        flags.cache.empty() ? session.paths.macos() : std::filesystem::path(flags.cache);
-    return macos::RecoveryCache(folder, std::move(options));
+    return macos::RecoveryCache(flags.folder(session), std::move(options));
 }
 
 // A bar on a terminal, a line every tenth elsewhere.
@@ -107,6 +114,17 @@ Result<macos::RecoveryImage> fetch_image(const Session& session, const FetchFlag
                        {});
 }
 
+// Unless the user has put releases of his own where machines look for them.
+Result<void> fetch_opencore(const Session& session, const FetchFlags& flags) {
+    const auto folder = flags.folder(session);
+    if (flags.no_opencore || (!flags.opencore.names_download() &&
+                              !macos::sources_in(folder / macos::kOpenCoreFolder).empty()))
+        return {};
+    HAKO_TRY(auto cache, open_opencore_cache(session, flags.opencore, folder));
+    HAKO_CHECK(cache.fetch({}));
+    return flags.output.empty() ? Result<void>() : cache.export_to(flags.output);
+}
+
 Result<int> fetch(Session& session, const FetchFlags& flags) {
     HAKO_TRY(const auto version, macos::find_version(flags.version));
     HAKO_TRY(auto image, fetch_image(session, flags, version, {}));
@@ -116,6 +134,7 @@ Result<int> fetch(Session& session, const FetchFlags& flags) {
         image.dmg = std::filesystem::path(flags.output) / image.dmg.filename();
     }
     tell(session, image);
+    HAKO_CHECK(fetch_opencore(session, flags));
     return 0;
 }
 
@@ -133,26 +152,33 @@ Result<std::filesystem::path> fetch_recovery(const Session& session,
 
 Command macos_fetch_command() {
     auto flags = std::make_shared<FetchFlags>();
-    Command command("fetch", "Download the recovery system of a macOS release from Apple");
+    Command command("fetch",
+                    "Download what a machine needs: a recovery system of Apple's, OpenCore");
     add_common(command, *flags);
     command.option("-o,--output", flags->output, "Also copy it to this folder, for `import`")
         .completes(Completes::files)
         .option("--server", flags->server, "Mirror that speaks the protocol of Apple's server")
         .option("--connections", flags->connections, "Connections at a time (default 4)")
+        .flag("--no-opencore", flags->no_opencore, "Leave OpenCore out, as it comes from elsewhere")
         .arguments("", 0, 0);
+    flags->opencore.declare_download(command);
     command.action([flags](Session& session, const auto&) { return fetch(session, *flags); });
     return command;
 }
 
 Command macos_import_command() {
     auto flags = std::make_shared<FetchFlags>();
-    Command command("import", "Take a recovery system that `fetch -o` put into a folder");
+    Command command("import", "Take what `fetch -o` put into a folder");
     add_common(command, *flags);
     command.arguments("FOLDER", 1, 1, Completes::files);
+    flags->opencore.declare_list(command);
     command.action([flags](Session& session, const auto& arguments) -> Result<int> {
         HAKO_TRY(const auto version, macos::find_version(flags->version));
         HAKO_TRY(auto cache, open_cache(session, *flags));
         HAKO_TRY(const auto image, cache.import(version, arguments.front()));
+        HAKO_TRY(auto opencore,
+                 open_opencore_cache(session, flags->opencore, flags->folder(session)));
+        HAKO_CHECK(opencore.import(arguments.front()));
         tell(session, image);
         return 0;
     });

@@ -8,6 +8,7 @@
 #include "base/paths.h"
 #include "base/process.h"
 #include "cli/commands/macos.h"
+#include "cli/commands/macos_opencore.h"
 #include "cli/session.h"
 #include "macos/prepare.h"
 #include "macos/progress.h"
@@ -20,8 +21,8 @@ namespace {
 struct MachineFlags {
     std::string storage;
     std::vector<std::string> variables;
-    std::vector<std::string> sources;
-    std::string sha256, custom_config, recovery, share;
+    OpenCoreFlags opencore;
+    std::string custom_config, recovery, share;
     std::string web_address = "127.0.0.1";
 };
 
@@ -43,10 +44,8 @@ struct Asked {
 };
 
 Result<Asked> read_flags(const MachineFlags& flags) {
-    if (flags.storage.empty() || flags.sources.empty())
-        return fail(ErrorKind::invalid,
-                    "name the machine's folder with --storage and an OpenCore release with "
-                    "--opencore");
+    if (flags.storage.empty())
+        return fail(ErrorKind::invalid, "name the machine's folder with --storage");
     HAKO_TRY(const auto variables, read_variables(flags.variables));
     HAKO_TRY(auto parsed, macos::parse_settings(variables, macos::host_size()));
     HAKO_CHECK(need_kvm(parsed.settings));
@@ -59,9 +58,6 @@ Result<Asked> read_flags(const MachineFlags& flags) {
                             .cpu = macos::parse_cpuinfo(cpu)},
                 .warnings = std::move(parsed.warnings)};
     auto& request = asked.request;
-    for (const auto& path : flags.sources) request.opencore.push_back({.path = path});
-    HAKO_CHECK(with_context(macos::check_sources(request.opencore), "--opencore"));
-    request.opencore.front().sha256 = flags.sha256;
     if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
     if (!flags.recovery.empty()) request.recovery = absolute(flags.recovery);
     if (!flags.share.empty()) request.share = absolute(flags.share);
@@ -80,9 +76,10 @@ Result<int> print_command(const Session& session, const MachineFlags& flags) {
         return fail(
             ErrorKind::invalid,
             "name a recovery system with --recovery (`hako macos fetch` prints where it is)");
-    HAKO_TRY(const auto asked, read_flags(flags));
+    HAKO_TRY(auto asked, read_flags(flags));
     HAKO_TRY([[maybe_unused]] const auto lock,
              macos::lock_storage(asked.request.storage, "hako macos prepare"));
+    HAKO_TRY(asked.request.opencore, find_opencore(session, flags.opencore));
     HAKO_TRY(const auto prepared, prepare(session, asked));
     session.io.print_line(to_shell(macos::qemu_command(prepared.machine)));
     return 0;
@@ -100,9 +97,11 @@ Result<Fd> stop_signals() {
     return fd;
 }
 
-Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
+Result<ExitStatus> make_and_run(const Session& session, const OpenCoreFlags& opencore, Asked& asked,
                                 macos::ProgressFile& progress) {
     auto& request = asked.request;
+    progress.enter(macos::Stage::checking, "Looking for OpenCore");
+    HAKO_TRY(request.opencore, find_opencore(session, opencore));
     if (request.recovery.empty()) {
         progress.enter(macos::Stage::downloading, "Downloading the recovery system from Apple");
         HAKO_TRY(request.recovery, fetch_recovery(session, request.settings,
@@ -132,20 +131,17 @@ Result<int> boot(const Session& session, const MachineFlags& flags) {
         HAKO_TRY(viewer, start_mac_viewer(session, asked.folder(), flags.web_address,
                                           asked.request.settings));
     }
-    const auto ended = make_and_run(session, asked, progress);
+    const auto ended = make_and_run(session, flags.opencore, asked, progress);
     if (ended) return ended->shell_code();
     progress.enter(macos::Stage::failed, ended.error().message());
     return fail(ended.error());
 }
 
 Command& add_flags(Command& command, MachineFlags& flags) {
+    flags.opencore.declare(command);
     return command.option("--storage", flags.storage, "Folder of the machine's disks")
         .completes(Completes::files)
         .option("-e,--env", flags.variables, "Setting, as VERSION=14 or RAM_SIZE=8G")
-        .option("--opencore", flags.sources,
-                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
-        .completes(Completes::files)
-        .option("--opencore-sha256", flags.sha256, "SHA-256 that the first --opencore must have")
         .option("--config", flags.custom_config, "Own config.plist, taken as it is")
         .completes(Completes::files)
         .option("--recovery", flags.recovery, "Recovery system (.dmg) to install from")

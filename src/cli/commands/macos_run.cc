@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "cli/commands/macos.h"
+#include "cli/commands/macos_opencore.h"
 #include "cli/creation.h"
 #include "cli/demux.h"
 #include "cli/flags/container_flags.h"
@@ -23,7 +24,7 @@ constexpr std::string_view kLabel = "io.hako.machine=macos";
 struct RunFlags {
     ContainerFlags container;
     std::string version, disk, recovery, from;
-    std::vector<std::string> opencore;
+    OpenCoreFlags opencore;
     bool detach = false;
 };
 
@@ -42,9 +43,12 @@ Result<Json> make_body(const RunFlags& flags) {
     set("DISK_SIZE", flags.disk);
     set("RECOVERY", absolute(flags.recovery));
     std::string sources;
-    for (const auto& source : flags.opencore)
+    for (const auto& source : flags.opencore.sources)
         sources += (sources.empty() ? "" : ":") + absolute(source);
     set("OPENCORE", sources);
+    set("OPENCORE_SHA256", flags.opencore.sha256);
+    set("OPENCORE_LIST", absolute(flags.opencore.list));
+    set("OPENCORE_MIRROR", flags.opencore.mirror);
     return body;
 }
 
@@ -135,15 +139,13 @@ Command macos_run_command() {
     flags->container.declare(command);
     command.option("--version", flags->version, "Release of macOS, by number or name (default 14)")
         .option("--disk", flags->disk, "Size of its disk (default 64G)")
-        .option("--opencore", flags->opencore,
-                "OpenCore release: its folder or ZIP; again for kexts that it lacks")
-        .completes(Completes::files)
         .option("--recovery", flags->recovery, "Recovery system (.dmg) to install from")
         .completes(Completes::files)
         .option("--from", flags->from,
                 "Snapshot to begin with, as MACHINE:SNAPSHOT; settings come from that machine")
         .flag("-d,--detach", flags->detach, "Print its id and do not wait until it is up")
         .arguments("", 0, 0);
+    flags->opencore.declare(command);
     command.action([flags](Session& session, const auto&) { return run_machine(session, *flags); });
     return command;
 }

@@ -1,0 +1,180 @@
+#include "macos/opencore_cache.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "base/fd.h"
+#include "base/sha256.h"
+#include "macos/fetch_lock.h"
+#include "oci/fake_server.h"
+
+namespace hako::macos {
+namespace {
+
+namespace fs = std::filesystem;
+using oci::testing::FakeRequest;
+using oci::testing::FakeResponse;
+using oci::testing::FakeServer;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class OpenCoreCacheTest : public ::testing::Test {
+protected:
+    OpenCoreFile file(const std::string& name, std::string_view content) const {
+        return {.name = name,
+                .version = "1",
+                .sha256 = sha256_hex(as_bytes(content)),
+                .url = "http://" + server_.address() + "/far/" + name + ".zip?x=/y"};
+    }
+    OpenCoreOptions options() const {
+        return {.files = {file("OpenCore", "loader"), file("Lilu", "kext")},
+                .mirror = mirror_,
+                .on_wait = on_wait_,
+                .pause = std::chrono::milliseconds(1),
+                .transport = {.connect_timeout = std::chrono::seconds(5),
+                              .stall_timeout = std::chrono::seconds(1)}};
+    }
+    OpenCoreCache cache() { return {folder(), options()}; }
+    fs::path folder() const { return temporary_.path() / "cache"; }
+    std::string failure() {
+        const auto fetched = cache().fetch({});
+        return fetched ? "" : fetched.error().message();
+    }
+    std::vector<std::string> asked() const {
+        std::vector<std::string> targets;
+        for (const auto& request : server_.requests()) targets.push_back(request.target);
+        return targets;
+    }
+    std::vector<std::string> kept() const {
+        std::vector<std::string> names;
+        for (const auto& item : fs::directory_iterator(folder()))
+            names.push_back(item.path().filename());
+        std::ranges::sort(names);
+        return names;
+    }
+
+    TempDir temporary_ = TempDir::create().value();
+    std::function<void(const FakeRequest&, FakeResponse&)> change_;
+    std::string mirror_;
+    std::function<void()> on_wait_;
+    FakeServer server_{[this](const FakeRequest& request) {
+        FakeResponse response{.body = request.target.find("Lilu") == std::string::npos ? "loader"
+                                                                                       : "kext"};
+        if (change_) change_(request, response);
+        return response;
+    }};
+};
+
+TEST_F(OpenCoreCacheTest, FetchesOnceWhatHasItsSum) {
+    const auto sources = cache().fetch({}).value();
+    ASSERT_EQ(sources.size(), 2U);
+    EXPECT_EQ(sources[0].path, folder() / "OpenCore.zip");
+    EXPECT_EQ(read_file(sources[1].path).value(), "kext");
+    EXPECT_EQ(sources[1].sha256, sha256_hex(as_bytes("kext"))) << "it is looked at again when used";
+    EXPECT_THAT(asked(), ElementsAre("/far/OpenCore.zip?x=/y", "/far/Lilu.zip?x=/y"));
+    EXPECT_EQ(failure(), "");
+    EXPECT_EQ(asked().size(), 2U) << "they were here";
+    ASSERT_TRUE(replace_file(sources[1].path, "changed", 0644));
+    EXPECT_EQ(failure(), "");
+    EXPECT_EQ(read_file(sources[1].path).value(), "kext");
+    EXPECT_THAT(kept(), ElementsAre("Lilu.zip", "OpenCore.zip", "lock"));
+}
+
+TEST_F(OpenCoreCacheTest, KeepsNothingThatIsAnotherFile) {
+    change_ = [](const auto& request, auto& response) {
+        if (request.target.find("Lilu") != std::string::npos) response.body = "evil";
+    };
+    const auto fetched = cache().fetch({});
+    ASSERT_FALSE(fetched);
+    EXPECT_EQ(fetched.error().kind(), ErrorKind::corrupt);
+    EXPECT_THAT(fetched.error().message(), HasSubstr(sha256_hex(as_bytes("evil"))));
+    EXPECT_THAT(fetched.error().message(), HasSubstr(sha256_hex(as_bytes("kext"))));
+    EXPECT_THAT(kept(), ElementsAre("OpenCore.zip", "lock"));
+}
+
+TEST_F(OpenCoreCacheTest, TriesAgainWhatPasses) {
+    change_ = [tries = 0](const auto&, auto& response) mutable {
+        ++tries;
+        if (tries == 1) response.status = 503;
+        if (tries == 2) response.cut_after = 3;
+    };
+    EXPECT_EQ(failure(), "");
+    EXPECT_EQ(asked().size(), 4U);
+}
+
+TEST_F(OpenCoreCacheTest, GivesUpWhereThereIsNothing) {
+    change_ = [](const auto&, auto& response) { response.status = 404; };
+    EXPECT_THAT(failure(), HasSubstr("/far/OpenCore.zip?x=/y: the server answers with status 404"));
+    EXPECT_EQ(asked().size(), 1U);
+    change_ = [](const auto&, auto& response) { response.drop = true; };
+    EXPECT_THAT(failure(), HasSubstr("cannot fetch OpenCore 1, which macOS boots with"));
+    EXPECT_EQ(asked().size(), 4U);
+}
+
+TEST_F(OpenCoreCacheTest, AsksAMirror) {
+    for (const auto* end : {"", "/"}) {
+        mirror_ = "http://" + server_.address() + "/near" + end;
+        fs::remove_all(folder());
+        EXPECT_EQ(failure(), "");
+        EXPECT_EQ(asked().back(), "/near/Lilu.zip");
+    }
+}
+
+TEST_F(OpenCoreCacheTest, WaitsForAnotherThatFetches) {
+    auto other = std::optional(take_fetch_lock(folder()).value());
+    int waits = 0;
+    on_wait_ = [&] {
+        ++waits;
+        EXPECT_TRUE(asked().empty());
+        other.reset();
+    };
+    EXPECT_EQ(failure(), "");
+    EXPECT_EQ(waits, 1);
+}
+
+TEST_F(OpenCoreCacheTest, IsCarriedToAnotherMachine) {
+    const auto away = temporary_.path() / "away";
+    EXPECT_EQ(cache().export_to(away).error().kind(), ErrorKind::not_found);
+    ASSERT_TRUE(cache().fetch({}));
+    ASSERT_TRUE(cache().export_to(away));
+    OpenCoreCache other(temporary_.path() / "other", options());
+    change_ = [](const auto&, auto& response) { response.status = 404; };
+    ASSERT_TRUE(other.import(away));
+    EXPECT_TRUE(other.fetch({})) << "nothing is asked of anybody";
+    ASSERT_TRUE(replace_file(away / "Lilu.zip", "changed", 0644));
+    EXPECT_EQ(other.import(away).error().kind(), ErrorKind::corrupt);
+    EXPECT_TRUE(other.fetch({})) << "what was here is still";
+}
+
+TEST(OpenCoreListTest, TheReleaseIsTheOneThatTheConfigurationIsFor) {
+    const auto& files = opencore_release();
+    EXPECT_EQ(files.front().file_name(), "OpenCore-1.0.8-RELEASE.zip");
+    for (const auto& file : files) {
+        EXPECT_TRUE(file.url.starts_with("https://github.com/acidanthera/")) << file.url;
+        EXPECT_TRUE(file.file_name().ends_with(".zip"));
+    }
+}
+
+TEST(OpenCoreListTest, AWrongLineIsNamed) {
+    auto folder = TempDir::create().value();
+    const auto list = folder.path() / "list.csv";
+    const std::string sum(64, 'A');
+    const auto refusal = [&](const std::string& lines) {
+        EXPECT_TRUE(replace_file(list, "name,version,sha256,url\n" + lines, 0644));
+        const auto files = read_opencore_list(list);
+        return files ? std::string() : files.error().message();
+    };
+    EXPECT_EQ(refusal("A,1," + sum + ",https://h/a.zip\r\n"), "");
+    EXPECT_EQ(read_opencore_list(list)->front().sha256, std::string(64, 'a'));
+    EXPECT_EQ(read_opencore_list(list)->front().file_name(), "a.zip");
+    EXPECT_THAT(refusal(""), HasSubstr("at least one line"));
+    const std::vector<std::string> wrong = {"A,1," + sum, "A,1,12,https://h/a.zip",
+                                            "A,1," + sum + ",a.zip", "A,1," + sum + ",https://h/",
+                                            "A,1," + sum + ",https://h/.."};
+    for (const auto& line : wrong) EXPECT_THAT(refusal(line), HasSubstr("\"" + line));
+    EXPECT_EQ(read_opencore_list("/nowhere").error().kind(), ErrorKind::not_found);
+}
+
+}  // namespace
+}  // namespace hako::macos
