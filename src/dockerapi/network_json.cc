@@ -186,8 +186,10 @@ Result<engine::NetworkRequest> parse_network(const Json& body) {
     HAKO_CHECK(read_field(body, "Options", request.options));
     HAKO_CHECK(read_field(body, "Labels", request.labels));
     HAKO_CHECK(read_ranges(body, request));
-    bool other = false;
-    HAKO_CHECK(read_field(body, "Ingress", other));
+    std::string scope;
+    HAKO_CHECK(read_field(body, "Scope", scope));
+    bool other = !scope.empty() && scope != "local";
+    if (!other) HAKO_CHECK(read_field(body, "Ingress", other));
     if (!other) HAKO_CHECK(read_field(body, "ConfigOnly", other));
     if (other) return fail(ErrorKind::unimplemented, "networks for swarms are not offered by hako");
     return request;

@@ -35,6 +35,7 @@ TEST_F(ApiTest, WhatIsWrongWithANetworkIsNamed) {
                              R"({"IPAM":{"Config":[{"Gateway":"10.0.0.1"}]}})", "[]"})
         EXPECT_EQ(send("POST", "/networks/create", body).status, 400) << body;
     EXPECT_EQ(send("POST", "/networks/create", R"({"Name":"x","Ingress":true})").status, 501);
+    EXPECT_EQ(send("POST", "/networks/create", R"({"Name":"x","Scope":"swarm"})").status, 501);
     EXPECT_EQ(send("GET", R"(/networks?filters={"nonsense":["x"]})").status, 400);
     EXPECT_EQ(send("GET", R"(/networks?filters={"type":["x"]})").status, 400);
     EXPECT_EQ(send("POST", "/networks/n/connect", "{}").status, 400);

@@ -17,6 +17,8 @@ constexpr std::string_view kDefaultNetwork = "bridge";
 constexpr std::string_view kNoNetwork = "none";
 constexpr std::string_view kHostNetwork = "host";
 
+const std::string kDefaultBridge = "com.docker.network.bridge.default_bridge";
+
 bool is_reserved(std::string_view name) {
     return name == kNoNetwork || name == kHostNetwork || name == "default" ||
            name == kDefaultNetwork;
@@ -180,7 +182,7 @@ Result<void> Networks::ensure_default(State& state) {
     for (const auto& [id, network] : state.networks)
         if (network.name == kDefaultNetwork) return {};
     NetworkRequest request{.name = std::string(kDefaultNetwork)};
-    request.options = {{"com.docker.network.bridge.default_bridge", "true"}};
+    request.options = {{kDefaultBridge, "true"}};
     return add(state, request).map([](const Network&) {});
 }
 
@@ -199,6 +201,7 @@ Result<Network> Networks::add(State& state, const NetworkRequest& request) {
     for (const IpamRange& range : network.ranges)
         if (range.subnet.find(':') != std::string::npos) network.enable_ipv6 = true;
     HAKO_TRY(const auto config, to_config(network));
+    if (network.driver == network::driver_macvlan) HAKO_CHECK(links->find_parent(config.parent));
     for (const auto& [id, known] : state.networks)
         if (const auto bridge = bridge_of(known);
             !config.bridge.empty() && bridge && *bridge == config.bridge)
@@ -241,6 +244,13 @@ Result<Network*> Networks::look_up(State& state, std::string_view reference) {
 
 Network Networks::with_members(const State& state, const Network& network) {
     Network full = network;
+    if (const auto bridge = bridge_of(network); bridge && network.options.contains(kDefaultBridge))
+        // As Docker tells of its own; scripts ask it for the host's link.
+        full.options.insert({{"com.docker.network.bridge.enable_icc", "true"},
+                             {"com.docker.network.bridge.enable_ip_masquerade", "true"},
+                             {"com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"},
+                             {"com.docker.network.bridge.name", *bridge},
+                             {"com.docker.network.driver.mtu", "1500"}});
     for (const auto& [container, attachments] : state.attachments)
         for (const Attachment& one : attachments) {
             if (one.network_id != network.id || !one.live()) continue;

@@ -324,6 +324,24 @@ TEST_F(NetworksTest, AStoredOptionThatMakesNoSenseStopsNoDaemon) {
     EXPECT_THAT(run_on("on-it", "odd"), testing::Not(testing::IsEmpty()));
 }
 
+TEST_F(NetworksTest, TheDefaultOneTellsOfItsBridge) {
+    const auto found = engine_->inspect_network("bridge").value();
+    EXPECT_EQ(found.options.at("com.docker.network.bridge.name"), network::bridge_name(found.id));
+    ASSERT_TRUE(engine_->create_network({.name = "app"}));
+    EXPECT_TRUE(engine_->inspect_network("app")->options.empty());
+}
+
+TEST_F(NetworksTest, AParentThatIsNotThereIsToldAtOnce) {
+    host_.links.state.lock()->absent.insert("eth9");
+    const auto refused = engine_->create_network({.name = "lan",
+                                                  .driver = "macvlan",
+                                                  .ranges = {{.subnet = "192.0.2.0/24"}},
+                                                  .options = {{"parent", "eth9"}}});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), ErrorKind::not_found);
+    EXPECT_FALSE(engine_->inspect_network("lan"));
+}
+
 TEST_F(NetworksTest, ABridgeHasTheNameThatItIsGiven) {
     const auto named = [&](const std::string& network, const std::string& bridge) {
         return engine_->create_network(

@@ -23,6 +23,7 @@ public:
         std::map<std::string, TapSpec> taps;
         std::set<std::string> waiting;  // taps of VMs that wait
         std::map<std::string, MacvtapSpec> macvtaps;
+        std::set<std::string> absent;  // that are no parents
         std::set<Family> forwarding;
         std::vector<Cidr> routes;
     };
@@ -49,6 +50,10 @@ public:
     Result<void> ensure_macvtap(const MacvtapSpec& spec) override {
         state.lock()->macvtaps.insert_or_assign(spec.name, spec);
         return {};
+    }
+    Result<void> find_parent(const std::string& name) const override {
+        if (!state.lock()->absent.contains(name)) return {};
+        return fail(ErrorKind::not_found, "the host has no link {}", name);
     }
     Result<void> remove_link(const std::string& name) override {
         remove(*state.lock(), name);

@@ -18,6 +18,14 @@ namespace hako::network {
 
 namespace {
 
+Result<Link> parent_link(nl_sock* socket, const std::string& name) {
+    HAKO_TRY(Link parent, find_link(socket, name));
+    if (!parent)
+        return fail(ErrorKind::not_found,
+                    "the host has no link {}; name one with -o parent=", name);
+    return parent;
+}
+
 class NetlinkHost : public HostNetwork {
 public:
     NetlinkHost(std::string instance, NetlinkSocket socket)
@@ -27,6 +35,7 @@ public:
     Result<void> ensure_tap(const TapSpec& spec) override;
     Result<void> let_wait(const std::string& name, const std::string& waiting) override;
     Result<void> ensure_macvtap(const MacvtapSpec& spec) override;
+    Result<void> find_parent(const std::string& name) const override;
     Result<void> remove_link(const std::string& name) override;
     Result<std::set<std::string>> links() const override;
     Result<void> recover(const std::set<std::string>& known) override;
@@ -192,13 +201,16 @@ Result<void> NetlinkHost::let_wait(const std::string& name, const std::string& w
     return check_netlink(rtnl_link_change(held->get(), link.get(), renamed.get(), 0), what);
 }
 
+Result<void> NetlinkHost::find_parent(const std::string& name) const {
+    auto held = socket_.lock();
+    HAKO_CHECK(parent_link(held->get(), name));
+    return {};
+}
+
 Result<void> NetlinkHost::ensure_macvtap(const MacvtapSpec& spec) {
     auto held = socket_.lock();
     nl_sock* socket = held->get();
-    HAKO_TRY(const Link parent, find_link(socket, spec.parent));
-    if (!parent)
-        return fail(ErrorKind::not_found,
-                    "the host has no link {}; name one with -o parent=", spec.parent);
+    HAKO_TRY(const Link parent, parent_link(socket, spec.parent));
     HAKO_TRY(const Link link, own_link(socket, spec.name));
     if (!link) {
         const Link wanted(rtnl_link_macvtap_alloc());

@@ -49,7 +49,10 @@ public:
     virtual Result<void> ensure_tap(const TapSpec& spec) = 0;
     // The other way round: down, a port of nothing, without our mark. Success also when it is gone.
     virtual Result<void> let_wait(const std::string& name, const std::string& waiting) = 0;
+    // Its parent is there: ErrorKind::not_found.
     virtual Result<void> ensure_macvtap(const MacvtapSpec& spec) = 0;
+    // Success when the host has a link of that name, whoever made it; ErrorKind::not_found.
+    virtual Result<void> find_parent(const std::string& name) const = 0;
     // Success also when there is none; a link that is not ours stays (ErrorKind::conflict).
     virtual Result<void> remove_link(const std::string& name) = 0;
     // Names of the links that are ours.
