@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("docker_cli")
 def test_version_and_info(clean: Daemon) -> None:
     version = json.loads(clean.docker("version", "--format", "{{json .}}").stdout)
     assert version["Server"]["ApiVersion"] == "1.50"
-    assert version["Server"]["MinAPIVersion"] == "1.41"
+    assert version["Server"]["MinAPIVersion"] == "1.24"
     info = json.loads(clean.docker("info", "--format", "{{json .}}").stdout)
     assert info["OSType"] == "linux" and info["NCPU"] >= 1 and info["Images"] >= 1
 

@@ -315,6 +315,6 @@ def test_info_and_version(clean: Daemon) -> None:
                        "Runtimes": dict, "SecurityOptions": list, "LiveRestoreEnabled": bool}.items():
         check({name: info[name]}, {name: kind})
     check(json_of(clean, "version")["Server"], {
-        "Platform": {"Name": str}, "Version": str, "ApiVersion": "1.50", "MinAPIVersion": "1.41", "Os": "linux",
+        "Platform": {"Name": str}, "Version": str, "ApiVersion": "1.50", "MinAPIVersion": "1.24", "Os": "linux",
         "Arch": str, "Components": list, **{name: Maybe(str) for name in ("GitCommit", "GoVersion", "KernelVersion",
                                                                        "BuildTime", "Experimental")}})

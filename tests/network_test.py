@@ -109,6 +109,18 @@ def test_names_of_networks_and_hosts(host: Daemon) -> None:
     host.hako("rm", "-f", "named")
 
 
+def test_a_link_follows_its_container(host: Daemon) -> None:
+    for network in ("app", "bridge"):
+        host.hako("run", "-d", "--name", "store", "--network", network, HELLO, "sleep", "600")
+        host.hako("run", "-d", "--name", "shop", "--network", network, "--link", "store:Depot", HELLO, "sleep", "600")
+        for _ in range(2):
+            for name in ("depot", "store"):
+                assert host.hako("exec", "shop", "ping", "-c1", "-W5", name).stdout.count("1 packets received") == 1
+            assert host.hako("exec", "client", "nslookup", "depot", check=False).returncode != 0, "it is shop's"
+            host.hako("restart", "-t0", "store")
+        host.hako("rm", "-f", "store", "shop")
+
+
 def test_what_shares_a_network_has_its_names(host: Daemon) -> None:
     joined = host.hako("run", "--rm", "--network", "container:client", HELLO, "sh", "-c",
                        "cat /etc/hosts /etc/resolv.conf; timeout 10 wget -qO- http://web/").stdout

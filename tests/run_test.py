@@ -147,6 +147,17 @@ def test_exec_with_input_and_a_background_child(clean: Daemon) -> None:
     assert refused.returncode == 1 and "is not running" in refused.stderr
 
 
+def test_an_exec_runs_once(clean: Daemon) -> None:
+    """compose watch starts some of its own a second time; as with dockerd, the answer is in the stream."""
+    clean.hako("run", "-d", "--name", "app", HELLO, "sleep", "600")
+    status, made = clean.api("POST", "/containers/app/exec", {"Cmd": ["echo", "once"], "AttachStdout": True})
+    start = f"/exec/{made['Id']}/start"  # type: ignore[index,call-overload]
+    assert status == 201 and "once" in str(clean.api("POST", start, {"Detach": False})[1])
+    status, said = clean.api("POST", start, {"Detach": False})
+    assert status == 200 and "has already run" in str(said)
+    assert clean.api("POST", start, {"Detach": True})[0] == 409
+
+
 def test_entropy_and_clock_are_the_hosts(clean: Daemon) -> None:
     out = clean.hako("run", "--rm", HELLO, "date", "+%s").stdout
     assert abs(int(out) - time.time()) < 30

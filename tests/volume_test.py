@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,17 @@ def test_two_containers_share_a_volume(clean: Daemon) -> None:
     clean.hako("run", "-d", "--name", "two", "-v", "data:/data", HELLO, "sleep", "1000")
     clean.hako("exec", "one", "sh", "-c", "echo from one > /data/file")
     assert clean.hako("exec", "two", "cat", "/data/file").stdout == "from one\n"
+
+
+def test_events_of_mounts(clean: Daemon) -> None:
+    clean.hako("run", "--rm", "--name", "box", "-v", "told:/data:ro", HELLO, "true")
+    told = clean.docker("events", "--since", "1h", "--until", str(time.time() + 1), "--filter", "volume=told", "--format", "{{json .}}").stdout
+    events = {event["Action"]: event["Actor"]["Attributes"] for event in map(json.loads, told.splitlines())}
+    assert list(events) == ["create", "mount", "unmount"]
+    assert events["mount"]["destination"] == "/data" and events["mount"]["read/write"] == "false"
+    assert events["mount"]["container"] == events["unmount"]["container"] != ""
+    assert clean.api("POST", "/volumes/create")[0] == 201, "an anonymous one"
+    clean.docker("volume", "prune", "-af")
 
 
 def test_a_volume_that_is_a_file_system(clean: Daemon) -> None:

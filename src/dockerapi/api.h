@@ -1,4 +1,4 @@
-// The Docker Engine API, versions 1.41 to 1.50, as far as docs/api.md says.
+// The Docker Engine API, versions 1.24 to 1.50, as far as docs/api.md says.
 #pragma once
 
 #include "dockerapi/services.h"

@@ -18,11 +18,12 @@ TEST_F(ApiTest, PingTellsTheVersions) {
 
 TEST_F(ApiTest, VersionsAreNegotiated) {
     EXPECT_EQ(get("/v1.41/version")["ApiVersion"], "1.50");
-    EXPECT_EQ(get("/version")["MinAPIVersion"], "1.41");
+    EXPECT_EQ(get("/version")["MinAPIVersion"], "1.24");
     EXPECT_EQ(outcome("GET", "/v1.99/version"),
               "400 client version 1.99 is too new. Maximum supported API version is 1.50");
-    EXPECT_EQ(outcome("GET", "/v1.24/version"),
-              "400 client version 1.24 is too old. Minimum supported API version is 1.41, please "
+    EXPECT_EQ(get("/v1.24/version")["ApiVersion"], "1.50");
+    EXPECT_EQ(outcome("GET", "/v1.23/version"),
+              "400 client version 1.23 is too old. Minimum supported API version is 1.24, please "
               "upgrade your client to a newer version");
     EXPECT_EQ(send("GET", "/v1.99/x").headers.find("Api-Version"), "1.50");
 }

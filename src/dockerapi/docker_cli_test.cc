@@ -36,7 +36,7 @@ TEST_F(DockerCliTest, Queries) {
     app.state.status = engine::Status::running;
     app.state.started_at = now() - std::chrono::minutes(5);
     EXPECT_EQ(out({"version", "--format", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"}),
-              "1.50 1.41\n");
+              "1.50 1.24\n");
     EXPECT_EQ(out({"info", "--format", "{{.Driver}} {{.NCPU}} {{.Swarm.LocalNodeState}}"}),
               "erofs 2 inactive\n");
     EXPECT_THAT(out({"ps"}), HasSubstr("Up 5 minutes"));

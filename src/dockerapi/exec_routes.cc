@@ -36,8 +36,11 @@ Result<StartBody> parse_start(const Json& body) {
     return start;
 }
 
-bool cannot_be_executed(const Error& error) {
-    return error.kind() == ErrorKind::exec_not_found || error.kind() == ErrorKind::exec_failed;
+// Clients that show what comes on the stream get this there.
+bool belongs_into_the_stream(const engine::Exec& exec, const Error& error) {
+    const bool again = exec.running || exec.exit_code;
+    return again || error.kind() == ErrorKind::exec_not_found ||
+           error.kind() == ErrorKind::exec_failed;
 }
 
 Result<void> start_exec(const Services& services, Request& request, Response& response) {
@@ -50,7 +53,8 @@ Result<void> start_exec(const Services& services, Request& request, Response& re
         if (!session) return fail(std::move(session).error());
         return response.send_empty(200);
     }
-    if (!session && !cannot_be_executed(session.error())) return fail(std::move(session).error());
+    if (!session && !belongs_into_the_stream(exec, session.error()))
+        return fail(std::move(session).error());
     HAKO_TRY(http::Hijacked * client, response.hijack(stream_type(request, exec.config.tty)));
     SessionOptions options;
     options.output.raw = exec.config.tty;

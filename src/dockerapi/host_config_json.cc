@@ -106,6 +106,8 @@ Json host_config_details(const engine::Container& container) {
     const Json sent = as_sent(container.host_config_json);
     for (const auto& [name, value] : sent.items())
         if (!says_nothing(name, value)) json[name] = value;
+    json["NetworkMode"] = network_mode(container);
+    if (container.host_config.restart_policy.empty()) json["RestartPolicy"]["Name"] = "no";
     json["LogConfig"] = log_config(container);
     // Memory and swap together: a VM has none.
     if (json["MemorySwap"] == 0) json["MemorySwap"] = json["Memory"];

@@ -30,9 +30,12 @@ Json endpoint_details(const engine::Container& container, const Attachment& one)
     if (!wanted.ipv4.empty()) ipam["IPv4Address"] = wanted.ipv4;
     if (!wanted.ipv6.empty()) ipam["IPv6Address"] = wanted.ipv6;
     std::vector<std::string> names{container.name};
-    names.insert(names.end(), wanted.aliases.begin(), wanted.aliases.end());
-    names.push_back(container.id.substr(0, 12));
-    if (!container.config.hostname.empty()) names.push_back(container.config.hostname);
+    const auto add = [&](const std::string& name) {
+        if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    };
+    for (const auto& alias : wanted.aliases) add(alias);
+    add(container.id.substr(0, 12));
+    if (!container.config.hostname.empty()) add(container.config.hostname);
     return {
         {"IPAMConfig", ipam},
         {"Links", list_or_null(wanted.links)},
@@ -188,10 +191,15 @@ Result<engine::NetworkRequest> parse_network(const Json& body) {
     HAKO_CHECK(read_ranges(body, request));
     std::string scope;
     HAKO_CHECK(read_field(body, "Scope", scope));
-    bool other = !scope.empty() && scope != "local";
-    if (!other) HAKO_CHECK(read_field(body, "Ingress", other));
-    if (!other) HAKO_CHECK(read_field(body, "ConfigOnly", other));
-    if (other) return fail(ErrorKind::unimplemented, "networks for swarms are not offered by hako");
+    bool swarm = !scope.empty() && scope != "local";
+    if (!swarm) HAKO_CHECK(read_field(body, "Ingress", swarm));
+    bool config_only = false;
+    HAKO_CHECK(read_field(body, "ConfigOnly", config_only));
+    if (config_only)
+        return fail(ErrorKind::unimplemented,
+                    "networks that only configure others are not offered by hako: leave out "
+                    "--config-only");
+    if (swarm) return fail(ErrorKind::unimplemented, "networks for swarms are not offered by hako");
     return request;
 }
 
@@ -202,6 +210,11 @@ Result<engine::EndpointSettings> parse_endpoint(const Json& json) {
     HAKO_TRY(const auto ipam, json_field_or(json, "IPAMConfig", Json::object()));
     HAKO_CHECK(read_field(ipam, "IPv4Address", settings.ipv4));
     HAKO_CHECK(read_field(ipam, "IPv6Address", settings.ipv6));
+    std::vector<std::string> link_local;
+    HAKO_CHECK(read_field(ipam, "LinkLocalIPs", link_local));
+    if (!link_local.empty())
+        return fail(ErrorKind::unimplemented,
+                    "link-local addresses are not offered by hako: leave out link-local-ip");
     HAKO_CHECK(read_field(json, "Links", settings.links));
     HAKO_CHECK(read_field(json, "Aliases", settings.aliases));
     HAKO_CHECK(read_field(json, "MacAddress", settings.mac));

@@ -19,7 +19,7 @@ struct ApiVersion {
     std::string text() const { return fmt::format("{}.{}", major, minor); }
 };
 
-constexpr ApiVersion kMinVersion{1, 41};
+constexpr ApiVersion kMinVersion{1, 24};
 constexpr ApiVersion kMaxVersion{1, 50};
 
 struct VersionedPath {

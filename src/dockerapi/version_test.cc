@@ -17,14 +17,14 @@ TEST(Version, IsTakenOffThePath) {
 }
 
 TEST(Version, OutOfRangeNamesBoth) {
-    EXPECT_TRUE(check_version({1, 41}));
+    EXPECT_TRUE(check_version({1, 24}));
     EXPECT_TRUE(check_version({1, 50}));
     EXPECT_EQ(check_version({1, 99}).error().message(),
               "client version 1.99 is too new. Maximum supported API version is 1.50");
     EXPECT_EQ(check_version({2, 0}).error().kind(), ErrorKind::invalid);
     EXPECT_EQ(
         check_version({1, 9}).error().message(),
-        "client version 1.9 is too old. Minimum supported API version is 1.41, please upgrade "
+        "client version 1.9 is too old. Minimum supported API version is 1.24, please upgrade "
         "your client to a newer version");
 }
 

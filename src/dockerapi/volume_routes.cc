@@ -57,7 +57,12 @@ Result<void> list_volumes(const Services& services, Request& request, Response& 
 }
 
 Result<void> create_volume(const Services& services, Request& request, Response& response) {
-    HAKO_TRY(const auto body, json_body(request));
+    HAKO_TRY(const auto body, json_body(request, true));
+    if (const auto cluster = body.find("ClusterVolumeSpec");
+        cluster != body.end() && !cluster->is_null())
+        return fail(ErrorKind::unimplemented,
+                    "volumes of a swarm's cluster are not offered by hako: leave out --scope, "
+                    "--type, --availability and the like");
     volume::Volume wanted;
     HAKO_CHECK(read_field(body, "Name", wanted.name));
     HAKO_CHECK(read_field(body, "Driver", wanted.driver));
@@ -88,8 +93,7 @@ Result<void> prune_volumes(const Services& services, Request& request, Response&
         .without = values_of(parsed, "label!")};
     HAKO_TRY(const auto pruned, services.volumes.prune(filter));
     return response.send_json(
-        200, {{"VolumesDeleted", pruned.ids.empty() ? Json(nullptr) : Json(pruned.ids)},
-              {"SpaceReclaimed", pruned.reclaimed}});
+        200, {{"VolumesDeleted", pruned.ids}, {"SpaceReclaimed", pruned.reclaimed}});
 }
 
 }  // namespace
@@ -108,6 +112,12 @@ Json volume_details(const engine::VolumeDetails& details) {
     return json;
 }
 
+// Docker's default for named volumes is a label of SELinux.
+std::string mode_of(const engine::MountPoint& mount) {
+    const bool named = mount.type == engine::MountType::volume && !mount.anonymous;
+    return named && mount.mode.empty() ? "z" : mount.mode;
+}
+
 Json mount_points(const engine::Container& container) {
     Json list = Json::array();
     for (const auto& mount : container.mounts) {
@@ -115,7 +125,7 @@ Json mount_points(const engine::Container& container) {
             {"Type", engine::to_string(mount.type)},
             {"Source", mount.source},
             {"Destination", mount.target},
-            {"Mode", mount.mode},
+            {"Mode", mode_of(mount)},
             {"RW", !mount.read_only},
             {"Propagation", mount.type == engine::MountType::bind && mount.propagation.empty()
                                 ? "rprivate"

@@ -53,6 +53,9 @@ TEST_F(VolumeRoutesTest, UsedVolumesStay) {
     volumes_.use("used");
     EXPECT_EQ(outcome("DELETE", "/volumes/used"), "409 remove used: volume is in use - [web]");
     EXPECT_EQ(outcome("POST", "/volumes/create", R"({"Name":"../x"})").substr(0, 3), "400");
+    EXPECT_EQ(outcome("POST", "/volumes/create", R"({"Name":"c","ClusterVolumeSpec":{}})")
+                  .substr(0, 3),
+              "501");
 }
 
 TEST_F(VolumeRoutesTest, PruneRemovesNamedOnesOnlyWhereAsked) {
@@ -60,7 +63,7 @@ TEST_F(VolumeRoutesTest, PruneRemovesNamedOnesOnlyWhereAsked) {
     const auto prune = [&](const std::string& target) {
         return parse_json(send("POST", target).body).value_or(Json());
     };
-    EXPECT_EQ(prune("/v1.42/volumes/prune")["VolumesDeleted"], nullptr);
+    EXPECT_EQ(prune("/v1.42/volumes/prune")["VolumesDeleted"], Json::array());
     EXPECT_EQ(prune("/v1.41/volumes/prune")["VolumesDeleted"], Json({"named"}));
     send("POST", "/volumes/create", R"({"Name":"named"})");
     EXPECT_EQ(prune("/volumes/prune?filters=%7B%22all%22:%5B%22true%22%5D%7D")["VolumesDeleted"],

@@ -75,6 +75,8 @@ void emit(Context& context, const EntryPtr& entry, std::string action,
           const StringMap& details = {});
 
 void emit_volume(Context& context, const volume::Volume& volume, std::string action);
+// "mount" or "unmount", of the volumes that a container has.
+void emit_mounts(Context& context, const Container& container, const std::string& action);
 
 // --- start.cc: the caller holds entry->operation, and the container does not run.
 Result<void> start_container(Context& context, const EntryPtr& entry);

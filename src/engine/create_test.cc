@@ -27,7 +27,7 @@ TEST_F(CreateTest, MergesTheImage) {
     const auto container = engine_->inspect("box");
     ASSERT_TRUE(container);
     EXPECT_EQ(container->id, id);
-    EXPECT_THAT(container->config.env, ElementsAre("A=image", "B=mine"));
+    EXPECT_THAT(container->config.env, ElementsAre("B=mine", "A=image"));
     EXPECT_THAT(container->command, ElementsAre("echo", "hi"));
     EXPECT_EQ(container->config.labels.at("from"), "image");
     EXPECT_THAT(container->config.exposed_ports, ElementsAre("7/udp"));

@@ -74,7 +74,8 @@ Result<Begun> begin_exec(Context& context, const EntryPtr& entry, const std::str
             return fail(ErrorKind::not_found, "No such exec instance: {}", id);
         HAKO_CHECK(check_runs(entry, *live, found->second.exec.config));
         if (found->second.started)
-            return fail(ErrorKind::conflict, "exec command {} has already run", id);
+            return fail(ErrorKind::conflict, "exec command {} {}", id,
+                        found->second.ended_at ? "has already run" : "is already running");
         found->second.started = true;
         begun = {live->container, found->second.exec.config, live->shim, {}};
     }

@@ -41,17 +41,16 @@ std::string hosts_file(const Container& container, const HostsEntries& entries) 
         "ff00::\tip6-mcastprefix\n"
         "ff02::1\tip6-allnodes\n"
         "ff02::2\tip6-allrouters\n";
-    const auto own = domain.empty() ? name : fmt::format("{}.{} {}", name, domain, name);
-    if (entries.addresses.empty()) text += fmt::format("127.0.0.1\t{}\n", own);
-    for (const auto& address : entries.addresses) text += fmt::format("{}\t{}\n", address, own);
     for (const std::string& host : container.host_config.extra_hosts) {
         const auto colon = host.find(':');
         std::string address = host.substr(colon + 1);
         if (address == kHostGateway) address = entries.gateway;
         if (!address.empty()) text += fmt::format("{}\t{}\n", address, host.substr(0, colon));
     }
-    for (const auto& [address, names] : entries.links)
-        text += fmt::format("{}\t{}\n", address, names);
+    // Behind the user's, who may call something else by the container's name.
+    const auto own = domain.empty() ? name : fmt::format("{}.{} {}", name, domain, name);
+    if (entries.addresses.empty()) text += fmt::format("127.0.0.1\t{}\n", own);
+    for (const auto& address : entries.addresses) text += fmt::format("{}\t{}\n", address, own);
     return text;
 }
 

@@ -13,8 +13,6 @@ namespace hako::engine {
 struct HostsEntries {
     std::vector<std::string> addresses = {};  // the container's own; none: the loopback's
     std::string gateway;                      // what host-gateway stands for; empty: nothing
-    // Of linked containers: address and names.
-    std::vector<std::pair<std::string, std::string>> links = {};
 };
 
 // The first 12 digits of the id, where the container has no name of its own inside.

@@ -125,7 +125,6 @@ Joined describe_guest(const Container& container, const std::vector<Attachment>&
     for (const Attachment& one : attachments) {
         joined.nics.push_back({network::tap_name(container.id, one.network_id), one.card});
         joined.spec.interfaces.push_back(interface_of(one, mtu_in(network_of(networks, one))));
-        joined.links.insert(joined.links.end(), one.wanted.links.begin(), one.wanted.links.end());
         for (const auto& address : {one.ipv4, one.ipv6})
             if (!address.empty()) joined.addresses.push_back(address);
     }

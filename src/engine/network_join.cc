@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/endpoint_options.h"
 #include "engine/macos.h"
 #include "engine/network_record.h"
@@ -10,6 +11,24 @@
 
 namespace hako::engine {
 namespace {
+
+constexpr std::size_t kIdDigits = 64;
+constexpr std::size_t kShortDigits = 12;
+
+bool is_id(std::string_view text) {
+    return text.size() == kIdDigits &&
+           text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// Of "container:alias", or "container" alone.
+void add_links(const std::vector<std::string>& links, std::map<std::string, std::string>& names) {
+    for (const std::string& link : links) {
+        auto target = to_lower(link.substr(0, link.find(':')));
+        const auto alias = to_lower(link.substr(link.find(':') + 1));
+        if (is_id(target)) target.resize(kShortDigits);  // as its host is called
+        names.insert_or_assign(alias, std::move(target));
+    }
+}
 
 std::optional<network::Address> parse_optional(const std::string& text) {
     if (text.empty()) return std::nullopt;
@@ -68,9 +87,14 @@ Result<void> Networks::set_names(const State& state,
                                  const std::vector<network::Endpoint>& endpoints) {
     auto table = network::name_table(raised(state), endpoints);
     for (auto& [id, network] : table)
-        for (auto& host : network.hosts)
-            for (const auto& text : state.running.at(host.container).host_config.dns)
+        for (auto& host : network.hosts) {
+            const HostConfig& config = state.running.at(host.container).host_config;
+            for (const auto& text : config.dns)
                 if (const auto address = parse_optional(text)) host.resolvers.push_back(*address);
+            add_links(config.links, host.links);
+            for (const Attachment& one : state.attachments.at(host.container))
+                add_links(one.wanted.links, host.links);
+        }
     HAKO_TRY(auto* const names, source_.names());
     // Containers reach each other and the world without names, too.
     if (const auto set = names->set(std::move(table)); !set)

@@ -28,39 +28,18 @@ void emit_network(Context& context, std::string action, const std::string& id, S
 
 void emit_attachments(Context& context, const std::string& action, const std::string& container,
                       const std::vector<Attachment>& attachments) {
-    for (const Attachment& one : attachments)
-        if (one.live())
-            emit_network(context, action, one.network_id,
-                         {{"container", container}, {"name", one.network_name}});
-}
-
-// "container:alias" -> the container's addresses and its names, as /etc/hosts has them. A container
-// that does not run has none.
-void add_links(const Context& context, const std::set<std::string>& links, HostsEntries& entries) {
-    for (const std::string& link : links) {
-        const auto colon = link.find(':');
-        const std::string target = link.substr(0, colon);
-        const std::string alias = colon == std::string::npos ? target : link.substr(colon + 1);
-        const auto found = context.registry.find(target);
-        if (!found) continue;
-        const Container linked = (*found)->live.lock()->container;
-        const auto names = fmt::format("{} {} {}", alias, hostname_of(linked), linked.name);
-        for (const auto address : {&Attachment::ipv4, &Attachment::ipv6})
-            for (const Attachment& one : context.networks->attachments(linked.id)) {
-                if (!one.live() || (one.*address).empty()) continue;
-                entries.links.emplace_back(one.*address, names);
-                break;
-            }
+    for (const Attachment& one : attachments) {
+        if (!one.live()) continue;
+        const auto network = context.networks->find(one.network_id);
+        emit_network(context, action, one.network_id,
+                     {{"container", container},
+                      {"name", one.network_name},
+                      {"type", network ? network->driver : ""}});
     }
 }
 
-std::string hosts_of(const Context& context, const Container& container, const Joined& joined) {
-    HostsEntries entries{.addresses = joined.addresses, .gateway = joined.gateway};
-    // Clients say some of them twice: of the container and of its network.
-    std::set<std::string> links(joined.links.begin(), joined.links.end());
-    links.insert(container.host_config.links.begin(), container.host_config.links.end());
-    add_links(context, links, entries);
-    return hosts_file(container, entries);
+std::string hosts_of(const Container& container, const Joined& joined) {
+    return hosts_file(container, {.addresses = joined.addresses, .gateway = joined.gateway});
 }
 
 // The user's own mount of a file wins.
@@ -70,9 +49,9 @@ void put_file(const Container& container, runtime::ContainerSpec& spec, const st
         spec.files[path] = std::move(text);
 }
 
-void put_names(const Context& context, const Container& container, const Container& owner,
-               const Joined& joined, runtime::ContainerSpec& spec) {
-    put_file(container, spec, "/etc/hosts", hosts_of(context, owner, joined));
+void put_names(const Container& container, const Container& owner, const Joined& joined,
+               runtime::ContainerSpec& spec) {
+    put_file(container, spec, "/etc/hosts", hosts_of(owner, joined));
     if (!joined.resolv_conf.empty())
         put_file(container, spec, "/etc/resolv.conf", joined.resolv_conf);
 }
@@ -140,8 +119,8 @@ runtime::NetworkSpec guest_change(const Context& context, const Container& conta
         if (gone.empty() && come.empty()) return;
         for (const std::string& reader : readers) spec.lines.push_back({reader, path, gone, come});
     };
-    change_file("/etc/hosts", hosts_of(context, container, change.before),
-                hosts_of(context, container, change.after));
+    change_file("/etc/hosts", hosts_of(container, change.before),
+                hosts_of(container, change.after));
     change_file("/etc/resolv.conf", change.before.resolv_conf, change.after.resolv_conf);
     return spec;
 }
@@ -168,7 +147,7 @@ Result<void> join_networks(Context& context, const Container& container, runtime
         return {};
     }
     HAKO_TRY(Joined joined, std::move(attempt));
-    put_names(context, container, container, joined, spec.container);
+    put_names(container, container, joined, spec.container);
     if (joined.nics.empty()) return {};
     spec.machine.nics = std::move(joined.nics);
     add_spare_card(spec.machine, container.id);
@@ -200,7 +179,7 @@ Result<void> join_lan(Context& context, const Container& container, runtime::San
 
 void share_names(const Context& context, const Container& container, runtime::ContainerSpec& spec) {
     if (const auto owner = network_owner(context, container))
-        put_names(context, container, *owner, context.networks->describe(*owner), spec);
+        put_names(container, *owner, context.networks->describe(*owner), spec);
 }
 
 void leave_networks(Context& context, const std::string& container) {
@@ -253,7 +232,9 @@ Result<void> connect_running(Context& context, const EntryPtr& entry, const Cont
     }
     context.networks->keep(change);
     emit_network(context, "connect", change.network.id,
-                 {{"container", container.id}, {"name", change.network.name}});
+                 {{"container", container.id},
+                  {"name", change.network.name},
+                  {"type", change.network.driver}});
     return {};
 }
 
@@ -266,7 +247,9 @@ Result<void> disconnect_running(Context& context, const EntryPtr& entry, const C
                  container.name, change.network.name, told.error().message());
     context.networks->unplug(container, change.network.id);
     emit_network(context, "disconnect", change.network.id,
-                 {{"container", container.id}, {"name", change.network.name}});
+                 {{"container", container.id},
+                  {"name", change.network.name},
+                  {"type", change.network.driver}});
     return {};
 }
 

@@ -50,7 +50,6 @@ struct Joined {
     std::vector<std::string> addresses;  // its own
     std::string gateway;                 // of the network that its default route is on
     std::string resolv_conf;             // empty: the image's stays
-    std::vector<std::string> links;      // "container:alias", for its /etc/hosts
 };
 
 // A network that comes or goes while the container runs, and what that makes of its guest.

@@ -174,12 +174,22 @@ Result<void> check_config(const ContainerConfig& config) {
     return {};
 }
 
+// As Docker shows them: the user's first, then what the image adds.
+std::vector<std::string> merge_variables(const std::vector<std::string>& image,
+                                         const std::vector<std::string>& own) {
+    auto merged = oci::merge_environment(image, own);
+    std::ranges::stable_partition(merged, [&](const std::string& entry) {
+        return std::ranges::find(own, entry) != own.end();
+    });
+    return merged;
+}
+
 Result<ContainerConfig> merge_config(ContainerConfig config, const oci::ImageConfig& image) {
     HAKO_TRY(const oci::Invocation invocation,
              oci::merge_invocation({image.entrypoint, image.cmd}, config.entrypoint, config.cmd));
     config.entrypoint = invocation.entrypoint;
     config.cmd = invocation.cmd;
-    config.env = oci::merge_environment(image.env, config.env);
+    config.env = merge_variables(image.env, config.env);
     config.labels.insert(image.labels.begin(), image.labels.end());
     for (const std::string& port : image.exposed_ports)
         if (std::ranges::find(config.exposed_ports, port) == config.exposed_ports.end())

@@ -49,6 +49,7 @@ Result<void> record_running(Context& context, const EntryPtr& entry, WallTime st
     HAKO_CHECK(context.store.save_state(entry->id, state));
     live->container.state = state;
     live->begun = std::chrono::steady_clock::now();
+    emit_mounts(context, live->container, "mount");
     emit(context, live->container, "start");
     entry->changed.notify_all();
     return {};

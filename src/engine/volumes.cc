@@ -67,6 +67,20 @@ void emit_volume(Context& context, const volume::Volume& volume, std::string act
                             .attributes = {{"driver", volume.driver}}});
 }
 
+void emit_mounts(Context& context, const Container& container, const std::string& action) {
+    for (const MountPoint& mount : container.mounts) {
+        if (mount.type != MountType::volume) continue;
+        Event event{.type = "volume", .action = action, .actor = mount.name};
+        event.attributes = {{"container", container.id}, {"driver", mount.driver}};
+        if (action == "mount") {
+            event.attributes["destination"] = mount.target;
+            event.attributes["propagation"] = mount.propagation;
+            event.attributes["read/write"] = mount.read_only ? "false" : "true";
+        }
+        context.events.publish(std::move(event));
+    }
+}
+
 std::vector<Container> users_of_volume(Context& context, std::string_view volume) {
     std::vector<Container> users;
     for (const EntryPtr& entry : context.registry.all()) {

@@ -70,6 +70,7 @@ void record_exit(Context& context, const EntryPtr& entry, const runtime::ExitRec
     if (exit.oom_killed) emit(context, live->container, "oom");
     const auto ran =
         std::chrono::duration_cast<std::chrono::seconds>(state.finished_at - state.started_at);
+    emit_mounts(context, live->container, "unmount");
     emit(context, live->container, "die",
          {{"exitCode", std::to_string(exit.code)}, {"execDuration", std::to_string(ran.count())}});
     entry->changed.notify_all();

@@ -53,6 +53,14 @@ std::vector<std::string> NameIndex::networks_of(const std::string& network,
     return networks;
 }
 
+const std::string& NameIndex::linked(const std::string& network, const Address& client,
+                                     const std::string& name) const {
+    const NamedHost* asking = host(network, client);
+    if (asking == nullptr) return name;
+    const auto link = asking->links.find(name);
+    return link == asking->links.end() ? name : link->second;
+}
+
 std::optional<std::vector<Address>> NameIndex::addresses(const std::string& network,
                                                          const Address& client,
                                                          const std::string& name) const {
@@ -60,8 +68,9 @@ std::optional<std::vector<Address>> NameIndex::addresses(const std::string& netw
         const auto named = table_.find(network);
         return named == table_.end() ? std::vector<Address>() : named->second.gateways;
     }
+    const std::string& known = linked(network, client, name);
     for (const std::string& id : networks_of(network, client)) {
-        const auto* named = hosts(id, name);
+        const auto* named = hosts(id, known);
         if (named == nullptr) continue;
         std::vector<Address> addresses;
         const std::size_t count = named->size();

@@ -16,7 +16,8 @@ public:
     NameIndex& operator=(NameIndex&&) = default;
 
     // All addresses of the name, those that are next in turn first, as the client at this address
-    // of this network sees it: on that network or else on another one of its container's. Nullopt
+    // of this network sees it: by its links, and on that network or else on another one of its
+    // container's. Nullopt
     // when there is no such name.
     std::optional<std::vector<Address>> addresses(const std::string& network, const Address& client,
                                                   const std::string& name) const;
@@ -37,6 +38,9 @@ private:
     // Those that have the name on this network; null: nobody has.
     const std::vector<const NamedHost*>* hosts(const std::string& network,
                                                const std::string& name) const;
+    // The name by which others know what the client has a link to; else the name itself.
+    const std::string& linked(const std::string& network, const Address& client,
+                              const std::string& name) const;
     std::vector<std::string> networks_of(const std::string& network, const Address& client) const;
 
     NameTable table_;

@@ -34,6 +34,20 @@ NameIndex index() {
                                    endpoint("db", "b", "db", {}, "10.2.0.4")}));
 }
 
+TEST(NameIndex, ALinkIsANameForOneClient) {
+    NameTable table = index().table();
+    for (NamedHost& host : table.at("f").hosts)
+        if (host.container == "app1") host.links = {{"site", "web"}, {"store", "db"}};
+    for (NamedHost& host : table.at("b").hosts)
+        if (host.container == "app1") host.links = {{"site", "web"}, {"store", "db"}};
+    const NameIndex names(std::move(table));
+    EXPECT_THAT(names.addresses("f", ip("10.1.0.3"), "site").value(),
+                ElementsAre(ip("10.1.0.2"), ip("fd01::2")));
+    EXPECT_THAT(names.addresses("f", ip("10.1.0.3"), "store").value(), ElementsAre(ip("10.2.0.4")))
+        << "on another one of its networks";
+    EXPECT_FALSE(names.addresses("f", ip("10.1.0.4"), "site")) << "others have no such link";
+}
+
 TEST(NameIndex, KnowsNamesAliasesAndShortIds) {
     const NameIndex names = index();
     for (const char* name : {"web", "www", "0123456789ab"})

@@ -18,6 +18,7 @@ struct NamedHost {
     std::vector<Address> addresses;
     // Where the container's other queries go (--dns); empty: the host's resolvers.
     std::vector<Address> resolvers = {};
+    std::map<std::string, std::string> links = {};  // what it alone calls others: by one of theirs
 
     bool operator==(const NamedHost&) const = default;
 };

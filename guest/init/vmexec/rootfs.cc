@@ -136,6 +136,12 @@ Result<void> mask(const std::string& path) {
     return {};
 }
 
+// Programs that know no /proc/mounts read it. As Docker: unless the image has one.
+void link_mtab(const Fd& root) {
+    const auto etc = open_in_root(root.get(), "/etc", O_PATH | O_DIRECTORY);
+    if (etc && ::symlinkat("/proc/mounts", etc->get(), "mtab") != 0) return;
+}
+
 Result<void> set_names(const Json& container) {
     HAKO_TRY(const auto host, json_field_or<std::string>(container, "hostname", ""));
     if (!host.empty() && ::sethostname(host.data(), host.size()) != 0)
@@ -161,6 +167,7 @@ Result<Fd> build_root(const Json& container, const std::map<std::string, std::st
     if (::mount(path.c_str(), path.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
         return fail_errno(errno, "cannot use {} as a container's root", path);
     HAKO_TRY(Fd root, open_file(path, O_PATH | O_DIRECTORY));
+    link_mtab(root);
 
     HAKO_TRY(const auto mounts, json_field_or<std::vector<Json>>(container, "mounts", {}));
     for (const auto& json : mounts) {

@@ -214,7 +214,7 @@ std::uint64_t Container::oom_kills() const {
 
 std::vector<std::string> Container::mount_targets() const {
     // A VM for the files of one that does not run has nothing at these.
-    std::vector<std::string> targets = {"/.dockerenv", "/etc/hostname", "/etc/hosts",
+    std::vector<std::string> targets = {"/.dockerenv", "/etc/hostname", "/etc/hosts", "/etc/mtab",
                                         "/etc/resolv.conf"};
     for (const auto& mount : spec_.value("mounts", Json::array()))
         targets.push_back(mount.value("destination", ""));
