@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import signal
@@ -100,6 +101,11 @@ def test_interfaces_hosts_and_resolvers_in_the_guest(host: Daemon) -> None:
     gateway = host.inspect("client")["NetworkSettings"]["Networks"]["app"]["Gateway"]
     client = host.hako("exec", "client", "cat", "/etc/hosts", "/etc/resolv.conf").stdout
     assert f"{gateway}\tgate\n" in client and f"nameserver {gateway}\n" in client
+
+
+def test_addresses_know_their_broadcast(host: Daemon) -> None:
+    network = ipaddress.ip_network(host.inspect("client")["NetworkSettings"]["Networks"]["app"]["IPAddress"] + "/16", strict=False)
+    assert f" brd {network.broadcast_address} " in host.hako("exec", "client", "ip", "-4", "-o", "addr", "show", "eth0").stdout
 
 
 def test_names_of_networks_and_hosts(host: Daemon) -> None:

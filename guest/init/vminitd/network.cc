@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -239,6 +240,19 @@ Result<unsigned> find_interface(const Netlink& netlink,
     return index;
 }
 
+bool has_broadcast(const Address& address) {
+    constexpr unsigned char kPointToPoint = 31;  // RFC 3021
+    return address.family == AF_INET && address.prefix < kPointToPoint &&
+           address.bytes[0] != std::byte{127};
+}
+
+std::vector<std::byte> last_of_network(const Address& address) {
+    auto bytes = address.bytes;
+    for (std::size_t bit = address.prefix; bit < bytes.size() * CHAR_BIT; ++bit)
+        bytes[bit / CHAR_BIT] |= std::byte{0x80} >> bit % CHAR_BIT;
+    return bytes;
+}
+
 Result<void> configure_interface(const Netlink& netlink,
                                  const agent::v1::ConfigureNetworkRequest::Interface& interface) {
     if (interface.name().empty()) return let_go(interface.card());
@@ -265,6 +279,7 @@ Result<void> configure_interface(const Netlink& netlink,
         Request request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body);
         request.add(IFA_LOCAL, address.bytes);
         request.add(IFA_ADDRESS, address.bytes);
+        if (has_broadcast(address)) request.add(IFA_BROADCAST, last_of_network(address));
         HAKO_CHECK(check(netlink.ask(std::move(request)),
                          "give " + interface.name() + " the address " + text));
     }
