@@ -219,7 +219,7 @@ def test_a_guest_that_does_not_shut_down_was_cut_off(machines: Machines) -> None
     machines.says("mac", "macOS is running")
     daemon.hako("stop", "mac", timeout=120)
     assert daemon.inspect("mac")["State"]["ExitCode"] == 137
-    assert "macOS did not shut down in time and was cut off" in machines.logs("mac")
+    assert re.search(r"macOS did not shut down within \d+ s and was cut off", machines.logs("mac"))
     assert "macOS has shut down" not in machines.logs("mac")
 
 
@@ -234,6 +234,20 @@ def test_a_force_off_does_not_wait_for_a_shutdown(machines: Machines) -> None:
         page.request("POST", "/power?action=kill")
     wait_until(lambda: daemon.state("mac") == "exited", 60)
     assert daemon.inspect("mac")["State"]["ExitCode"] == 137
+
+
+def test_who_cuts_it_off_is_said(machines: Machines) -> None:
+    daemon = machines.daemon
+    machines.run("mac", TIMEOUT="3600", DISPLAY="none")
+    machines.says("mac", "macOS is running")
+    daemon.hako("stop", "-t", "3", "mac", timeout=120)
+    assert "macOS did not shut down within 3 s and was cut off" in machines.logs("mac")
+    machines.run("other", DISPLAY="none")
+    machines.says("other", "macOS is running")
+    daemon.hako("kill", "other")
+    wait_until(lambda: daemon.state("other") == "exited", 60)
+    assert "macOS was killed" in machines.logs("other")
+    assert "QEMU ended" not in machines.logs("mac") + machines.logs("other")
 
 
 def test_a_policy_brings_it_back(machines: Machines) -> None:
@@ -256,6 +270,7 @@ def test_a_stop_before_it_runs_ends_it_at_once(machines: Machines) -> None:
         machines.says("mac", "Making a machine")
         daemon.hako("stop", "mac", timeout=60)
     assert daemon.inspect("mac")["State"]["ExitCode"] == 128 + signal.SIGTERM, daemon.inspect("mac")["State"]
+    assert "The machine was stopped before macOS ran, while getting the recovery system" in machines.logs("mac")
     assert not daemon.machines()
 
 
@@ -266,6 +281,7 @@ def test_a_stop_before_it_runs_ends_it_at_once(machines: Machines) -> None:
     ({"ARGUMENTS": "-name 'a"}, "a quote is not closed"),
     ({"OPENCORE": "/nowhere.zip"}, "there is no /nowhere.zip"),
     ({"OPENCORE_MIRROR": "here"}, "URL of a folder"),
+    ({"OPENCORE_SHA256": "12"}, "OPENCORE_SHA256=12: "),
     ({"RECOVERY": "/nowhere.dmg"}, "there is no file /nowhere.dmg"),
 ])
 def test_nonsense_is_refused_before_there_is_a_container(machines: Machines, variables: dict[str, str], says: str) -> None:
@@ -294,7 +310,7 @@ def test_opencore_is_downloaded_where_none_is_at_hand(machines: Machines, server
     listed = publish(server, {"OpenCore-9.zip": packed}, tmp_path)
     machines.run("mac", OPENCORE="", OPENCORE_LIST=str(listed))
     machines.says("mac", "macOS is running")
-    assert "Downloading OpenCore-9.zip" in machines.logs("mac")
+    assert re.search(r"Downloading OpenCore-9.zip\n100 % of \d+ [KM]iB\n", machines.logs("mac"))
     # The next one has it at once.
     machines.daemon.hako("kill", "mac")
     server.files = {}

@@ -184,7 +184,8 @@ def test_a_release_must_have_the_sum_that_is_named(tmp_path: Path, identity: Pat
 
 
 @pytest.mark.parametrize(("files", "arguments", "says"), [
-    ({"readme.txt": b""}, [], "EFI/BOOT/BOOTx64.efi"),
+    ({"readme.txt": b""}, [], "nothing of OpenCore is in"),
+    ({"EFI/readme.txt": b""}, [], "EFI/BOOT/BOOTx64.efi"),
     (FILES, ["--resolution", "-1x5"], "write it as 1920x1080"),
     (FILES, ["--resolution", "100000x500"], "480 to 8192"),
     (FILES, ["--boot-args", "a\nb"], "one line"),

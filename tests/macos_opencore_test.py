@@ -8,6 +8,7 @@ import os
 import plistlib
 import shutil
 import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_what_is_another_file_than_the_list_says_boots_nothing(server: RecoveryS
     assert refused.returncode == 1
     assert f"has the SHA-256 {hashlib.sha256(evil).hexdigest()}, not {hashlib.sha256(good).hexdigest()}" in refused.stderr
     assert not disk.exists()
-    assert not list(root.rglob("kexts.zip*"))
+    assert not list(root.rglob("*kexts.zip*"))
 
     # The list that is built in knows its files wherever they come from.
     server.files["/near/OpenCore-1.0.8-RELEASE.zip"] = evil
@@ -110,12 +111,12 @@ def test_what_is_another_file_than_the_list_says_boots_nothing(server: RecoveryS
     assert refused.returncode == 1
     assert "it is not OpenCore 1.0.8, and was not kept" in refused.stderr
     refused = hako(root, *make, "--opencore-mirror", f"{server.url}/far")
-    assert "/far/OpenCore-1.0.8-RELEASE.zip: the server answers with status 403" in refused.stderr
+    assert "/far/OpenCore-1.0.8-RELEASE.zip: the server answers with status 403; name a mirror" in refused.stderr
 
     # What changes on this machine is fetched anew; what lies in the user's own folder is taken as it is.
     server.files["/oc/kexts.zip"] = good
     assert hako(root, *make, "--opencore-list", listed).returncode == 0
-    (root / "macos" / "opencore-fetched" / "kexts.zip").write_bytes(evil)
+    next((root / "macos" / "opencore-fetched").glob("*-kexts.zip")).write_bytes(evil)
     assert hako(root, *make, "--opencore-list", listed).stderr == "hako: downloading kexts.zip\n"
     (root / "macos" / "opencore").mkdir()
     (root / "macos" / "opencore" / "OpenCore.zip").write_bytes(server.files["/oc/OpenCore.zip"])
@@ -129,6 +130,7 @@ def test_another_machine_gets_all_in_one_folder(server: RecoveryServer, listed: 
     taken = hako(root, "fetch", "--server", server.url, "--allow-unverified", "-o", away, "--opencore-list", listed)
     assert taken.returncode == 0, taken.stderr
     assert taken.stdout == f"{away}/BaseSystem.dmg\n"
+    assert server.seen.index("/oc/kexts.zip") < server.seen.index("/dmg"), "first what is small"
     assert {file.name for file in away.iterdir()} == {"BaseSystem.dmg", "BaseSystem.chunklist", "OpenCore.zip", "kexts.zip"}
     imported = hako(other, "import", away, "--allow-unverified", "--opencore-list", listed)
     assert imported.returncode == 0, imported.stderr
@@ -136,6 +138,15 @@ def test_another_machine_gets_all_in_one_folder(server: RecoveryServer, listed: 
     disk = tmp_path / "boot.img"
     assert hako(other, "disk", "-o", disk, "--identity", identity, "--opencore-list", listed).stderr == ""
 
+    # What `fetch -o` made is also a release to name.
+    named = hako(tmp_path / "fourth", "disk", "-o", disk, "--identity", identity, "--opencore", away)
+    assert named.returncode == 0, named.stderr
+    assert read(disk, "EFI/OC/OpenCore.efi") == FILES["EFI/OC/OpenCore.efi"]
+
+    (away / "kexts.zip").unlink()
+    partly = hako(tmp_path / "fifth", "import", away, "--allow-unverified", "--opencore-list", listed)
+    assert partly.returncode == 0, partly.stderr
+    assert f"{away} has not all of OpenCore: kexts.zip will be downloaded" in partly.stderr
     (away / "kexts.zip").write_bytes(b"?")
     refused = hako(tmp_path / "third", "import", away, "--allow-unverified", "--opencore-list", listed)
     assert refused.returncode == 1
@@ -144,6 +155,30 @@ def test_another_machine_gets_all_in_one_folder(server: RecoveryServer, listed: 
 
 def test_flags_that_cannot_be_are_told(tmp_path: Path, identity: Path) -> None:  # noqa: F811
     make = ("disk", "-o", tmp_path / "boot.img", "--identity", identity)
-    assert "a ZIP that you name" in hako(tmp_path, *make, "--opencore-sha256", "12").stderr
+    assert "a ZIP that you name" in hako(tmp_path, *make, "--opencore-sha256", 64 * "a").stderr
+    assert "64 hexadecimal digits" in hako(tmp_path, *make, "--opencore-sha256", "12").stderr
     assert "there is no file /nowhere.csv" in hako(tmp_path, *make, "--opencore-list", "/nowhere.csv").stderr
     assert "URL of a folder" in hako(tmp_path, *make, "--opencore-mirror", "here").stderr
+    assert "/a:b has a colon" in hako(tmp_path, *make, "--opencore", "/a:b").stderr
+
+
+def test_an_ordinary_user_has_a_cache_of_ones_own(server: RecoveryServer, listed: Path, identity: Path) -> None:  # noqa: F811
+    nobody = 65534 if os.geteuid() == 0 else os.geteuid()
+    with tempfile.TemporaryDirectory() as made:
+        home = Path(made)
+        for file in (listed, identity):
+            shutil.copy(file, home)
+        for path in (home, *home.iterdir()):
+            os.chown(path, nobody, -1)
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(("HAKO_", "XDG_"))}
+
+        def disk(**variables: str) -> None:
+            done = subprocess.run([BIN / "hako", "macos", "disk", "-o", home / "boot.img", "--identity", home / identity.name,
+                                   "--opencore-list", home / listed.name], user=nobody, capture_output=True, text=True,
+                                  check=False, timeout=120, env={**plain, "HOME": made, **variables})
+            assert done.returncode == 0, done.stderr
+
+        disk()
+        assert list((home / ".cache/hako/macos/opencore-fetched").glob("*-OpenCore.zip"))
+        disk(XDG_CACHE_HOME=str(home / "elsewhere"))
+        assert list((home / "elsewhere/hako/macos/opencore-fetched").glob("*-OpenCore.zip"))

@@ -146,7 +146,7 @@ def server() -> Iterator[RecoveryServer]:
 
 
 def test_what_apple_did_not_sign_is_not_kept(server: RecoveryServer, tmp_path: Path) -> None:
-    refused = hako("fetch", "--server", server.url, "--cache", str(tmp_path))
+    refused = hako("fetch", "--server", server.url, "--cache", str(tmp_path), "--no-opencore")
     assert refused.returncode == 1
     assert "not signed by Apple" in refused.stderr
     assert "/dmg" not in server.seen
@@ -172,7 +172,7 @@ def test_an_image_is_fetched_copied_and_imported(server: RecoveryServer, tmp_pat
 
 def test_a_changed_image_is_refused_even_unverified(server: RecoveryServer, tmp_path: Path) -> None:
     server.image = IMAGE[:100] + b"?" + IMAGE[101:]
-    taken = hako("fetch", "--server", server.url, "--cache", str(tmp_path), "--allow-unverified")
+    taken = hako("fetch", "--server", server.url, "--cache", str(tmp_path), "--allow-unverified", "--no-opencore")
     assert taken.returncode == 1
     assert "not those that the chunklist tells of" in taken.stderr
     assert not list(tmp_path.rglob("*.dmg"))
@@ -181,7 +181,7 @@ def test_a_changed_image_is_refused_even_unverified(server: RecoveryServer, tmp_
 @pytest.mark.parametrize(("arguments", "says"), [
     (["fetch", "--version", "9"], "26 (Tahoe)"),
     (["fetch", "--connections", "0"], "1 to 16"),
-    (["fetch", "--server", "http://127.0.0.1:1"], "check its name, the network"),
+    (["fetch", "--no-opencore", "--server", "http://127.0.0.1:1"], "check its name, the network"),
     (["import", "/nonexistent"], "needs a BaseSystem.dmg"),
 ])
 def test_bad_requests_are_answered_with_a_sentence(arguments: list[str], says: str, tmp_path: Path) -> None:

@@ -10,10 +10,23 @@ std::optional<std::string> environment(const char* name) {
     return value;
 }
 
-DaemonPaths DaemonPaths::from_environment() {
-    return {environment("HAKO_ROOT").value_or("/var/lib/hako"),
-            environment("HAKO_RUN").value_or("/run/hako"),
-            {}};
+namespace {
+
+// Empty where the user has none.
+std::filesystem::path user_cache() {
+    const std::filesystem::path given = environment("XDG_CACHE_HOME").value_or("");
+    if (given.is_absolute()) return given / "hako";
+    const auto home = environment("HOME");
+    return home ? std::filesystem::path(*home) / ".cache/hako" : std::filesystem::path();
+}
+
+}  // namespace
+
+DaemonPaths DaemonPaths::from_environment(uid_t user) {
+    DaemonPaths paths{.root = environment("HAKO_ROOT").value_or("/var/lib/hako"),
+                      .run = environment("HAKO_RUN").value_or("/run/hako")};
+    if (user != 0 && !environment("HAKO_ROOT")) paths.own_cache = user_cache();
+    return paths;
 }
 
 Result<HostChoice> choose_host(const std::vector<std::string>& flags, const DaemonPaths& paths) {

@@ -1,6 +1,8 @@
 // Which daemon to talk to.
 #pragma once
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -18,11 +20,15 @@ struct DaemonPaths {
     std::filesystem::path root;
     std::filesystem::path run;
     std::filesystem::path program = {};  // empty: hakod beside our own executable
+    // Of a user who may not write into the root that nobody named; empty: the root is theirs.
+    std::filesystem::path own_cache = {};
 
-    static DaemonPaths from_environment();
+    static DaemonPaths from_environment(uid_t user = ::geteuid());
 
     std::filesystem::path socket() const { return Layout(root, run).socket(); }
-    std::filesystem::path macos() const { return Layout(root, run).macos(); }
+    std::filesystem::path macos() const {
+        return Layout(own_cache.empty() ? root : own_cache, run).macos();
+    }
     std::filesystem::path log() const { return run / "hakod.log"; }
 };
 

@@ -36,6 +36,7 @@ macos::Variables variables_of(const Container& container) {
     if (host.memory != 0) variables.try_emplace("RAM_SIZE", fmt::format("{}M", host.memory / kMiB));
     if (const auto cpus = host.nano_cpus / kNanoCpus; cpus != 0)
         variables.try_emplace("CPU_CORES", std::to_string(cpus));
+    if (on_no_network(container)) variables["NETWORK"] = "N";
     return variables;
 }
 
@@ -114,6 +115,10 @@ macos::MachineRequest make_request(const Container& container, const Layout& lay
 }
 
 }  // namespace
+
+bool on_no_network(const Container& container) {
+    return container.host_config.network_mode == "none";
+}
 
 bool is_macos(const Container& container) {
     return images::machine_of_image(container.config.image) == images::kMacosMachine;

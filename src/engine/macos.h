@@ -22,6 +22,8 @@ struct Context;
 struct Entry;
 
 bool is_macos(const Container& container);
+// --network none: macOS is on none, and nothing is published, the viewer neither.
+bool on_no_network(const Container& container);
 // DHCP=Y.
 bool wants_lan(const Container& container);
 // Whether it is a command for the disks of a machine, which need not run for it.

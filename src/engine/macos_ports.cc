@@ -26,6 +26,7 @@ macos::PortForward to_forward(const network::PortBinding& port) {
 Result<std::vector<network::PortBinding>> published(const Container& container,
                                                     const MacSettings& settings) {
     std::vector<network::PortBinding> ports;
+    if (on_no_network(container)) return ports;
     for (const PublishedPort& port : wanted_ports(container)) {
         HAKO_TRY(const auto binding, to_binding(port));
         if (is_viewer(binding, settings) || settings.network == macos::Network::user)

@@ -163,6 +163,18 @@ TEST(MacosTest, OnTheLanNothingIsPublishedButTheViewer) {
     EXPECT_EQ(ports.size(), 1U);
 }
 
+TEST(MacosTest, OnNoNetworkThereIsNoWayIntoTheGuest) {
+    auto container = machine({"NETWORK=user", "USER_PORTS=18022:22"});
+    container.host_config.network_mode = "none";
+    container.host_config.port_bindings = {{"8006/tcp", "127.0.0.1", "18006"},
+                                           {"5900/tcp", "127.0.0.1", "15900"}};
+    const auto [request, ports] = publish(container);
+    EXPECT_EQ(request.variables.at("NETWORK"), "N");
+    EXPECT_TRUE(request.ports.empty());
+    EXPECT_TRUE(ports.empty());
+    EXPECT_EQ(request.viewer[0].port, 0);
+}
+
 TEST(MacosTest, WhatIsPublishedNeedsNoUserPort) {
     auto container = machine({"USER_PORTS=18022:22,15900:5900"});
     container.host_config.port_bindings = {{"22/tcp", "127.0.0.2", "18022"}};

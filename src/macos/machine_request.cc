@@ -33,15 +33,35 @@ Result<fs::path> host_path(std::string_view name, std::string_view text) {
 
 // Of the variable OPENCORE.
 Result<std::vector<OpenCoreSource>> listed_sources(const Variables& variables) {
-    std::vector<OpenCoreSource> sources;
+    std::vector<fs::path> paths;
     const auto given = value_of(variables, "OPENCORE");
     for (const auto part : split(given, ':')) {
         if (part.empty()) continue;
         HAKO_TRY(auto path, host_path("OPENCORE", part));
-        sources.push_back({.path = std::move(path)});
+        paths.push_back(std::move(path));
     }
-    HAKO_CHECK(with_context(check_sources(sources), "OPENCORE"));
+    return with_context(sources_at(paths), "OPENCORE");
+}
+
+Result<std::vector<OpenCoreSource>> mounted_sources(const fs::path& folder) {
+    auto sources = sources_in(folder);
+    if (sources.empty())
+        return fail(ErrorKind::not_found,
+                    "{} holds no OpenCore: put the ZIP files (RELEASE) of OpenCorePkg, Lilu and "
+                    "VirtualSMC there, or do not mount it: then they are downloaded",
+                    folder.native());
     return sources;
+}
+
+bool names_download(const Variables& variables) {
+    return !value_of(variables, "OPENCORE_LIST").empty() ||
+           !value_of(variables, "OPENCORE_MIRROR").empty();
+}
+
+Result<void> check_named_sum(const Variables& variables) {
+    const auto sum = value_of(variables, "OPENCORE_SHA256");
+    if (sum.empty() || is_sha256(sum)) return {};
+    return fail(ErrorKind::invalid, "OPENCORE_SHA256={}: a SHA-256 has 64 hexadecimal digits", sum);
 }
 
 }  // namespace
@@ -127,18 +147,13 @@ Result<MachineRequest> machine_request_of(std::string_view config) {
 
 Result<std::vector<OpenCoreSource>> named_opencore(const MachineRequest& request) {
     const auto& variables = request.variables;
+    HAKO_CHECK(check_named_sum(variables));
     HAKO_TRY(auto sources, listed_sources(variables));
-    const bool names_download = !value_of(variables, "OPENCORE_LIST").empty() ||
-                                !value_of(variables, "OPENCORE_MIRROR").empty();
-    if (sources.empty() && !names_download) {
-        const auto folder = request.opencore.value_or(request.cache / kOpenCoreFolder);
-        sources = sources_in(folder);
-        if (sources.empty() && request.opencore)
-            return fail(ErrorKind::not_found,
-                        "{} holds no OpenCore: put the ZIP files (RELEASE) of OpenCorePkg, Lilu "
-                        "and VirtualSMC there, or do not mount it: then they are downloaded",
-                        folder.native());
+    if (sources.empty() && request.opencore) {
+        HAKO_TRY(sources, mounted_sources(*request.opencore));
     }
+    if (sources.empty() && !names_download(variables))
+        sources = sources_in(request.cache / kOpenCoreFolder);
     HAKO_CHECK(with_context(require_sum(sources, value_of(variables, "OPENCORE_SHA256")),
                             "OPENCORE_SHA256"));
     return sources;
@@ -151,18 +166,34 @@ Result<OpenCoreOptions> opencore_options(const Variables& variables) {
                         "OPENCORE_LIST, OPENCORE_MIRROR");
 }
 
-Result<void> check_named_files(const Variables& variables) {
-    HAKO_CHECK(listed_sources(variables));
-    HAKO_CHECK(opencore_options(variables));
+Result<std::vector<OpenCoreSource>> find_opencore(const MachineRequest& request,
+                                                  OpenCoreWatch watch,
+                                                  const std::stop_token& stop) {
+    HAKO_TRY(auto named, named_opencore(request));
+    if (!named.empty()) return named;
+    HAKO_TRY(auto options, opencore_options(request.variables));
+    options.watch = std::move(watch);
+    return OpenCoreCache(request.cache / kFetchedOpenCoreFolder, std::move(options)).fetch(stop);
+}
+
+Result<std::optional<fs::path>> named_recovery(const Variables& variables) {
     const auto recovery = value_of(variables, "RECOVERY");
-    if (recovery.empty()) return {};
-    HAKO_TRY(const auto path, host_path("RECOVERY", recovery));
+    if (recovery.empty()) return std::nullopt;
+    HAKO_TRY(auto path, host_path("RECOVERY", recovery));
     std::error_code error;
-    if (fs::is_regular_file(path, error)) return {};
+    if (fs::is_regular_file(path, error)) return path;
     return fail(ErrorKind::not_found,
                 "RECOVERY: there is no file {}: name a recovery system (.dmg), or leave it out: "
                 "then it is downloaded from Apple",
                 recovery);
+}
+
+Result<void> check_named_files(const Variables& variables) {
+    HAKO_CHECK(check_named_sum(variables));
+    HAKO_CHECK(listed_sources(variables));
+    HAKO_CHECK(opencore_options(variables));
+    HAKO_CHECK(named_recovery(variables));
+    return {};
 }
 
 }  // namespace hako::macos

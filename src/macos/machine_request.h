@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ struct MachineRequest {
     std::filesystem::path storage;  // of its disks
     DiskFolders disk_folders = {};  // of those that lie elsewhere
     std::filesystem::path cache;    // recovery systems, and OpenCore releases in kOpenCoreFolder
-    std::optional<std::filesystem::path> opencore = {};  // releases, instead of the cache's
+    std::optional<std::filesystem::path> opencore = {};  // mounted, instead of the cache's
     std::optional<std::filesystem::path> from = {};      // a snapshot's folder, to begin with
     std::optional<std::filesystem::path> recovery = {};  // a .dmg, instead of Apple's
     std::optional<std::filesystem::path> custom_config = {};
@@ -47,15 +48,22 @@ Result<MachineRequest> machine_request_of(std::string_view config);
 constexpr std::string_view kOpenCoreFolder = "opencore";
 constexpr std::string_view kFetchedOpenCoreFolder = "opencore-fetched";
 
-// What the machine boots from, where the user names it: the paths of the variable OPENCORE, with
-// colons between them, else all that lies in the folder of releases, OpenCore itself first. Empty
-// where nothing is named: then it is the release that OpenCoreCache fetches. ErrorKind::not_found.
+// What the machine boots from, where the user has it: the paths of the variable OPENCORE, with
+// colons between them; else what is mounted; else, unless a list or mirror is named, the cache's
+// folder of releases. Empty where there is none: then it is what OpenCoreCache fetches.
+// ErrorKind::invalid, not_found.
 Result<std::vector<OpenCoreSource>> named_opencore(const MachineRequest& request);
+// Those, or what OpenCoreCache fetches.
+Result<std::vector<OpenCoreSource>> find_opencore(const MachineRequest& request,
+                                                  OpenCoreWatch watch, const std::stop_token& stop);
 // The variables OPENCORE_LIST and OPENCORE_MIRROR.
 Result<OpenCoreOptions> opencore_options(const Variables& variables);
 
-// Of a new machine: whether the files of the host that its variables name are there.
-// ErrorKind::invalid, not_found.
+// The variable RECOVERY. ErrorKind::invalid, not_found.
+Result<std::optional<std::filesystem::path>> named_recovery(const Variables& variables);
+
+// Of a new machine: whether the files of the host that its variables name are there, and its sum is
+// one. ErrorKind::invalid, not_found.
 Result<void> check_named_files(const Variables& variables);
 
 }  // namespace hako::macos

@@ -44,7 +44,7 @@ protected:
 
 TEST_F(OpenCoreSourcesTest, NamesNoneWhereThereIsNone) {
     EXPECT_TRUE(named_opencore(request_).value().empty());
-    request_.variables = {{"OPENCORE_SHA256", "12"}};
+    request_.variables = {{"OPENCORE_SHA256", std::string(64, 'a')}};
     EXPECT_THAT(named_opencore(request_).error().message(), HasSubstr("a ZIP that you name"));
     request_.variables = {};
     request_.opencore = folder() / "mounted";
@@ -61,17 +61,31 @@ TEST_F(OpenCoreSourcesTest, TakesNoneOfTheFolderWhereADownloadIsNamed) {
     std::filesystem::remove_all(folder() / "opencore");
 }
 
+TEST_F(OpenCoreSourcesTest, WhatIsMountedComesBeforeADownload) {
+    request_.opencore = folder() / "given";
+    std::filesystem::create_directories(folder() / "given/EFI");
+    request_.variables = {{"OPENCORE_MIRROR", "http://a/b"}};
+    EXPECT_EQ(named_opencore(request_)->at(0).path, folder() / "given");
+    ASSERT_TRUE(write_file(folder() / "own.zip", ""));
+    request_.variables["OPENCORE"] = folder() / "own.zip";
+    EXPECT_EQ(named_opencore(request_)->at(0).path, folder() / "own.zip");
+}
+
 TEST(NamedFiles, AreThere) {
     const auto refusal = [](Variables variables) {
         const auto checked = check_named_files(variables);
         return checked ? std::string() : checked.error().message();
     };
     EXPECT_EQ(refusal({{"RECOVERY", ""}, {"OPENCORE", "/etc:/usr"}}), "");
+    EXPECT_EQ(refusal({{"OPENCORE_SHA256", std::string(64, 'A')}}), "");
+    EXPECT_THAT(refusal({{"OPENCORE_SHA256", std::string(63, 'a')}}),
+                HasSubstr("OPENCORE_SHA256=aaa"));
+    EXPECT_THAT(refusal({{"OPENCORE_SHA256", std::string(64, 'x')}}), HasSubstr("64 hexadecimal"));
     EXPECT_THAT(refusal({{"RECOVERY", "/etc"}}), HasSubstr("there is no file /etc"));
     EXPECT_THAT(refusal({{"OPENCORE", "/etc:/nowhere"}}), HasSubstr("there is no /nowhere"));
     EXPECT_THAT(refusal({{"OPENCORE_LIST", "a.csv"}}), HasSubstr("whole paths"));
     EXPECT_THAT(refusal({{"OPENCORE_LIST", "/dev/zero"}}), HasSubstr("no file /dev/zero"));
-    EXPECT_THAT(refusal({{"OPENCORE_LIST", "/etc/passwd"}}), HasSubstr("SHA-256 and URL"));
+    EXPECT_THAT(refusal({{"OPENCORE_LIST", "/etc/passwd"}}), HasSubstr("/etc/passwd: line 2: "));
     EXPECT_THAT(refusal({{"OPENCORE_MIRROR", "here"}}), HasSubstr("the URL of a folder"));
 }
 
@@ -90,7 +104,7 @@ TEST_F(OpenCoreSourcesTest, TakesThoseThatAreNamed) {
     const auto first = folder() / "first";
     const auto second = folder() / "second";
     request_.variables = {{"OPENCORE", first.native() + ":" + second.native()},
-                          {"OPENCORE_SHA256", "12"}};
+                          {"OPENCORE_SHA256", std::string(64, 'a')}};
     ASSERT_TRUE(write_file(first, ""));
     EXPECT_THAT(named_opencore(request_).error().message(),
                 HasSubstr("there is no " + second.native()));
@@ -98,7 +112,7 @@ TEST_F(OpenCoreSourcesTest, TakesThoseThatAreNamed) {
     const auto sources = named_opencore(request_).value();
     ASSERT_EQ(sources.size(), 2U);
     EXPECT_EQ(sources[1].path, second);
-    EXPECT_EQ(sources[0].sha256, "12");
+    EXPECT_EQ(sources[0].sha256, std::string(64, 'a'));
     request_.variables["OPENCORE"] = "a.zip";
     EXPECT_THAT(named_opencore(request_).error().message(), HasSubstr("whole paths"));
 }

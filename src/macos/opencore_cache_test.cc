@@ -2,8 +2,6 @@
 
 #include <gmock/gmock.h>
 
-#include <algorithm>
-
 #include "base/fd.h"
 #include "base/sha256.h"
 #include "macos/fetch_lock.h"
@@ -17,7 +15,12 @@ using oci::testing::FakeRequest;
 using oci::testing::FakeResponse;
 using oci::testing::FakeServer;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 class OpenCoreCacheTest : public ::testing::Test {
 protected:
@@ -30,7 +33,7 @@ protected:
     OpenCoreOptions options() const {
         return {.files = {file("OpenCore", "loader"), file("Lilu", "kext")},
                 .mirror = mirror_,
-                .on_wait = on_wait_,
+                .watch = {.on_wait = on_wait_, .on_bytes = on_bytes_},
                 .pause = std::chrono::milliseconds(1),
                 .transport = {.connect_timeout = std::chrono::seconds(5),
                               .stall_timeout = std::chrono::seconds(1)}};
@@ -46,11 +49,14 @@ protected:
         for (const auto& request : server_.requests()) targets.push_back(request.target);
         return targets;
     }
+    // As the cache calls it.
+    static std::string kept_name(const std::string& name, std::string_view content) {
+        return sha256_hex(as_bytes(content)).substr(0, 12) + "-" + name + ".zip";
+    }
     std::vector<std::string> kept() const {
         std::vector<std::string> names;
         for (const auto& item : fs::directory_iterator(folder()))
             names.push_back(item.path().filename());
-        std::ranges::sort(names);
         return names;
     }
 
@@ -58,6 +64,7 @@ protected:
     std::function<void(const FakeRequest&, FakeResponse&)> change_;
     std::string mirror_;
     std::function<void()> on_wait_;
+    DownloadProgress on_bytes_;
     FakeServer server_{[this](const FakeRequest& request) {
         FakeResponse response{.body = request.target.find("Lilu") == std::string::npos ? "loader"
                                                                                        : "kext"};
@@ -69,7 +76,7 @@ protected:
 TEST_F(OpenCoreCacheTest, FetchesOnceWhatHasItsSum) {
     const auto sources = cache().fetch({}).value();
     ASSERT_EQ(sources.size(), 2U);
-    EXPECT_EQ(sources[0].path, folder() / "OpenCore.zip");
+    EXPECT_EQ(sources[0].path, folder() / kept_name("OpenCore", "loader"));
     EXPECT_EQ(read_file(sources[1].path).value(), "kext");
     EXPECT_EQ(sources[1].sha256, sha256_hex(as_bytes("kext"))) << "it is looked at again when used";
     EXPECT_THAT(asked(), ElementsAre("/far/OpenCore.zip?x=/y", "/far/Lilu.zip?x=/y"));
@@ -78,7 +85,8 @@ TEST_F(OpenCoreCacheTest, FetchesOnceWhatHasItsSum) {
     ASSERT_TRUE(replace_file(sources[1].path, "changed", 0644));
     EXPECT_EQ(failure(), "");
     EXPECT_EQ(read_file(sources[1].path).value(), "kext");
-    EXPECT_THAT(kept(), ElementsAre("Lilu.zip", "OpenCore.zip", "lock"));
+    EXPECT_THAT(kept(), UnorderedElementsAre(kept_name("Lilu", "kext"),
+                                             kept_name("OpenCore", "loader"), "lock"));
 }
 
 TEST_F(OpenCoreCacheTest, KeepsNothingThatIsAnotherFile) {
@@ -90,7 +98,7 @@ TEST_F(OpenCoreCacheTest, KeepsNothingThatIsAnotherFile) {
     EXPECT_EQ(fetched.error().kind(), ErrorKind::corrupt);
     EXPECT_THAT(fetched.error().message(), HasSubstr(sha256_hex(as_bytes("evil"))));
     EXPECT_THAT(fetched.error().message(), HasSubstr(sha256_hex(as_bytes("kext"))));
-    EXPECT_THAT(kept(), ElementsAre("OpenCore.zip", "lock"));
+    EXPECT_THAT(kept(), UnorderedElementsAre(kept_name("OpenCore", "loader"), "lock"));
 }
 
 TEST_F(OpenCoreCacheTest, TriesAgainWhatPasses) {
@@ -121,6 +129,62 @@ TEST_F(OpenCoreCacheTest, AsksAMirror) {
     }
 }
 
+TEST_F(OpenCoreCacheTest, WritesNothingWhereAllIsHere) {
+    ASSERT_TRUE(cache().fetch({}));
+    fs::remove(folder() / "lock");
+    EXPECT_EQ(failure(), "");
+    EXPECT_FALSE(fs::exists(folder() / "lock")) << "it may be another user's";
+}
+
+TEST_F(OpenCoreCacheTest, ListsWithTheSameNamesShareIt) {
+    ASSERT_TRUE(cache().fetch({}));
+    auto others = options();
+    others.files = {file("Lilu", "another")};
+    change_ = [](const auto&, auto& response) { response.body = "another"; };
+    ASSERT_TRUE(OpenCoreCache(folder(), others).fetch({}));
+    change_ = [](const auto&, auto& response) { response.status = 404; };
+    EXPECT_EQ(failure(), "") << "the first list's is still here";
+}
+
+TEST_F(OpenCoreCacheTest, CountsWhatComes) {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> told;
+    on_bytes_ = [&](std::uint64_t done, std::uint64_t total) { told.emplace_back(done, total); };
+    EXPECT_EQ(failure(), "");
+    ASSERT_FALSE(told.empty());
+    EXPECT_EQ(told.front().second, 6U) << "the length of \"loader\"";
+    EXPECT_EQ(told.back(), (std::pair<std::uint64_t, std::uint64_t>(4, 4)));
+}
+
+TEST_F(OpenCoreCacheTest, AFailureSaysWhatToDo) {
+    change_ = [](const auto&, auto& response) { response.status = 404; };
+    EXPECT_THAT(failure(), HasSubstr("OPENCORE_MIRROR) or files of your own (--opencore"));
+    EXPECT_THAT(failure(), EndsWith("import here (`hako macos import FOLDER`)"));
+    change_ = [](const auto&, auto& response) { response.body = "evil"; };
+    EXPECT_THAT(failure(), HasSubstr("OPENCORE_MIRROR"));
+    std::stop_source stopped;
+    stopped.request_stop();
+    EXPECT_THAT(cache().fetch(stopped.get_token()).error().message(),
+                Not(HasSubstr("OPENCORE_MIRROR")));
+}
+
+TEST_F(OpenCoreCacheTest, AServerThatOnlyRedirectsIsNoRegistry) {
+    change_ = [this](const auto& request, auto& response) {
+        response.status = 302;
+        response.headers = {"Location: http://" + server_.address() + request.target};
+    };
+    EXPECT_THAT(failure(), HasSubstr("is the server set up right?"));
+}
+
+TEST_F(OpenCoreCacheTest, APasswordIsNotTold) {
+    mirror_ = "http://me:secret@" + server_.address() + "/near";
+    change_ = [](const auto&, auto& response) { response.status = 404; };
+    EXPECT_THAT(failure(), HasSubstr("http://" + server_.address() + "/near/OpenCore.zip: "));
+    EXPECT_THAT(failure(), Not(HasSubstr("secret")));
+    EXPECT_EQ(server_.requests().back().header("authorization").substr(0, 6), "Basic ");
+    change_ = [](const auto&, auto& response) { response.body = "evil"; };
+    EXPECT_THAT(failure(), Not(HasSubstr("secret")));
+}
+
 TEST_F(OpenCoreCacheTest, WaitsForAnotherThatFetches) {
     auto other = std::optional(take_fetch_lock(folder()).value());
     int waits = 0;
@@ -140,8 +204,10 @@ TEST_F(OpenCoreCacheTest, IsCarriedToAnotherMachine) {
     ASSERT_TRUE(cache().export_to(away));
     OpenCoreCache other(temporary_.path() / "other", options());
     change_ = [](const auto&, auto& response) { response.status = 404; };
-    ASSERT_TRUE(other.import(away));
+    EXPECT_THAT(other.import(temporary_.path()).value(), ElementsAre("OpenCore.zip", "Lilu.zip"));
+    EXPECT_THAT(other.import(away).value(), IsEmpty());
     EXPECT_TRUE(other.fetch({})) << "nothing is asked of anybody";
+    EXPECT_THAT(other.import(temporary_.path()).value(), IsEmpty()) << "they are here";
     ASSERT_TRUE(replace_file(away / "Lilu.zip", "changed", 0644));
     EXPECT_EQ(other.import(away).error().kind(), ErrorKind::corrupt);
     EXPECT_TRUE(other.fetch({})) << "what was here is still";
@@ -169,11 +235,33 @@ TEST(OpenCoreListTest, AWrongLineIsNamed) {
     EXPECT_EQ(read_opencore_list(list)->front().sha256, std::string(64, 'a'));
     EXPECT_EQ(read_opencore_list(list)->front().file_name(), "a.zip");
     EXPECT_THAT(refusal(""), HasSubstr("at least one line"));
-    const std::vector<std::string> wrong = {"A,1," + sum, "A,1,12,https://h/a.zip",
-                                            "A,1," + sum + ",a.zip", "A,1," + sum + ",https://h/",
-                                            "A,1," + sum + ",https://h/.."};
-    for (const auto& line : wrong) EXPECT_THAT(refusal(line), HasSubstr("\"" + line));
+    EXPECT_EQ(refusal(" A , 1 , " + sum + " , https://h/a.zip \n \n"), "");
+    EXPECT_EQ(read_opencore_list(list)->front().name, "A");
+    const auto good = "A,1," + sum + ",https://h/a.zip\n\n";
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"A,1," + sum, "no URL"},
+        {"A,1,12,https://h/a.zip", "no SHA-256"},
+        {"A,1," + sum + ",a.zip", "no URL"},
+        {"A,1," + sum + ",ftp://h/b.zip", "http or https"},
+        {"A,1," + sum + ",file:///b.zip", "http or https"},
+        {"A,1," + sum + ",https://h/", "no file's name"},
+        {"A,1," + sum + ",https://h/..", "no file's name"},
+        {"A,1," + sum + ",https://h/else/a.zip", "called a.zip, too"}};
+    for (const auto& [line, why] : wrong) {
+        const auto message = refusal(good + line);
+        EXPECT_THAT(message, StartsWith(list.native() + ": line 4: ")) << line;
+        EXPECT_THAT(message, HasSubstr(why)) << line;
+    }
+    EXPECT_THAT(refusal("A,1," + sum + ",ftp://me:secret@h/a.zip"), Not(HasSubstr("secret")));
     EXPECT_EQ(read_opencore_list("/nowhere").error().kind(), ErrorKind::not_found);
+}
+
+TEST(OpenCoreMirrorTest, IsAFolderOfTheWeb) {
+    EXPECT_EQ(opencore_options("", "https://h/oc")->mirror, "https://h/oc");
+    for (const auto* wrong : {"here", "ftp://h/oc", "https://h/oc?a=b", "https://h/oc#a",
+                              "http:/me:secret@h/oc", "http:///me:secret@h/oc"})
+        EXPECT_THAT(opencore_options("", wrong).error().message(),
+                    HasSubstr("the URL of a folder (http or https)"));
 }
 
 }  // namespace

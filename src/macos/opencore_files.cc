@@ -4,6 +4,7 @@
 #include <archive_entry.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -19,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxBytes = 512 * kMiB;
 constexpr std::size_t kMaxFiles = 20'000;
+constexpr std::size_t kSumDigits = 64;
 constexpr std::string_view kNeeded[] = {"EFI/BOOT/BOOTx64.efi", "EFI/OC/OpenCore.efi"};
 constexpr std::string_view kLegacyBoot = "Utilities/LegacyBoot/";
 constexpr std::string_view kDuetFile = "boot";
@@ -51,15 +53,26 @@ private:
     std::uint64_t bytes_ = 0;
 };
 
+bool is_release(const fs::path& folder) {
+    std::error_code error;
+    return fs::is_directory(folder / "EFI", error) || fs::is_directory(folder / "X64/EFI", error);
+}
+
+fs::path without_slash(const fs::path& path) {
+    return path.has_filename() ? path : path.parent_path();
+}
+
 Result<FileTree> read_folder(const fs::path& folder) {
     Collector files;
+    // The name of a kext's folder, or of one of a release, says what its files are.
+    const auto base = is_release(folder) ? folder : folder.parent_path();
     std::error_code error;
     for (auto at = fs::recursive_directory_iterator(folder, error);
          !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
         if (!at->is_regular_file(error)) continue;
         HAKO_TRY(auto content, read_file(at->path(), kMaxBytes));
         HAKO_CHECK(
-            files.add(at->path().lexically_relative(folder).generic_string(), std::move(content)));
+            files.add(at->path().lexically_relative(base).generic_string(), std::move(content)));
     }
     if (error) return fail_errno(error.value(), "cannot read {}", folder.native());
     return files.take();
@@ -152,19 +165,13 @@ Result<FileTree> read_source(const OpenCoreSource& source) {
 
 }  // namespace
 
-Result<void> check_sources(const std::vector<OpenCoreSource>& sources) {
+std::vector<OpenCoreSource> sources_in(const fs::path& path) {
+    const auto folder = without_slash(path);
     std::error_code error;
-    for (const auto& source : sources)
-        if (!fs::exists(source.path, error))
-            return fail(ErrorKind::not_found,
-                        "there is no {}: name a release of OpenCorePkg or a kext, a folder or ZIP",
-                        source.path.native());
-    return {};
-}
-
-std::vector<OpenCoreSource> sources_in(const fs::path& folder) {
+    if (!fs::exists(folder, error)) return {};
+    if (!fs::is_directory(folder, error) || folder.extension() == ".kext" || is_release(folder))
+        return {{.path = folder}};
     std::vector<OpenCoreSource> sources;
-    std::error_code error;
     for (fs::directory_iterator item(folder, error), end; !error && item != end;
          item.increment(error))
         if (item->is_directory() || item->path().extension() == ".zip")
@@ -174,6 +181,26 @@ std::vector<OpenCoreSource> sources_in(const fs::path& folder) {
         return std::pair(!name.starts_with("OpenCore"), name);
     });
     return sources;
+}
+
+Result<std::vector<OpenCoreSource>> sources_at(const std::vector<fs::path>& paths) {
+    std::vector<OpenCoreSource> sources;
+    for (const auto& path : paths) {
+        auto found = sources_in(path);
+        std::error_code error;
+        if (found.empty())
+            return fail(ErrorKind::not_found,
+                        "{} {}: name a release of OpenCorePkg or a kext, a folder or ZIP",
+                        fs::exists(path, error) ? "nothing of OpenCore is in" : "there is no",
+                        path.native());
+        std::ranges::move(found, std::back_inserter(sources));
+    }
+    return sources;
+}
+
+bool is_sha256(std::string_view text) {
+    return text.size() == kSumDigits &&
+           text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
 
 Result<void> require_sum(std::vector<OpenCoreSource>& sources, const std::string& sha256) {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -22,13 +23,14 @@ struct OpenCoreFiles {
     BootCode bios;  // empty where the sources have none
 };
 
-// Whether they are there, which is soon known. ErrorKind::not_found names the first that is not.
-Result<void> check_sources(const std::vector<OpenCoreSource>& sources);
+// What a path stands for. A ZIP, a kext, and a folder with EFI or X64/EFI in it are one source; any
+// other folder is the ZIPs and folders that lie in it, OpenCore's own first, for it is what others
+// add to. Empty where there are none.
+std::vector<OpenCoreSource> sources_in(const std::filesystem::path& path);
+// Those of all paths. ErrorKind::not_found names the first that has none.
+Result<std::vector<OpenCoreSource>> sources_at(const std::vector<std::filesystem::path>& paths);
 
-// Releases and kexts that lie in a folder, each a folder or a ZIP; OpenCore's own comes first, for
-// it is what others add to. Empty where there is no such folder.
-std::vector<OpenCoreSource> sources_in(const std::filesystem::path& folder);
-
+bool is_sha256(std::string_view text);  // 64 hexadecimal digits
 // The first must have that SHA-256, unless it is empty. ErrorKind::invalid where there is none.
 Result<void> require_sum(std::vector<OpenCoreSource>& sources, const std::string& sha256);
 

@@ -22,8 +22,6 @@ constexpr auto kAskAgain = milliseconds(1000);
 constexpr auto kLookForRoom = milliseconds(3000);
 constexpr std::string_view kRunning = "macOS is running";
 constexpr std::string_view kAsked = "macOS is asked to shut down";
-constexpr std::string_view kTooLate = "macOS did not shut down in time and was cut off";
-constexpr std::string_view kAskedTwice = "macOS was cut off, as it was asked to end twice";
 constexpr auto kForQemu = std::chrono::seconds(10);  // of the budget
 constexpr std::size_t kRecord = 128;                 // of signalfd: one at a time
 
@@ -90,7 +88,7 @@ private:
         if (!asked_at_) return {};
         const auto left = *asked_at_ + machine_.settings.stop_budget - steady_clock::now();
         if (left <= kForQemu) {
-            if (cut_off_.empty()) cut_off_ = kTooLate;
+            if (cut_off_.empty()) cut_off_ = say_cut_off(steady_clock::now() - *asked_at_);
             return qemu.signal(left <= milliseconds(0) ? SIGKILL : SIGTERM);
         }
         // A guest that hangs is QEMU's to end.
@@ -101,8 +99,12 @@ private:
     // QEMU that is told to end does so without a fault, which a power cut is for the guest.
     MachineEnd end_of(ExitStatus status) {
         if (!cut_off_.empty()) {
-            progress_.enter(Stage::failed, std::string(cut_off_));
+            progress_.enter(Stage::failed, cut_off_);
             return {.status = {.signal = SIGKILL}, .cut_off = true};
+        }
+        if (const auto why = options_.why_killed ? options_.why_killed() : ""; !why.empty()) {
+            progress_.enter(Stage::failed, why);
+            return {.status = {.signal = SIGKILL}};
         }
         if (status.success()) progress_.enter(Stage::stopped, "macOS has shut down");
         else progress_.enter(Stage::failed, fmt::format("QEMU ended: {}", to_string(status)));
@@ -130,11 +132,16 @@ private:
     ProgressFile& progress_;
     const RunOptions& options_;
     std::optional<steady_clock::time_point> asked_at_;
-    std::string_view cut_off_;  // why, once it is
-    bool waits_ = false;        // for room on a disk
+    std::string cut_off_;  // why, once it is
+    bool waits_ = false;   // for room on a disk
 };
 
 }  // namespace
+
+std::string say_cut_off(steady_clock::duration waited) {
+    return fmt::format("macOS did not shut down within {} s and was cut off",
+                       std::chrono::round<std::chrono::seconds>(waited).count());
+}
 
 Result<MachineEnd> run_machine(const MacMachine& machine, int stop_fd, ProgressFile& progress,
                                const RunOptions& options) {

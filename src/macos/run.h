@@ -1,8 +1,11 @@
 // Runs a prepared machine until it ends.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "base/process.h"
 #include "base/result.h"
@@ -17,7 +20,13 @@ struct RunOptions {
     int errors = 2;                   // where QEMU's words go
     // QEMU runs. It may end any time: then the calls of QMP fail.
     std::function<void(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp)> on_start = {};
+    // Why somebody else killed QEMU, as people are told; empty: nobody did.
+    std::function<std::string()> why_killed = {};
 };
+
+// What people are told of a guest that was asked to shut down and was not given more time.
+std::string say_cut_off(std::chrono::steady_clock::duration waited);
+constexpr std::string_view kAskedTwice = "macOS was cut off, as it was asked to end twice";
 
 struct MachineEnd {
     ExitStatus status;     // of QEMU; killed where it was cut off

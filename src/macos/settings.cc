@@ -315,6 +315,7 @@ Result<ParsedSettings> parse_settings(const Variables& variables, const HostSize
         settings.stop_budget = std::chrono::seconds(*budget);
     reader.read("KVM", settings.use_kvm);
     reader.read("ALLOW_UNVERIFIED", settings.allow_unverified);
+    settings.recovery_server = reader.text("RECOVERY_SERVER").value_or("");
     if (const auto connections = reader.number("CONNECTIONS", 1, kMostConnections))
         settings.connections = static_cast<std::size_t>(*connections);
     reader.read("BALLOONING", settings.balloon);

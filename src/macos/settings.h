@@ -73,6 +73,7 @@ struct MacSettings {
     bool audio = false;
     UsbSettings usb = {};
     std::size_t connections = 4;              // of a download
+    std::string recovery_server = {};         // empty: Apple's
     std::vector<std::string> arguments = {};  // for QEMU, behind all others
 };
 

@@ -1,6 +1,9 @@
 #include "macos/table.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/text.h"
 
 namespace hako::macos {
 namespace {
@@ -18,16 +21,20 @@ std::vector<std::string> parse_row(std::string_view line) {
 
 }  // namespace
 
-std::vector<std::vector<std::string>> parse_table(std::string_view csv) {
-    std::vector<std::vector<std::string>> rows;
-    bool heading = true;
-    while (!csv.empty()) {
+std::vector<TableRow> parse_rows(std::string_view csv) {
+    std::vector<TableRow> rows;
+    for (std::size_t number = 1; !csv.empty(); ++number) {
         const auto line = csv.substr(0, csv.find('\n'));
         csv.remove_prefix(std::min(line.size() + 1, csv.size()));
-        if (!heading && !line.empty()) rows.push_back(parse_row(line));
-        heading = false;
+        if (number > 1 && !trim(line).empty()) rows.push_back({number, parse_row(line)});
     }
     return rows;
+}
+
+std::vector<std::vector<std::string>> parse_table(std::string_view csv) {
+    std::vector<std::vector<std::string>> table;
+    for (auto& row : parse_rows(csv)) table.push_back(std::move(row.fields));
+    return table;
 }
 
 }  // namespace hako::macos

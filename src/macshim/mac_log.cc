@@ -11,6 +11,13 @@ namespace hako::macshim {
 namespace {
 
 constexpr std::size_t kMostUnended = 64 * kKiB;
+// Of a download whose tenths are told.
+constexpr std::uint64_t kLarge = 16 * kMiB;
+
+std::string size_text(std::uint64_t bytes) {
+    return bytes < kMiB ? fmt::format("{} KiB", (bytes + kKiB - 1) / kKiB)
+                        : fmt::format("{} MiB", bytes / kMiB);
+}
 
 // Of what QEMU says: recovery systems need neither of the two modules, and who emulates a processor
 // does without some of its features.
@@ -41,7 +48,10 @@ MacLog::MacLog(runtime::OutputLog writer, FdPair pipe)
                 if (is_news(line.substr(0, end))) complain(line.substr(0, end));
                 line.erase(0, end + 1);
             }
-            if (line.size() > kMostUnended) complain(std::exchange(line, {}));
+            if (line.size() > kMostUnended) {
+                complain(line);
+                line.clear();
+            }
         }
         if (!line.empty()) complain(line);
     });
@@ -66,10 +76,10 @@ void MacLog::tell(const macos::Progress& progress) {
     }
     if (progress.bytes_total == 0) return;
     const auto tenth = progress.bytes_done * 10 / progress.bytes_total;
-    if (tenth == told->tenth) return;
+    if (tenth == told->tenth || (tenth < 10 && progress.bytes_total < kLarge)) return;
     told->tenth = tenth;
     const auto left = progress.seconds_left();
-    say(fmt::format("{} % of {} MiB{}", tenth * 10, progress.bytes_total / kMiB,
+    say(fmt::format("{} % of {}{}", tenth * 10, size_text(progress.bytes_total),
                     left && *left > 0 ? fmt::format(", {} s left", *left) : ""));
 }
 

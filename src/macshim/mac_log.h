@@ -25,7 +25,8 @@ public:
 
     void say(std::string_view line) { write(runtime::LogStream::out, line); }
     void complain(std::string_view line) { write(runtime::LogStream::err, line); }
-    // A line for a new stage or message, and for each tenth of a download.
+    // A line for a new stage or message, for each tenth of a large download, and for the end of
+    // any.
     void tell(const macos::Progress& progress);
     // Why the machine ended, unless its last stage has told it.
     void end(std::string_view why);

@@ -105,11 +105,12 @@ Result<ExitStatus> MacSandbox::live_in(const macos::ParsedSettings& parsed,
                                                 settings.version.number, settings.version.name));
     HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
     HAKO_TRY(auto qemu, vmm::find_qemu());
-    auto sources = find_opencore(progress);
-    if (const auto early = ended_early()) return *early;
+    auto sources =
+        macos::find_opencore(request_, macos::watch_in(progress), giving_up_.get_token());
+    if (const auto early = ended_early(progress, "getting OpenCore")) return *early;
     if (!sources) return fail(sources.error());
     auto recovery = fetch_recovery(settings, progress);
-    if (const auto early = ended_early()) return *early;
+    if (const auto early = ended_early(progress, "getting the recovery system")) return *early;
     if (!recovery) return fail(recovery.error());
 
     const macos::PrepareRequest wanted{.settings = settings,
@@ -140,7 +141,7 @@ Result<ExitStatus> MacSandbox::make_and_run(const macos::ParsedSettings& parsed,
                           fmt::format("cannot make the machine in {}", request_.storage.native())));
     for (const auto& list : {parsed.warnings, prepared.warnings})
         for (const auto& warning : list) log_->complain("warning: " + warning);
-    if (const auto early = ended_early()) return *early;
+    if (const auto early = ended_early(progress, "making disks and firmware")) return *early;
     if (wanted.settings.display == macos::Display::vnc)
         log_->say(fmt::format("The screen is at {}", screen().native()));
     // hakod made it, and takes it away.
@@ -153,13 +154,13 @@ Result<ExitStatus> MacSandbox::make_and_run(const macos::ParsedSettings& parsed,
                                 .screen = screen(),
                                 .viewer = viewer_ ? viewer_->uid() : 0,
                                 .lan = lan ? lan->get() : -1};
-    auto ended =
-        macos::run_machine(prepared.machine, stop_.first.get(), progress,
-                           {.jail = &jail,
-                            .errors = log_->errors(),
-                            .on_start = [this](pid_t pid, std::shared_ptr<vmm::QmpClient> qmp) {
-                                began(pid, std::move(qmp));
-                            }});
+    auto ended = macos::run_machine(
+        prepared.machine, stop_.first.get(), progress,
+        {.jail = &jail,
+         .errors = log_->errors(),
+         .on_start = [this](pid_t pid,
+                            std::shared_ptr<vmm::QmpClient> qmp) { began(pid, std::move(qmp)); },
+         .why_killed = [this] { return state_.lock()->why_killed; }});
     auto state = state_.lock();
     state->qemu.reset();
     state->qmp.reset();
@@ -193,28 +194,11 @@ Result<void> MacSandbox::restore(const std::string& snapshot, bool with_memory) 
     return *state->restored;
 }
 
-Result<std::vector<macos::OpenCoreSource>> MacSandbox::find_opencore(
-    macos::ProgressFile& progress) {
-    HAKO_TRY(auto named, macos::named_opencore(request_));
-    if (!named.empty()) return named;
-    HAKO_TRY(auto options, macos::opencore_options(request_.variables));
-    options.on_wait = [&] {
-        progress.enter(Stage::downloading,
-                       "Another machine is downloading OpenCore: waiting for it");
-    };
-    options.on_file = [&](const std::string& file) {
-        progress.enter(Stage::downloading, "Downloading " + file);
-    };
-    macos::OpenCoreCache cache(request_.cache / macos::kFetchedOpenCoreFolder, std::move(options));
-    return cache.fetch(giving_up_.get_token());
-}
-
 Result<std::filesystem::path> MacSandbox::fetch_recovery(const macos::MacSettings& settings,
                                                          macos::ProgressFile& progress) {
     if (request_.recovery) return *request_.recovery;
     macos::RecoveryOptions options;
-    if (const auto server = variable(request_.variables, "RECOVERY_SERVER"); !server.empty())
-        options.server = server;
+    if (!settings.recovery_server.empty()) options.server = settings.recovery_server;
     options.allow_unverified = settings.allow_unverified;
     options.download.connections = settings.connections;
     options.transport.proxies = oci::Proxies::from_environment();
@@ -275,11 +259,17 @@ void MacSandbox::began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp) {
     if (state->killed) (void)kill_process(*identity, kKill);
 }
 
-// Of a machine that was asked to end before it ran.
-std::optional<ExitStatus> MacSandbox::ended_early() const {
-    auto state = state_.lock();
-    if (!state->asked) return std::nullopt;
-    return ExitStatus{.signal = state->killed ? SIGKILL : *state->asked};
+std::optional<ExitStatus> MacSandbox::ended_early(macos::ProgressFile& progress,
+                                                  std::string_view doing) const {
+    std::optional<ExitStatus> status;
+    {
+        auto state = state_.lock();
+        if (!state->asked) return std::nullopt;
+        status = ExitStatus{.signal = state->killed ? SIGKILL : *state->asked};
+    }
+    progress.enter(Stage::stopped,
+                   fmt::format("The machine was stopped before macOS ran, while {}", doing));
+    return status;
 }
 
 void MacSandbox::finish(const Result<ExitStatus>& ended) {
@@ -315,6 +305,12 @@ Result<WallTime> MacSandbox::start() {
     return *state->started;
 }
 
+std::string MacSandbox::why_killed(const State& state, int number) {
+    if (!state.asked) return "macOS was killed";
+    if (number == SIGINT) return std::string(macos::kAskedTwice);
+    return macos::say_cut_off(std::chrono::steady_clock::now() - state.asked_at);
+}
+
 Result<void> MacSandbox::signal(int number) {
     auto state = state_.lock();
     if (!state->started || state->exit)
@@ -322,7 +318,11 @@ Result<void> MacSandbox::signal(int number) {
     if (number == 0) return {};
     const bool kills = number == SIGKILL || (number == SIGINT && state->asked);
     giving_up_.request_stop();
-    if (!state->asked) HAKO_CHECK(write_all(stop_.second.get(), "s"));
+    if (kills && !state->killed) state->why_killed = why_killed(*state, number);
+    if (!state->asked) {
+        state->asked_at = std::chrono::steady_clock::now();
+        if (!kills) HAKO_CHECK(write_all(stop_.second.get(), "s"));
+    }
     state->asked = number;
     if (!kills) return {};
     state->killed = true;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "base/guarded.h"
 #include "base/paths.h"
@@ -69,8 +70,10 @@ private:
     struct State {
         std::optional<WallTime> started;
         std::optional<int> asked;  // the signal that asked for the end
+        std::chrono::steady_clock::time_point asked_at{};
         bool killed = false;
-        bool over = false;  // run() is done, or is not to begin
+        std::string why_killed;  // for people
+        bool over = false;       // run() is done, or is not to begin
         bool paused = false;
         std::filesystem::path folder;     // once it is known
         std::vector<std::string> viewer;  // its addresses
@@ -98,7 +101,6 @@ private:
     // Whether somebody wanted a restore: then it is done, and the machine is to run again.
     Result<bool> restore_if_wanted(const std::filesystem::path& folder);
     Result<Json> status() const;
-    Result<std::vector<macos::OpenCoreSource>> find_opencore(macos::ProgressFile& progress);
     Result<std::filesystem::path> fetch_recovery(const macos::MacSettings& settings,
                                                  macos::ProgressFile& progress);
     // What its viewer, if it has one, sees of it.
@@ -108,7 +110,11 @@ private:
     }
     Result<void> start_viewer(bool has_sound);
     void began(pid_t qemu, std::shared_ptr<vmm::QmpClient> qmp);
-    std::optional<ExitStatus> ended_early() const;
+    // What people are told of one that the signal kills.
+    static std::string why_killed(const State& state, int number);
+    // Of a machine that was asked to end before it ran: says while what.
+    std::optional<ExitStatus> ended_early(macos::ProgressFile& progress,
+                                          std::string_view doing) const;
     void finish(const Result<ExitStatus>& ended);
     Result<std::shared_ptr<vmm::QmpClient>> qmp() const;
 

@@ -240,7 +240,7 @@ TransportFailure Exchange::failure(CURLcode code) const {
         case CURLE_SEND_ERROR:
         case CURLE_HTTP2:
         case CURLE_HTTP2_STREAM: return make(Failure::Cause::broken, kLater);
-        default: return make(Failure::Cause::final, "is it a registry?");
+        default: return make(Failure::Cause::final, "is it the right server?");
     }
 }
 

@@ -114,8 +114,7 @@ Exchanged Transport::exchange(const HttpRequest& request, std::size_t max_body,
             return refuse(std::move(followed).error());
     }
     return refuse(Error(ErrorKind::unavailable,
-                        fmt::format("more than {} redirects, given up; is the registry set up "
-                                    "right?",
+                        fmt::format("more than {} redirects, given up; is the server set up right?",
                                     kMaxRedirects)));
 }
 

@@ -29,7 +29,9 @@ Result<int> build_appliance(Session& session, const ApplianceFlags& flags) {
     HAKO_TRY(request.settings.variables, read_variables(flags.variables));
     HAKO_TRY(request.settings.identity,
              choose_identity(flags.identity, request.settings.variables));
-    HAKO_TRY(request.opencore, find_opencore(session, flags.opencore));
+    auto named = request.settings.variables;
+    HAKO_CHECK(flags.opencore.add_to(named));
+    HAKO_TRY(request.opencore, find_opencore(session, named));
     if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
     if (!flags.recovery.empty()) request.recovery = flags.recovery;
     HAKO_TRY(const auto installation, Installation::find());

@@ -37,7 +37,7 @@ struct FetchFlags {
 
 void add_common(Command& command, FetchFlags& flags) {
     command.option("--version", flags.version, "Release of macOS, by number or name (default 14)")
-        .option("--cache", flags.cache, "Folder of the images (default: the daemon's)")
+        .option("--cache", flags.cache, "Folder of the images (default: the daemon's, or your own)")
         .flag("--allow-unverified", flags.allow_unverified,
               "Take an image that Apple did not sign: whoever made it rules what boots");
 }
@@ -114,28 +114,51 @@ Result<macos::RecoveryImage> fetch_image(const Session& session, const FetchFlag
                        {});
 }
 
-// Unless the user has put releases of his own where machines look for them.
-Result<void> fetch_opencore(const Session& session, const FetchFlags& flags) {
+// Nullopt where the user has put releases of his own where machines look for them.
+Result<std::optional<macos::OpenCoreCache>> downloaded_opencore(const Session& session,
+                                                                const FetchFlags& flags) {
     const auto folder = flags.folder(session);
-    if (flags.no_opencore || (!flags.opencore.names_download() &&
-                              !macos::sources_in(folder / macos::kOpenCoreFolder).empty()))
-        return {};
-    HAKO_TRY(auto cache, open_opencore_cache(session, flags.opencore, folder));
+    macos::Variables variables;
+    HAKO_CHECK(flags.opencore.add_to(variables));
+    HAKO_TRY(const auto named, macos::named_opencore({.variables = variables, .cache = folder}));
+    if (!named.empty()) return std::nullopt;
+    return open_opencore_cache(session, variables, folder);
+}
+
+Result<void> fetch_opencore(const Session& session, const FetchFlags& flags) {
+    if (flags.no_opencore) return {};
+    HAKO_TRY(auto found, downloaded_opencore(session, flags));
+    if (!found) return {};
+    auto& cache = *found;
     HAKO_CHECK(cache.fetch({}));
     return flags.output.empty() ? Result<void>() : cache.export_to(flags.output);
 }
 
 Result<int> fetch(Session& session, const FetchFlags& flags) {
     HAKO_TRY(const auto version, macos::find_version(flags.version));
+    HAKO_TRY(const auto cache, open_cache(session, flags));
+    // First what is small: it is soon known whether that can be had.
+    HAKO_CHECK(fetch_opencore(session, flags));
     HAKO_TRY(auto image, fetch_image(session, flags, version, {}));
     if (!flags.output.empty()) {
-        HAKO_TRY(const auto cache, open_cache(session, flags));
         HAKO_CHECK(cache.export_to(version, flags.output));
         image.dmg = std::filesystem::path(flags.output) / image.dmg.filename();
     }
     tell(session, image);
-    HAKO_CHECK(fetch_opencore(session, flags));
     return 0;
+}
+
+Result<void> import_opencore(const Session& session, const FetchFlags& flags,
+                             const std::string& folder) {
+    HAKO_TRY(auto cache, downloaded_opencore(session, flags));
+    if (!cache) return {};
+    HAKO_TRY(const auto missing, cache->import(folder));
+    if (!missing.empty())
+        session.io.complain(
+            fmt::format("hako: {} has not all of OpenCore: {} will be downloaded when a machine "
+                        "starts",
+                        folder, fmt::join(missing, ", ")));
+    return {};
 }
 
 }  // namespace
@@ -146,6 +169,7 @@ Result<std::filesystem::path> fetch_recovery(const Session& session,
     FetchFlags flags;
     flags.connections = static_cast<std::int64_t>(settings.connections);
     flags.allow_unverified = settings.allow_unverified;
+    flags.server = settings.recovery_server;
     HAKO_TRY(auto image, fetch_image(session, flags, settings.version, progress));
     return std::move(image.dmg);
 }
@@ -176,9 +200,7 @@ Command macos_import_command() {
         HAKO_TRY(const auto version, macos::find_version(flags->version));
         HAKO_TRY(auto cache, open_cache(session, *flags));
         HAKO_TRY(const auto image, cache.import(version, arguments.front()));
-        HAKO_TRY(auto opencore,
-                 open_opencore_cache(session, flags->opencore, flags->folder(session)));
-        HAKO_CHECK(opencore.import(arguments.front()));
+        HAKO_CHECK(import_opencore(session, *flags, arguments.front()));
         tell(session, image);
         return 0;
     });

@@ -1,10 +1,30 @@
 #include "cli/commands/macos_opencore.h"
 
+#include <utility>
+
 #include "base/paths.h"
 #include "cli/session.h"
 #include "macos/machine_request.h"
 
 namespace hako::cli {
+namespace {
+
+macos::OpenCoreWatch watch(const Session& session, macos::ProgressFile* progress) {
+    auto shown = progress != nullptr ? macos::watch_in(*progress) : macos::OpenCoreWatch{};
+    return {.on_wait =
+                [io = session.io, show = shown.on_wait] {
+                    io.complain("hako: another machine is downloading OpenCore: waiting");
+                    if (show) show();
+                },
+            .on_file =
+                [io = session.io, show = shown.on_file](const std::string& file) {
+                    io.complain("hako: downloading " + file);
+                    if (show) show(file);
+                },
+            .on_bytes = std::move(shown.on_bytes)};
+}
+
+}  // namespace
 
 void OpenCoreFlags::declare(Command& command) {
     command
@@ -28,29 +48,48 @@ void OpenCoreFlags::declare_list(Command& command) {
         .completes(Completes::files);
 }
 
-Result<macos::OpenCoreCache> open_opencore_cache(const Session& session, const OpenCoreFlags& flags,
-                                                 const std::filesystem::path& folder) {
-    HAKO_TRY(auto options, macos::opencore_options(flags.list, flags.mirror));
-    options.on_wait = [io = session.io] {
-        io.complain("hako: another machine is downloading OpenCore: waiting");
+Result<void> OpenCoreFlags::add_to(macos::Variables& variables) const {
+    const auto absolute = [](const std::string& path) {
+        return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
     };
-    options.on_file = [io = session.io](const std::string& file) {
-        io.complain("hako: downloading " + file);
-    };
-    return macos::OpenCoreCache(folder / macos::kFetchedOpenCoreFolder, std::move(options));
+    std::string paths;
+    for (const auto& source : sources) {
+        const auto path = absolute(source);
+        if (path.find(':') != std::string::npos)
+            return fail(ErrorKind::invalid,
+                        "--opencore: {} has a colon, which stands between two paths: rename it",
+                        path);
+        paths += (paths.empty() ? "" : ":") + path;
+    }
+    const std::pair<const char*, std::string> given[] = {{"OPENCORE", paths},
+                                                         {"OPENCORE_SHA256", sha256},
+                                                         {"OPENCORE_LIST", absolute(list)},
+                                                         {"OPENCORE_MIRROR", mirror}};
+    for (const auto& [name, value] : given)
+        if (!value.empty()) variables[name] = value;
+    return {};
+}
+
+Result<std::vector<macos::OpenCoreSource>> find_opencore(const Session& session,
+                                                         const macos::Variables& variables,
+                                                         macos::ProgressFile* progress) {
+    return macos::find_opencore({.variables = variables, .cache = session.paths.macos()},
+                                watch(session, progress), {});
 }
 
 Result<std::vector<macos::OpenCoreSource>> find_opencore(const Session& session,
                                                          const OpenCoreFlags& flags) {
-    std::vector<macos::OpenCoreSource> sources;
-    for (const auto& path : flags.sources) sources.push_back({.path = path});
-    HAKO_CHECK(with_context(macos::check_sources(sources), "--opencore"));
-    if (sources.empty() && !flags.names_download())
-        sources = macos::sources_in(session.paths.macos() / macos::kOpenCoreFolder);
-    HAKO_CHECK(with_context(macos::require_sum(sources, flags.sha256), "--opencore-sha256"));
-    if (!sources.empty()) return sources;
-    HAKO_TRY(auto cache, open_opencore_cache(session, flags, session.paths.macos()));
-    return cache.fetch({});
+    macos::Variables variables;
+    HAKO_CHECK(flags.add_to(variables));
+    return find_opencore(session, variables);
+}
+
+Result<macos::OpenCoreCache> open_opencore_cache(const Session& session,
+                                                 const macos::Variables& variables,
+                                                 const std::filesystem::path& folder) {
+    HAKO_TRY(auto options, macos::opencore_options(variables));
+    options.watch = watch(session, nullptr);
+    return macos::OpenCoreCache(folder / macos::kFetchedOpenCoreFolder, std::move(options));
 }
 
 }  // namespace hako::cli

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "macos/opencore_cache.h"
+#include "macos/settings.h"
 
 namespace hako::cli {
 
@@ -16,15 +17,21 @@ struct OpenCoreFlags {
     void declare(Command& command);           // all
     void declare_download(Command& command);  // --opencore-list, --opencore-mirror
     void declare_list(Command& command);      // --opencore-list
-    bool names_download() const { return !list.empty() || !mirror.empty(); }
+    // As the variables OPENCORE, OPENCORE_SHA256, OPENCORE_LIST and OPENCORE_MIRROR, in their
+    // place. ErrorKind::invalid.
+    Result<void> add_to(macos::Variables& variables) const;
 };
 
-// The sources that the flags name; else the releases that lie in the daemon's folder; else those of
-// the list, downloaded when they are not there yet.
+// What macos::find_opencore() finds in our cache. Tells what it downloads, also the progress.
+Result<std::vector<macos::OpenCoreSource>> find_opencore(const Session& session,
+                                                         const macos::Variables& variables,
+                                                         macos::ProgressFile* progress = nullptr);
+// Those of the flags alone.
 Result<std::vector<macos::OpenCoreSource>> find_opencore(const Session& session,
                                                          const OpenCoreFlags& flags);
-// Those of the list, in the folder of recovery systems. Tells what it downloads.
-Result<macos::OpenCoreCache> open_opencore_cache(const Session& session, const OpenCoreFlags& flags,
+// The files of the variables' list, in the folder of recovery systems. Tells what it downloads.
+Result<macos::OpenCoreCache> open_opencore_cache(const Session& session,
+                                                 const macos::Variables& variables,
                                                  const std::filesystem::path& folder);
 
 }  // namespace hako::cli

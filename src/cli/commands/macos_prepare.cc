@@ -10,6 +10,7 @@
 #include "cli/commands/macos.h"
 #include "cli/commands/macos_opencore.h"
 #include "cli/session.h"
+#include "macos/machine_request.h"
 #include "macos/prepare.h"
 #include "macos/progress.h"
 #include "macos/run.h"
@@ -36,6 +37,7 @@ Result<void> need_kvm(const macos::MacSettings& settings) {
 // What flags and variables ask for.
 struct Asked {
     macos::PrepareRequest request;
+    macos::Variables variables;  // with the flags that stand for some
     std::vector<std::string> warnings;
 
     std::filesystem::path folder() const {
@@ -46,7 +48,9 @@ struct Asked {
 Result<Asked> read_flags(const MachineFlags& flags) {
     if (flags.storage.empty())
         return fail(ErrorKind::invalid, "name the machine's folder with --storage");
-    HAKO_TRY(const auto variables, read_variables(flags.variables));
+    HAKO_TRY(auto variables, read_variables(flags.variables));
+    HAKO_CHECK(flags.opencore.add_to(variables));
+    if (!flags.recovery.empty()) variables["RECOVERY"] = std::filesystem::absolute(flags.recovery);
     HAKO_TRY(auto parsed, macos::parse_settings(variables, macos::host_size()));
     HAKO_CHECK(need_kvm(parsed.settings));
     HAKO_TRY(const auto cpu, read_file("/proc/cpuinfo"));
@@ -56,10 +60,12 @@ Result<Asked> read_flags(const MachineFlags& flags) {
                             .storage = absolute(flags.storage),
                             .qemu = std::move(qemu),
                             .cpu = macos::parse_cpuinfo(cpu)},
+                .variables = std::move(variables),
                 .warnings = std::move(parsed.warnings)};
     auto& request = asked.request;
     if (!flags.custom_config.empty()) request.custom_config = flags.custom_config;
-    if (!flags.recovery.empty()) request.recovery = absolute(flags.recovery);
+    HAKO_TRY(const auto recovery, macos::named_recovery(asked.variables));
+    request.recovery = recovery.value_or("");
     if (!flags.share.empty()) request.share = absolute(flags.share);
     return asked;
 }
@@ -72,14 +78,14 @@ Result<macos::PreparedMachine> prepare(const Session& session, const Asked& aske
 }
 
 Result<int> print_command(const Session& session, const MachineFlags& flags) {
-    if (flags.recovery.empty())
+    HAKO_TRY(auto asked, read_flags(flags));
+    if (asked.request.recovery.empty())
         return fail(
             ErrorKind::invalid,
             "name a recovery system with --recovery (`hako macos fetch` prints where it is)");
-    HAKO_TRY(auto asked, read_flags(flags));
     HAKO_TRY([[maybe_unused]] const auto lock,
              macos::lock_storage(asked.request.storage, "hako macos prepare"));
-    HAKO_TRY(asked.request.opencore, find_opencore(session, flags.opencore));
+    HAKO_TRY(asked.request.opencore, find_opencore(session, asked.variables));
     HAKO_TRY(const auto prepared, prepare(session, asked));
     session.io.print_line(to_shell(macos::qemu_command(prepared.machine)));
     return 0;
@@ -97,11 +103,13 @@ Result<Fd> stop_signals() {
     return fd;
 }
 
-Result<ExitStatus> make_and_run(const Session& session, const OpenCoreFlags& opencore, Asked& asked,
+Result<ExitStatus> make_and_run(const Session& session, Asked& asked,
                                 macos::ProgressFile& progress) {
     auto& request = asked.request;
-    progress.enter(macos::Stage::checking, "Looking for OpenCore");
-    HAKO_TRY(request.opencore, find_opencore(session, opencore));
+    const auto& version = request.settings.version;
+    progress.enter(macos::Stage::checking,
+                   fmt::format("Making a machine for macOS {} ({})", version.number, version.name));
+    HAKO_TRY(request.opencore, find_opencore(session, asked.variables, &progress));
     if (request.recovery.empty()) {
         progress.enter(macos::Stage::downloading, "Downloading the recovery system from Apple");
         HAKO_TRY(request.recovery, fetch_recovery(session, request.settings,
@@ -131,7 +139,7 @@ Result<int> boot(const Session& session, const MachineFlags& flags) {
         HAKO_TRY(viewer, start_mac_viewer(session, asked.folder(), flags.web_address,
                                           asked.request.settings));
     }
-    const auto ended = make_and_run(session, flags.opencore, asked, progress);
+    const auto ended = make_and_run(session, asked, progress);
     if (ended) return ended->shell_code();
     progress.enter(macos::Stage::failed, ended.error().message());
     return fail(ended.error());

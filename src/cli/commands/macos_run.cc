@@ -35,20 +35,14 @@ Result<Json> make_body(const RunFlags& flags) {
     const auto set = [&](const char* name, const std::string& value) {
         if (!value.empty()) env.push_back(fmt::format("{}={}", name, value));
     };
-    const auto absolute = [](const std::string& path) {
-        return path.empty() ? path : std::filesystem::absolute(path).lexically_normal().native();
-    };
     set("VERSION", flags.version);
     set("FROM", flags.from);
     set("DISK_SIZE", flags.disk);
-    set("RECOVERY", absolute(flags.recovery));
-    std::string sources;
-    for (const auto& source : flags.opencore.sources)
-        sources += (sources.empty() ? "" : ":") + absolute(source);
-    set("OPENCORE", sources);
-    set("OPENCORE_SHA256", flags.opencore.sha256);
-    set("OPENCORE_LIST", absolute(flags.opencore.list));
-    set("OPENCORE_MIRROR", flags.opencore.mirror);
+    if (!flags.recovery.empty())
+        set("RECOVERY", std::filesystem::absolute(flags.recovery).lexically_normal());
+    macos::Variables opencore;
+    HAKO_CHECK(flags.opencore.add_to(opencore));
+    for (const auto& [name, value] : opencore) set(name.c_str(), value);
     return body;
 }
 
