@@ -32,9 +32,4 @@ edit fs/fuse/file.c 1 '= fuse_release,' '= shared_release,'
 edit fs/fuse/file.c 1 '= fuse_file_lock,' '= shared_lock,'
 edit fs/fuse/file.c 1 '= fuse_file_flock,' '= shared_flock,'
 edit fs/fuse/file.c 1 '^static const struct file_operations fuse_file_operations' '#include "shared_locks.c"\n\n&'
-
-# A share may have more files than its server may hold open (changes/many_files.c).
-edit fs/fuse/dev.c 1 '^ssize_t fuse_simple_request(' 'static ssize_t ask_once('
-edit fs/fuse/dev.c 1 '^static bool fuse_request_queue_background(' '#include "many_files.c"\n\n&'
-
-cp "$files"/*.[ch] fs/fuse/
+cp "$files"/shared_locks.[ch] fs/fuse/

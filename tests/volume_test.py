@@ -117,17 +117,6 @@ def test_what_happens_to_files(clean: Daemon, folder: Path, probe: Path) -> None
     shutil.rmtree(folder / "many")
 
 
-def test_more_files_than_their_server_may_hold_open(own: Daemon) -> None:
-    """Where the host's limit is low, as in containers of CI, and hakod may not raise it."""
-    own.prefix = ["setpriv", "--bounding-set", "-sys_resource", "prlimit", "--nofile=700:700"]
-    own.start()
-    done = own.hako("run", "--rm", "-v", "many:/data", HELLO, "sh", "-c",
-                    "cd /data; i=0; while [ $i -lt 900 ]; do echo $i > $i; i=$((i+1)); done; "
-                    "find . -type f | wc -l; cat * | wc -l; exec 3< 5; rm -r *; cat <&3")
-    assert done.stdout == "900\n900\n5\n"
-    assert done.stderr == ""
-
-
 def test_many_that_write_at_once(clean: Daemon) -> None:
     """More requests than virtiofsd has threads."""
     work = "j=0; while [ $j -lt 20 ]; do dd if=/dev/zero of=/data/$i.$j bs=4k count=4 conv=fsync; ls /data; rm /data/$i.$j; j=$((j+1)); done"
