@@ -1,7 +1,6 @@
 // The engine's verbs on networks, and what joins the containers to them.
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <sstream>
 #include <tuple>
 
