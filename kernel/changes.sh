@@ -25,11 +25,23 @@ cd "$1"
 
 # Locks of shared folders wait, and hold for all machines (changes/shared_locks.c).
 edit fs/fuse/fuse_i.h 1 '.*bool flock:1;' '&\n\tbool ofd;'
-edit fs/fuse/fuse_i.h 1 '^struct fuse_file {' '#include "shared_locks.h"\n\n&'
+edit fs/fuse/fuse_i.h 1 '^struct fuse_file {' '#include "virtiofsd.h"\n#include "shared_locks.h"\n\n&'
 edit fs/fuse/dir.c 4 'time_before64(\(.*\), get_jiffies_64())' 'fuse_expired(\1)'
 edit fs/fuse/file.c 1 '= fuse_flush,' '= shared_flush,'
 edit fs/fuse/file.c 1 '= fuse_release,' '= shared_release,'
 edit fs/fuse/file.c 1 '= fuse_file_lock,' '= shared_lock,'
 edit fs/fuse/file.c 1 '= fuse_file_flock,' '= shared_flock,'
 edit fs/fuse/file.c 1 '^static const struct file_operations fuse_file_operations' '#include "shared_locks.c"\n\n&'
-cp "$files"/shared_locks.[ch] fs/fuse/
+
+# A share may have more files than its server may hold open (changes/virtiofsd.c).
+edit fs/fuse/dev.c 1 '^ssize_t fuse_simple_request(' 'ssize_t fuse_ask_once('
+edit fs/fuse/virtio_fs.c 1 '^static const struct constant_table dax_param_enums' '#include "virtiofsd.c"\n\n&'
+edit fs/fuse/virtio_fs.c 1 '^.OPT_DAX_ENUM,' '&\n\tOPT_MAX_FILES,'
+edit fs/fuse/virtio_fs.c 1 '^.fsparam_enum("dax",.*' '&\n\tfsparam_u32("max_files", OPT_MAX_FILES),'
+edit fs/fuse/virtio_fs.c 1 '^.case OPT_DAX_ENUM:' '\tcase OPT_MAX_FILES:\n\t\tmax_files = result.uint_32;\n\t\tbreak;\n&'
+
+# A file that another machine makes first is opened. virtiofsd opens it with the flags of the
+# question, and ends (fortify) if they say to make it; it makes files without being told to.
+edit fs/fuse/dir.c 1 'flags &= ~O_NOCTTY;' '&\n\tif (fm->fc->auto_submounts)\n\t\tflags \&= ~O_CREAT;'
+
+cp "$files"/*.[ch] fs/fuse/

@@ -11,7 +11,10 @@ HERE = Path(__file__).parent
 SOURCE = Path("/usr/src/linux-source-6.1.tar.xz")
 FUSE = {
     "fuse_i.h": "struct fuse_file {\n\tbool flock:1;\n};\n",
-    "dir.c": "".join(f"\tsync{n} = time_before64(fi->i_time[{n}], get_jiffies_64());\n" for n in range(4)),
+    "dir.c": "".join(f"\tsync{n} = time_before64(fi->i_time[{n}], get_jiffies_64());\n" for n in range(4)) + "\tflags &= ~O_NOCTTY;\n",
+    "dev.c": "ssize_t fuse_simple_request(struct fuse_mount *fm)\n",
+    "virtio_fs.c": "static const struct constant_table dax_param_enums[] = {\n};\nenum {\n\tOPT_DAX_ENUM,\n};\n"
+                   "\tfsparam_enum(\"dax\", OPT_DAX_ENUM, dax_param_enums),\n\tcase OPT_DAX_ENUM:\n",
     "file.c": "static const struct file_operations fuse_file_operations = {\n\t.flush\t\t= fuse_flush,\n"
               "\t.release\t= fuse_release,\n\t.lock\t\t= fuse_file_lock,\n\t.flock\t\t= fuse_file_flock,\n};\n",
 }
@@ -36,14 +39,23 @@ def test_files_come_and_lines_lead_to_them(tree):
         assert (fuse / file.name).read_bytes() == file.read_bytes()
         assert "SPDX-License-Identifier: GPL-2.0" in file.read_text().splitlines()[0]
     assert (fuse / "fuse_i.h").read_text() == (
-        '#include "shared_locks.h"\n\nstruct fuse_file {\n\tbool flock:1;\n\tbool ofd;\n};\n')
-    assert (fuse / "dir.c").read_text().splitlines()[3] == "\tsync3 = fuse_expired(fi->i_time[3]);"
+        '#include "virtiofsd.h"\n#include "shared_locks.h"\n\nstruct fuse_file {\n\tbool flock:1;\n\tbool ofd;\n};\n')
+    lines = (fuse / "dir.c").read_text().splitlines()
+    assert lines[3:] == ["\tsync3 = fuse_expired(fi->i_time[3]);", "\tflags &= ~O_NOCTTY;",
+                         "\tif (fm->fc->auto_submounts)", "\t\tflags &= ~O_CREAT;"]
+    assert (fuse / "dev.c").read_text() == "ssize_t fuse_ask_once(struct fuse_mount *fm)\n"
+    assert (fuse / "virtio_fs.c").read_text() == (
+        '#include "virtiofsd.c"\n\nstatic const struct constant_table dax_param_enums[] = {\n};\n'
+        'enum {\n\tOPT_DAX_ENUM,\n\tOPT_MAX_FILES,\n};\n'
+        '\tfsparam_enum("dax", OPT_DAX_ENUM, dax_param_enums),\n\tfsparam_u32("max_files", OPT_MAX_FILES),\n'
+        '\tcase OPT_MAX_FILES:\n\t\tmax_files = result.uint_32;\n\t\tbreak;\n\tcase OPT_DAX_ENUM:\n')
     changed = (fuse / "file.c").read_text()
     assert changed.startswith('#include "shared_locks.c"\n\nstatic const')
     assert re.findall(r"= (\w+),", changed) == ["shared_flush", "shared_release", "shared_lock", "shared_flock"]
 
 
-@pytest.mark.parametrize("name, line", [("fuse_i.h", "bool flock:1;"), ("dir.c", "time_before64"), ("file.c", "fuse_file_flock")])
+@pytest.mark.parametrize("name, line", [("fuse_i.h", "bool flock:1;"), ("dir.c", "time_before64"), ("file.c", "fuse_file_flock"),
+                                        ("dev.c", "fuse_simple_request"), ("virtio_fs.c", "case OPT_DAX_ENUM:")])
 def test_a_line_that_is_not_there_is_named(tree, name, line):
     file = tree / "fs" / "fuse" / name
     file.write_text(file.read_text().replace(line, "other"))

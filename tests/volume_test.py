@@ -117,12 +117,62 @@ def test_what_happens_to_files(clean: Daemon, folder: Path, probe: Path) -> None
     shutil.rmtree(folder / "many")
 
 
+def test_more_files_than_their_server_may_hold_open(own: Daemon, probe: Path) -> None:
+    """Where the host's limit is low, as in containers of CI, and hakod may not raise it."""
+    own.prefix = ["setpriv", "--bounding-set", "-sys_resource", "prlimit", "--nofile=700:700"]
+    own.start()
+    script = """set -e
+        cd /data
+        mkdir new; /probe many new 1500                                 # O_EXCL
+        i=0; while [ $i -lt 900 ]; do echo $i > f$i; mkdir d$i; ln -s $i l$i; i=$((i+1)); done
+        ls new | wc -l; find . -maxdepth 1 -name "[fdl]*" | wc -l; cat f* | wc -l; du -a | wc -l
+        exec 3< f5; rm -r *; cat <&3; ls"""
+    done = own.hako("run", "--rm", "-v", "many:/data", "-v", f"{probe}:/probe:ro", HELLO, "sh", "-c", script)
+    assert done.stdout == "ok\n1500\n2700\n900\n4202\n5\n"
+    assert done.stderr == ""
+
+
 def test_many_that_write_at_once(clean: Daemon) -> None:
     """More requests than virtiofsd has threads."""
     work = "j=0; while [ $j -lt 20 ]; do dd if=/dev/zero of=/data/$i.$j bs=4k count=4 conv=fsync; ls /data; rm /data/$i.$j; j=$((j+1)); done"
     done = clean.hako("run", "--rm", "-v", "many:/data", HELLO, "sh", "-c",
                       f"for i in $(seq 24); do ({work}) > /dev/null 2>&1 & done; wait; ls /data; echo fine")
     assert done.stdout == "fine\n"
+
+
+def test_two_containers_make_the_same_files_at_once(clean: Daemon) -> None:
+    """Who comes second opens what is there, or is told so."""
+    names = ["one", "two"]
+    for name in names:
+        clean.hako("run", "-d", "--name", name, "-v", "data:/data", HELLO, "sleep", "1000")
+    script = """cd /data; touch at-$0; until [ -e at-one -a -e at-two ]; do :; done; set -C
+        i=0; while [ $i -lt 300 ]; do
+            echo $0 >> file$i; { echo $0 > first$i; } 2> /dev/null || true; mkdir folder$i 2> /dev/null || true; i=$((i+1))
+        done"""
+    both = [clean.popen("exec", name, "sh", "-ec", script, name, stdout=subprocess.PIPE, text=True) for name in names]
+    for one in both:
+        out, _ = one.communicate(timeout=300)
+        assert (one.returncode, out) == (0, "")
+    data = clean.root / "volumes" / "data" / "_data"
+    for i in range(300):
+        assert sorted((data / f"file{i}").read_text().split()) == names
+        assert (data / f"first{i}").read_text().strip() in names
+
+
+def test_what_the_host_has_replaced_can_be_removed_and_renamed(clean: Daemon, folder: Path) -> None:
+    """The VM knows the files that were there."""
+    script = """cd /data; touch file moved; mkdir folder; touch ready; until [ -e go ]; do :; done
+        rm file; mv moved there; rmdir folder; ls"""
+    box = clean.popen("run", "--rm", "-v", f"{folder}:/data", HELLO, "sh", "-c", script, text=True)
+    wait_until((folder / "ready").exists)
+    (folder / "folder").rename(folder / "old")
+    (folder / "folder").mkdir()
+    for name in ("file", "moved"):
+        (folder / "new").write_text("new\n")
+        (folder / "new").rename(folder / name)
+    (folder / "go").touch()
+    assert box.communicate(timeout=60) == ("go\nold\nready\nthere\n", "")
+    assert (folder / "there").read_text() == "new\n"
 
 
 def test_two_containers_share_a_volume(clean: Daemon) -> None:

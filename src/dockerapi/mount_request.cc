@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "dockerapi/container_request.h"
 
@@ -14,25 +15,35 @@ using Strings = std::vector<std::string>;
 
 constexpr std::array<std::string_view, 6> kPropagations{"private", "rprivate", "shared",
                                                         "rshared", "slave",    "rslave"};
-constexpr std::array<std::string_view, 6> kIgnoredModes{"z",      "Z",         "consistent",
-                                                        "cached", "delegated", "rw"};
 
 bool is_propagation(std::string_view text) {
     return std::ranges::find(kPropagations, text) != kPropagations.end();
 }
 
+// What a word of a mode is about, of which there is one; empty: no such word.
+std::string_view subject_of(std::string_view word) {
+    if (word == "ro" || word == "rw") return "access";
+    if (word == "nocopy") return "copy";
+    if (word == "z" || word == "Z") return "label";  // without effect, as the next ones
+    if (word == "consistent" || word == "cached" || word == "delegated") return "consistency";
+    return is_propagation(word) ? "propagation" : "";
+}
+
 Result<void> read_mode(std::string_view bind, std::string_view mode, MountRequest& mount) {
     mount.mode = mode;
+    std::set<std::string_view> subjects;
     while (!mode.empty()) {
         const auto comma = mode.find(',');
         const auto word = mode.substr(0, comma);
         mode = comma == std::string_view::npos ? "" : mode.substr(comma + 1);
+        const auto subject = subject_of(word);
+        if (subject.empty() || !subjects.insert(subject).second)
+            return fail(ErrorKind::invalid,
+                        "invalid volume specification: '{}': invalid mode: {}{}", bind, word,
+                        subject.empty() ? "" : fmt::format(": {} is said twice", subject));
         if (word == "ro") mount.read_only = true;
-        else if (word == "nocopy") mount.no_copy = true;
-        else if (is_propagation(word)) mount.propagation = word;
-        else if (std::ranges::find(kIgnoredModes, word) == kIgnoredModes.end())
-            return fail(ErrorKind::invalid, "invalid volume specification: '{}': invalid mode: {}",
-                        bind, word);
+        if (word == "nocopy") mount.no_copy = true;
+        if (subject == "propagation") mount.propagation = word;
     }
     return {};
 }

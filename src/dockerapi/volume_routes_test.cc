@@ -53,9 +53,9 @@ TEST_F(VolumeRoutesTest, UsedVolumesStay) {
     volumes_.use("used");
     EXPECT_EQ(outcome("DELETE", "/volumes/used"), "409 remove used: volume is in use - [web]");
     EXPECT_EQ(outcome("POST", "/volumes/create", R"({"Name":"../x"})").substr(0, 3), "400");
-    EXPECT_EQ(outcome("POST", "/volumes/create", R"({"Name":"c","ClusterVolumeSpec":{}})")
-                  .substr(0, 3),
-              "501");
+    EXPECT_EQ(
+        outcome("POST", "/volumes/create", R"({"Name":"c","ClusterVolumeSpec":{}})").substr(0, 3),
+        "501");
 }
 
 TEST_F(VolumeRoutesTest, PruneRemovesNamedOnesOnlyWhereAsked) {
@@ -84,6 +84,8 @@ TEST_F(VolumeRoutesTest, ContainersSayWhatTheyMount) {
     };
     EXPECT_THAT(mounts(R"({"Binds":["/a"]})"), HasSubstr("400 invalid volume specification: '/a'"));
     EXPECT_THAT(mounts(R"({"Binds":["/a:/b:fast"]})"), HasSubstr("invalid mode: fast"));
+    EXPECT_THAT(mounts(R"({"Binds":["/a:/b:z,ro,rw"]})"),
+                HasSubstr("invalid mode: rw: access is said twice"));
     EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"bind","Target":"/b"}]})"),
                 HasSubstr("field Source must not be empty"));
     EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"npipe","Target":"/b"}]})"), HasSubstr("501 "));

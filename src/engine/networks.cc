@@ -143,6 +143,16 @@ Result<void> check_static(const Network& network, const std::string& text) {
                 text);
 }
 
+// For a container that has no network of its own.
+Result<void> check_no_static(const std::map<std::string, EndpointSettings>& wanted) {
+    for (const auto& [name, settings] : wanted)
+        if (!settings.ipv4.empty() || !settings.ipv6.empty())
+            return fail(ErrorKind::invalid,
+                        "user specified IP address is supported on user defined networks only: "
+                        "this container is on none");
+    return {};
+}
+
 bool has_live(const std::map<std::string, std::vector<Attachment>>& all, const std::string& id) {
     return std::ranges::any_of(all, [&](const auto& item) {
         return std::ranges::any_of(
@@ -349,7 +359,8 @@ Result<void> Networks::enlist(const Container& container,
     };
     const std::string mode = resolve(container.host_config.network_mode);
     // One in another's VM has that one's network or none.
-    if (mode == kNoNetwork || !shared_with(container.host_config).empty()) return {};
+    if (mode == kNoNetwork || !shared_with(container.host_config).empty())
+        return check_no_static(wanted);
     std::vector<Attachment> attachments;
     const auto add_one = [&](const std::string& name, const EndpointSettings& how) -> Result<void> {
         if (name == kNoNetwork || (name == kDefaultNetwork && !default_bridge_)) return {};

@@ -126,6 +126,11 @@ TEST_F(NetworksTest, WithoutANetworkTheHostStaysAsItIs) {
     EXPECT_THAT(*engine_->list({.networks = {"bridge"}}), SizeIs(0));
     EXPECT_TRUE(host_.links.state.lock()->bridges.empty());
     EXPECT_EQ(host_.firewall.applied.lock()->times, 0);
+
+    wanted.name = "bb";
+    wanted.endpoints["none"].ipv4 = "172.17.0.9";
+    EXPECT_THAT(engine_->create(wanted).error().message(),
+                HasSubstr("user specified IP address is supported on user defined networks only"));
 }
 
 TEST_F(NetworksTest, NamesAndAliasesAreThoseOfContainersThatRun) {

@@ -46,10 +46,12 @@ std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
     return mounts;
 }
 
-guest::Mount share_mount() {
-    return {.source = std::string(vmm::kShareTag),
-            .type = "virtiofs",
-            .target = std::string(kShareMount)};
+guest::Mount share_mount(std::size_t max_files) {
+    guest::Mount mount{.source = std::string(vmm::kShareTag),
+                       .type = "virtiofs",
+                       .target = std::string(kShareMount)};
+    if (max_files > 0) mount.options = {fmt::format("max_files={}", max_files)};
+    return mount;
 }
 
 }  // namespace hako::runtime

@@ -163,7 +163,7 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
                                      "the VM does not start: " + agent.error().message()));
     }
     state_.lock()->agent = *agent;
-    HAKO_CHECK(prepare_guest(**agent, spec));
+    HAKO_CHECK(prepare_guest({machine, *agent}, spec));
     return spec_.waits ? rehearse({machine, *agent})
                        : prepare_container({machine, *agent}, spec_.container);
 }
@@ -196,7 +196,17 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
     return agent;
 }
 
-Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec) {
+namespace {
+
+Result<void> mount_shares(const vmm::Machine& machine, guest::AgentClient& agent) {
+    if (agent.mount(std::array{share_mount(machine.max_shared_files())})) return {};
+    return agent.mount(std::array{share_mount()});  // a kernel that is not ours has no such option
+}
+
+}  // namespace
+
+Result<void> Sandbox::prepare_guest(const Parts& vm, const vmm::MachineSpec& spec) {
+    guest::AgentClient& agent = *vm.second;
     const auto timer = trace_.time("set up the guest");
     // One that was loaded has been told with its wake.
     if (spec.state.empty()) {
@@ -204,7 +214,7 @@ Result<void> Sandbox::prepare_guest(guest::AgentClient& agent, const vmm::Machin
         HAKO_CHECK(agent.set_time(wake.time));
         HAKO_CHECK(agent.add_entropy(as_bytes(wake.entropy)));
     }
-    if (vmm::has_share_device(spec)) HAKO_CHECK(agent.mount(std::array{share_mount()}));
+    if (vmm::has_share_device(spec)) HAKO_CHECK(mount_shares(*vm.first, agent));
     NetworkSpec network = spec_.network;
     // One that booted has looked into all slots.
     for (const auto& nic : spec.nics)

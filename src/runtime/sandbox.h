@@ -89,7 +89,7 @@ private:
     Result<void> boot_once(const vmm::MachineSpec& spec);
     Result<std::shared_ptr<guest::AgentClient>> reach_agent(vmm::Machine& machine,
                                                             const vmm::MachineSpec& spec);
-    Result<void> prepare_guest(guest::AgentClient& agent, const vmm::MachineSpec& spec);
+    Result<void> prepare_guest(const Parts& vm, const vmm::MachineSpec& spec);
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
     Result<void> rehearse(const Parts& vm);
     Result<void> rehearse_network(guest::AgentClient& agent) const;

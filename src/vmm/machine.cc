@@ -301,6 +301,10 @@ pid_t Machine::pid() const { return impl_->pid_; }
 int Machine::end_fd() const { return impl_->pidfd_.get(); }
 int Machine::share_end_fd() const { return impl_->shares_ ? impl_->shares_->end_fd() : -1; }
 
+std::size_t Machine::max_shared_files() const {
+    return impl_->shares_ ? impl_->shares_->max_files() : 0;
+}
+
 Result<std::optional<MachineEnd>> Machine::wait(std::optional<milliseconds> timeout) {
     return impl_->wait(timeout);
 }

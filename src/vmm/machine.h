@@ -66,6 +66,8 @@ public:
     int end_fd() const;
     // Likewise of the process that serves its shares; -1: it has none.
     int share_end_fd() const;
+    // How many files of its shares the guest may know of (ShareServer::max_files()); 0: any number.
+    std::size_t max_shared_files() const;
     // Nullopt when it still runs after the time-out; no time-out waits for ever.
     Result<std::optional<MachineEnd>> wait(std::optional<std::chrono::milliseconds> timeout = {});
     // Asks QEMU to quit, waits for the grace time, then kills. The guest is not asked: that is the

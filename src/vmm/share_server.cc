@@ -1,6 +1,7 @@
 #include "vmm/share_server.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -108,6 +109,11 @@ Result<void> ShareServer::change(const StageSpec& spec) {
     HAKO_TRY(const auto ended, process.wait(kStageDeadline));
     if (ended && ended->success()) return {};
     return fail(ErrorKind::internal, "the shares cannot be changed");
+}
+
+std::size_t ShareServer::max_files() const {
+    rlimit limit{};
+    return ::prlimit(process_.pid(), RLIMIT_NOFILE, nullptr, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 ShareServer::~ShareServer() {

@@ -43,6 +43,9 @@ public:
     Result<void> add(const std::vector<Share>& shares);
     Result<void> remove(const std::vector<std::string>& names);
 
+    // How many files it may hold open (RLIMIT_NOFILE; it raises its own as it starts), which is how
+    // many the guest may know of; 0: cannot be told.
+    std::size_t max_files() const;
     // Readable once it has ended, for poll(2). A guest that uses its shares hangs then.
     int end_fd() const { return process_.pidfd(); }
     // For QEMU: the connected vhost-user socket.

@@ -71,6 +71,17 @@ TEST_F(ShareServerTest, SeesTheSharesAndNothingElse) {
     EXPECT_FALSE(fs::exists("/sys/folder"));
 }
 
+TEST_F(ShareServerTest, TellsHowManyFilesItMayHoldOpen) {
+    ASSERT_TRUE(write_file(folder_.path() / "virtiofsd",
+                           fmt::format("#!/bin/sh\nulimit -n 321\necho $$ > {0}/made && "
+                                       "mv {0}/made {0}/pid\nexec sleep 1000\n",
+                                       folder_.path().native())));
+    const auto server = start({{.name = "one", .source = data_ / "file"}});
+    ASSERT_TRUE(server) << server.error().message();
+    (void)seen_pid();
+    EXPECT_EQ(server->max_files(), 321u);
+}
+
 TEST_F(ShareServerTest, EndsWithItsOwner) {
     pid_t pid = 0;
     {
