@@ -15,6 +15,7 @@ import argparse
 import io
 import os
 import re
+import resource
 import subprocess
 import tarfile
 import tempfile
@@ -57,7 +58,7 @@ case $place in
     scratch) mount -t ext4 /dev/vda /mnt && mkdir -p /mnt/upper /mnt/work &&
         mount -t overlay -o lowerdir=/lower,upperdir=/mnt/upper,workdir=/mnt/work overlay /data;;
     block) mount -t ext4 /dev/vda /data;;
-    shared) mount -t virtiofs hako /data;;
+    shared) mount -t virtiofs -o max_files=$max_files hako /data;;
 esac
 /bench.sh /data
 echo finished
@@ -95,9 +96,8 @@ class PlainGuest:
         self.machine, self.folder, self.initramfs, self.options = machine, folder, initramfs, options
 
     def __call__(self, place: str) -> str:
-        words = plain_guest.command(self.machine, self.initramfs, 1024,
-                                    f"bench.place={place} bench.MEGABYTES={self.options.megabytes}")
-        server = None
+        settings = f"bench.place={place} bench.MEGABYTES={self.options.megabytes}"
+        server, devices = None, []
         if place == "shared":
             share, socket = self.folder / "plain-share", self.folder / "plain.sock"
             share.mkdir(exist_ok=True)
@@ -106,14 +106,16 @@ class PlainGuest:
                                       stderr=subprocess.DEVNULL, env=os.environ | {"MALLOC_ARENA_MAX": "4"})  # as hako
             while not socket.exists():
                 time.sleep(0.05)
-            words += ["-chardev", f"socket,id=shares,path={socket}", "-device", "vhost-user-fs-device,chardev=shares,tag=hako"]
+            settings += f" bench.max_files={resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]}"
+            devices = ["-chardev", f"socket,id=shares,path={socket}", "-device", "vhost-user-fs-device,chardev=shares,tag=hako"]
         else:
             disk = self.folder / "plain.ext4"
             disk.unlink(missing_ok=True)
             subprocess.run(["mke2fs", "-q", "-t", "ext4", disk, "4g"], check=True,
                            stdout=subprocess.DEVNULL)
-            words += ["-blockdev", f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename={disk}",
-                      "-device", "virtio-blk-device,drive=disk"]
+            devices = ["-blockdev", f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename={disk}",
+                       "-device", "virtio-blk-device,drive=disk"]
+        words = plain_guest.command(self.machine, self.initramfs, 1024, settings) + devices
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=True)
         if server:
             server.wait(30)

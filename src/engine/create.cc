@@ -84,6 +84,26 @@ Result<void> make_files(const Layout& layout, const Container& container) {
     return {};
 }
 
+// Links on the default network are to containers that are there, and on it.
+Result<void> check_links(const Context& context, const HostConfig& config) {
+    const std::string& mode = config.network_mode;
+    if (!mode.empty() && mode != "default" && mode != kDefaultNetwork) return {};
+    for (const std::string& link : config.links) {
+        const std::string target = link.substr(0, link.find(':'));
+        const auto found = context.registry.find(target);
+        if (!found)
+            return fail(ErrorKind::invalid, "could not get container for {}: {}", target,
+                        found.error().message());
+        const auto there = context.networks->attachments((*found)->id);
+        if (std::ranges::find(there, kDefaultNetwork, &Attachment::network_name) == there.end())
+            return fail(ErrorKind::invalid,
+                        "Cannot link to {}, as it does not belong to the default network: have "
+                        "both on a network of their own",
+                        target);
+    }
+    return {};
+}
+
 Result<Container> record_container(Context& context, const CreateRequest& request, std::string id,
                                    std::string name, std::vector<std::string>& warnings) {
     const std::lock_guard in_use(context.image_use);
@@ -99,7 +119,7 @@ Result<Container> record_container(Context& context, const CreateRequest& reques
     container.emulated = std::move(emulated);
     if (!container.kernel.empty()) HAKO_CHECK(context.world.machines->kernel(container.kernel));
     HAKO_TRY(warnings, resolve_sharing(context.registry, container));
-    HAKO_CHECK(check_links(context.registry, container.host_config));
+    HAKO_CHECK(check_links(context, container.host_config));
     if (is_macos(container)) {
         HAKO_TRY(auto more, complete_macos(container));
         std::ranges::move(more, std::back_inserter(warnings));

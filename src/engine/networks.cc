@@ -13,7 +13,6 @@
 namespace hako::engine {
 namespace {
 
-constexpr std::string_view kDefaultNetwork = "bridge";
 constexpr std::string_view kNoNetwork = "none";
 constexpr std::string_view kHostNetwork = "host";
 
@@ -413,7 +412,7 @@ Result<Attachment> Networks::new_attachment(State& state, const Container& conta
                                             const EndpointSettings& settings) {
     HAKO_CHECK(ensure_default(state));
     HAKO_TRY(const Network* found, look_up(state, reference));
-    if (container.host_config.network_mode == "none")
+    if (container.host_config.network_mode == kNoNetwork)
         return fail(ErrorKind::forbidden,
                     "container cannot be connected to multiple networks with one of the networks "
                     "in private (none) mode");

@@ -25,6 +25,8 @@
 
 namespace hako::engine {
 
+constexpr std::string_view kDefaultNetwork = "bridge";
+
 // The host's side, made when it is first needed: a daemon whose containers have no network leaves
 // the host's alone. Any thread may call anything.
 class NetworkSource {

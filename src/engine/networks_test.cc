@@ -430,6 +430,11 @@ TEST_F(NetworksTest, WhatTheUserNamesIsFirstInTheHostsFile) {
     wanted.host_config.links = {"nobody:store"};
     EXPECT_EQ(engine_->create(wanted).error().message(),
               "could not get container for nobody: No such container: nobody");
+    wanted.host_config.links = {"db:store"};
+    EXPECT_THAT(engine_->create(wanted).error().message(),
+                HasSubstr("Cannot link to db, as it does not belong to the default network"));
+    ASSERT_TRUE(engine_->connect_network("bridge", "db", {}));
+    EXPECT_TRUE(engine_->create(wanted));
 }
 
 TEST_F(NetworksTest, AnInternalNetworkHasNoWayOut) {

@@ -85,18 +85,6 @@ bool has_bare_network(const HostConfig& config) {
     return !shared_with(config).empty() && !shares(config.network_mode);
 }
 
-Result<void> check_links(const Registry& registry, const HostConfig& config) {
-    const std::string& mode = config.network_mode;
-    if (!mode.empty() && mode != "default" && mode != "bridge") return {};
-    for (const std::string& link : config.links) {
-        const std::string target = link.substr(0, link.find(':'));
-        if (const auto found = registry.find(target); !found)
-            return fail(ErrorKind::invalid, "could not get container for {}: {}", target,
-                        found.error().message());
-    }
-    return {};
-}
-
 Result<std::vector<std::string>> resolve_sharing(const Registry& registry, Container& container) {
     std::vector<std::string> warnings;
     HostConfig& host = container.host_config;

@@ -28,9 +28,6 @@ bool has_bare_network(const HostConfig& config);
 // ErrorKind::invalid where it asks for what cannot be had in another one's VM. Returns warnings.
 Result<std::vector<std::string>> resolve_sharing(const Registry& registry, Container& container);
 
-// ErrorKind::invalid where a link on the default network is to a container that is not there.
-Result<void> check_links(const Registry& registry, const HostConfig& config);
-
 // Whether a VM has room for a container with these limits; the error says what to ask for.
 Result<void> check_room(const vmm::MachineSpec& machine, const Container& container);
 
