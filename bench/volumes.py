@@ -101,12 +101,13 @@ class PlainGuest:
         if place == "shared":
             share, socket = self.folder / "plain-share", self.folder / "plain.sock"
             share.mkdir(exist_ok=True)
+            _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+            settings += f" bench.max_files={max_files}"
             server = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={share}", "-o",
-                                       "cache=auto,xattr,posix_lock", "--thread-pool-size=8"],
+                                       "cache=auto,xattr,posix_lock", "--thread-pool-size=8", f"--rlimit-nofile={max_files}"],
                                       stderr=subprocess.DEVNULL, env=os.environ | {"MALLOC_ARENA_MAX": "4"})  # as hako
             while not socket.exists():
                 time.sleep(0.05)
-            settings += f" bench.max_files={resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0]}"
             devices = ["-chardev", f"socket,id=shares,path={socket}", "-device", "vhost-user-fs-device,chardev=shares,tag=hako"]
         else:
             disk = self.folder / "plain.ext4"
