@@ -1,5 +1,7 @@
 #include "runtime/guest_mounts.h"
 
+#include <array>
+
 namespace hako::runtime {
 
 namespace {
@@ -46,12 +48,16 @@ std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
     return mounts;
 }
 
-guest::Mount share_mount(std::size_t max_files) {
+Result<void> mount_shares(guest::AgentClient& agent, std::size_t max_files) {
     guest::Mount mount{.source = std::string(vmm::kShareTag),
                        .type = "virtiofs",
                        .target = std::string(kShareMount)};
-    if (max_files > 0) mount.options = {fmt::format("max_files={}", max_files)};
-    return mount;
+    if (max_files > 0) {
+        mount.options = {fmt::format("max_files={}", max_files)};
+        if (agent.mount(std::array{mount})) return {};
+        mount.options.clear();  // a kernel that is not ours has no such option
+    }
+    return agent.mount(std::array{mount});
 }
 
 }  // namespace hako::runtime

@@ -27,8 +27,8 @@ std::vector<std::string> scratch_files();
 // The image, the scratch disk, the overlay of both that is the container's root, and its volumes
 // that are disks.
 std::vector<guest::Mount> container_mounts(const ContainerSpec& container);
-// All shares of a VM that has some. max_files: what the guest is told of its limit
+// Mounts all shares of a VM that has some. max_files: what the guest is told of its limit
 // (vmm::Machine::max_shared_files(), kernel/changes/virtiofsd.c); 0: nothing.
-guest::Mount share_mount(std::size_t max_files = 0);
+Result<void> mount_shares(guest::AgentClient& agent, std::size_t max_files);
 
 }  // namespace hako::runtime

@@ -196,15 +196,6 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
     return agent;
 }
 
-namespace {
-
-Result<void> mount_shares(const vmm::Machine& machine, guest::AgentClient& agent) {
-    if (agent.mount(std::array{share_mount(machine.max_shared_files())})) return {};
-    return agent.mount(std::array{share_mount()});  // a kernel that is not ours has no such option
-}
-
-}  // namespace
-
 Result<void> Sandbox::prepare_guest(const Parts& vm, const vmm::MachineSpec& spec) {
     guest::AgentClient& agent = *vm.second;
     const auto timer = trace_.time("set up the guest");
@@ -214,7 +205,7 @@ Result<void> Sandbox::prepare_guest(const Parts& vm, const vmm::MachineSpec& spe
         HAKO_CHECK(agent.set_time(wake.time));
         HAKO_CHECK(agent.add_entropy(as_bytes(wake.entropy)));
     }
-    if (vmm::has_share_device(spec)) HAKO_CHECK(mount_shares(*vm.first, agent));
+    if (vmm::has_share_device(spec)) HAKO_CHECK(mount_shares(agent, vm.first->max_shared_files()));
     NetworkSpec network = spec_.network;
     // One that booted has looked into all slots.
     for (const auto& nic : spec.nics)

@@ -1,6 +1,5 @@
 #include "runtime/template_builder.h"
 
-#include <array>
 #include <thread>
 
 #include "base/log.h"
@@ -69,7 +68,7 @@ Result<void> load(const TemplateJob& job, const std::filesystem::path& state, bo
         HAKO_CHECK(send_wake(channel.get(), vmm::slots_to_look_into(spec)));
         HAKO_TRY(const auto agent, guest::AgentClient::connect(std::move(channel)));
         HAKO_TRY([[maybe_unused]] const auto info, agent->info(vmm::agent_deadline(spec)));
-        return takes_shares ? agent->mount(std::array{share_mount()}) : Result<void>();
+        return takes_shares ? mount_shares(*agent, machine->max_shared_files()) : Result<void>();
     };
     const auto reached = reach_agent();
     if (!reached) return fail(machine->explain(reached.error().kind(), reached.error().message()));
