@@ -33,7 +33,8 @@ edit fs/fuse/file.c 1 '= fuse_file_lock,' '= shared_lock,'
 edit fs/fuse/file.c 1 '= fuse_file_flock,' '= shared_flock,'
 edit fs/fuse/file.c 1 '^static const struct file_operations fuse_file_operations' '#include "shared_locks.c"\n\n&'
 
-# A share may have more files than its server may hold open (changes/virtiofsd.c).
+# A share may have more files than its server may hold open, and names that others make anew
+# (changes/virtiofsd.c).
 edit fs/fuse/dev.c 1 '^ssize_t fuse_simple_request(' 'ssize_t fuse_ask_once('
 edit fs/fuse/virtio_fs.c 1 '^static const struct constant_table dax_param_enums' '#include "virtiofsd.c"\n\n&'
 edit fs/fuse/virtio_fs.c 1 '^.OPT_DAX_ENUM,' '&\n\tOPT_MAX_FILES,'

@@ -157,6 +157,7 @@ def test_two_containers_make_the_same_files_at_once(clean: Daemon) -> None:
     for i in range(300):
         assert sorted((data / f"file{i}").read_text().split()) == names
         assert (data / f"first{i}").read_text().strip() in names
+        assert (data / f"folder{i}").is_dir()
 
 
 def test_what_the_host_has_replaced_can_be_removed_and_renamed(clean: Daemon, folder: Path) -> None:
