@@ -104,8 +104,7 @@ class PlainGuest:
             _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
             settings += f" bench.max_files={max_files}"
             server = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={share}", "-o",
-                                       "cache=auto,xattr,posix_lock", "--thread-pool-size=8", f"--rlimit-nofile={max_files}"],
-                                      stderr=subprocess.DEVNULL, env=os.environ | {"MALLOC_ARENA_MAX": "4"})  # as hako
+                                       "cache=auto,xattr,posix_lock", f"--rlimit-nofile={max_files}"], stderr=subprocess.DEVNULL)
             while not socket.exists():
                 time.sleep(0.05)
             devices = ["-chardev", f"socket,id=shares,path={socket}", "-device", "vhost-user-fs-device,chardev=shares,tag=hako"]

@@ -133,7 +133,7 @@ def test_more_files_than_their_server_may_hold_open(own: Daemon, probe: Path) ->
 
 
 def test_many_that_write_at_once(clean: Daemon) -> None:
-    """More requests than virtiofsd has threads."""
+    """virtiofsd answers one after another, and none is lost."""
     work = "j=0; while [ $j -lt 20 ]; do dd if=/dev/zero of=/data/$i.$j bs=4k count=4 conv=fsync; ls /data; rm /data/$i.$j; j=$((j+1)); done"
     done = clean.hako("run", "--rm", "-v", "many:/data", HELLO, "sh", "-c",
                       f"for i in $(seq 24); do ({work}) > /dev/null 2>&1 & done; wait; ls /data; echo fine")

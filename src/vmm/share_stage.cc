@@ -146,7 +146,8 @@ Error execute(const StageSpec& spec) {
     // cache=auto: close-to-open, so that containers see each other's files, and mmap works. Device
     // nodes that a guest made would be the host's devices. flock is not announced: our guest kernel
     // asks for it anyway, without waiting, and virtiofsd would refuse others, which wait
-    // (kernel/changes/shared_locks.c).
+    // (kernel/changes/shared_locks.c). Without a thread pool, which is its default: handing each
+    // request to a pool made small files a fifth slower (docs/decisions/0017).
     const std::string listener = fmt::format("--fd={}", kStageListenerFd);
     const std::string source = fmt::format("source={}", kStage);
     const char* argv[] = {spec.program.c_str(),
@@ -157,13 +158,9 @@ Error execute(const StageSpec& spec) {
                           "cache=auto,xattr,posix_lock",
                           "-o",
                           "announce_submounts,modcaps=-mknod,log_level=err",
-                          "--thread-pool-size=8",
                           nullptr};
     char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-    // Else glibc asks for the number of processors once its threads want more than eight, by a
-    // system call that virtiofsd's own filter kills it for.
-    char arenas[] = "MALLOC_ARENA_MAX=4";
-    char* environment[] = {path, arenas, nullptr};
+    char* environment[] = {path, nullptr};
     ::execve(spec.program.c_str(), const_cast<char**>(argv), environment);
     return fail_errno(errno, "cannot execute {}", spec.program.native()).value();
 }
