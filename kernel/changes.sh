@@ -45,4 +45,8 @@ edit fs/fuse/virtio_fs.c 1 '^.case OPT_DAX_ENUM:' '\tcase OPT_MAX_FILES:\n\t\tma
 # question, and ends (fortify) if they say to make it; it makes files without being told to.
 edit fs/fuse/dir.c 1 'flags &= ~O_NOCTTY;' '&\n\tif (fm->fc->auto_submounts)\n\t\tflags \&= ~O_CREAT;'
 
+# Interrupts and faults of user mode leave SS empty, system calls do not. Only QEMU's TCG minds, which
+# translates for either: with the same SS what both use is translated once (docs/decisions/0033).
+edit arch/x86/entry/entry_64.S 1 '^.Lerror_entry_from_usermode_after_swapgs:' '\tmovl\t$__KERNEL_DS, %eax\n\tmovl\t%eax, %ss\n&'
+
 cp "$files"/*.[ch] fs/fuse/

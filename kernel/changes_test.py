@@ -9,6 +9,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCE = Path("/usr/src/linux-source-6.1.tar.xz")
+ENTRY = "\tleaq\t8(%rsp), %rdi\n.Lerror_entry_from_usermode_after_swapgs:\n\tcall\tsync_regs\n"
 FUSE = {
     "fuse_i.h": "struct fuse_file {\n\tbool flock:1;\n};\n",
     "dir.c": "".join(f"\tsync{n} = time_before64(fi->i_time[{n}], get_jiffies_64());\n" for n in range(4)) + "\tflags &= ~O_NOCTTY;\n",
@@ -25,6 +26,8 @@ def tree(tmp_path):
     (tmp_path / "fs" / "fuse").mkdir(parents=True)
     for name, text in FUSE.items():
         (tmp_path / "fs" / "fuse" / name).write_text(text)
+    (tmp_path / "arch" / "x86" / "entry").mkdir(parents=True)
+    (tmp_path / "arch" / "x86" / "entry" / "entry_64.S").write_text(ENTRY)
     return tmp_path
 
 
@@ -49,6 +52,8 @@ def test_files_come_and_lines_lead_to_them(tree):
         'enum {\n\tOPT_DAX_ENUM,\n\tOPT_MAX_FILES,\n};\n'
         '\tfsparam_enum("dax", OPT_DAX_ENUM, dax_param_enums),\n\tfsparam_u32("max_files", OPT_MAX_FILES),\n'
         '\tcase OPT_MAX_FILES:\n\t\tmax_files = result.uint_32;\n\t\tbreak;\n\tcase OPT_DAX_ENUM:\n')
+    assert (tree / "arch" / "x86" / "entry" / "entry_64.S").read_text() == ENTRY.replace(
+        ".Lerr", "\tmovl\t$__KERNEL_DS, %eax\n\tmovl\t%eax, %ss\n.Lerr")
     changed = (fuse / "file.c").read_text()
     assert changed.startswith('#include "shared_locks.c"\n\nstatic const')
     assert re.findall(r"= (\w+),", changed) == ["shared_flush", "shared_release", "shared_lock", "shared_flock"]
@@ -74,7 +79,7 @@ def test_they_are_for_the_sources_that_are_installed(tmp_path):
     with tarfile.open(SOURCE, "r|xz") as archive:
         for entry in archive:
             folder, _, name = entry.name.partition("/")
-            if name.startswith("fs/fuse/") and entry.isfile():
+            if name.startswith(("fs/fuse/", "arch/x86/entry/entry_64.S")) and entry.isfile():
                 archive.extract(entry, tmp_path)
             elif name.startswith("fs/g"):  # they are sorted
                 break
