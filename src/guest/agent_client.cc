@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "guest/chunks.h"
+#include "guest/lock_checks.h"
 #include "guest/messages.h"
 #include "guest/socket_call_impl.h"
 #include "guest/status.h"
@@ -91,6 +92,7 @@ using Stub = agent::v1::Agent::Stub;
 
 Result<std::unique_ptr<AgentClient>> AgentClient::connect(Fd channel, const Deadlines& deadlines) {
     if (!channel) return fail(ErrorKind::invalid, "the agent's channel is not open");
+    leave_lock_checks_out();
     // gRPC takes the descriptor as it is and would block in it.
     HAKO_CHECK(set_nonblocking(channel.get(), true));
     grpc::ChannelArguments arguments;

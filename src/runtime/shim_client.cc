@@ -11,6 +11,7 @@
 
 #include "base/guarded.h"
 #include "guest/chunks.h"
+#include "guest/lock_checks.h"
 #include "guest/status.h"
 #include "proto/shim.grpc.pb.h"
 
@@ -430,6 +431,7 @@ private:
 
 Result<std::unique_ptr<ShimClient>> ShimClient::connect(const std::filesystem::path& socket,
                                                         std::string container) {
+    guest::leave_lock_checks_out();
     grpc::ChannelArguments arguments;
     // A channel of its own for each shim, not one shared by address: a new shim may have the name.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

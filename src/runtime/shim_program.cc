@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/thread.h"
+#include "guest/lock_checks.h"
 #include "runtime/shim_record.h"
 
 namespace hako::runtime {
@@ -131,6 +132,7 @@ void end_serving(grpc::Server& server, const fs::path& socket) {
 Result<std::unique_ptr<grpc::Server>> serve_on(const fs::path& socket, grpc::Service& service) {
     std::error_code ignored;
     fs::remove(socket, ignored);
+    guest::leave_lock_checks_out();
     // One queue and one waiting thread.
     grpc::ServerBuilder builder;
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1)

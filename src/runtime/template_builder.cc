@@ -20,8 +20,9 @@ using std::chrono::milliseconds;
 
 constexpr int kAttempts = 3;
 constexpr std::string_view kName = "template-";
-// The kernel still has a few things to put away when vminitd begins to wait.
-constexpr milliseconds kSettle(200);
+// What the kernel does within its first second, such as measuring its clock once more and changing to
+// it, is done before: else each guest that is loaded does it, beside its container's start.
+constexpr milliseconds kSettle(1500);
 constexpr milliseconds kSaveDeadline(60'000);
 constexpr milliseconds kQuitGrace(1'000);
 

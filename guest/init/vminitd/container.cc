@@ -11,7 +11,6 @@
 #include "base/paths.h"
 #include "init/common/namespaces.h"
 #include "init/common/vmexec_protocol.h"
-#include "init/vminitd/device_filter.h"
 #include "init/vminitd/lines.h"
 #include "init/vminitd/oom_watch.h"
 #include "init/vminitd/plugged_devices.h"
@@ -64,8 +63,7 @@ Result<std::shared_ptr<Container>> Container::create(
                       std::move(namespaces), std::move(cgroup)));
     HAKO_CHECK(container->cgroup_.apply(settings));
     if (devices) {
-        const auto applied =
-            attach_device_program(container->cgroup_.fd(), device_program(*devices));
+        const auto applied = surroundings.device_filters.apply(container->cgroup_.fd(), *devices);
         // The border is the VM, with a kernel of one's own as well.
         if (!applied && applied.error().kind() == ErrorKind::unimplemented)
             log_warn("device rules are not applied: {}", applied.error().message());

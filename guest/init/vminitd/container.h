@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "init/common/namespaces.h"
 #include "init/vminitd/cgroup.h"
+#include "init/vminitd/device_filter.h"
 #include "init/vminitd/events.h"
 #include "init/vminitd/launcher.h"
 #include "init/vminitd/process.h"
@@ -25,6 +26,7 @@ struct Surroundings {
     std::filesystem::path cgroups;  // containers' cgroups are made below
     Launcher& launcher;
     Events& events;
+    const DeviceFilters& device_filters;
     // The first process of another container, while it runs.
     std::function<Result<std::shared_ptr<ContainerProcess>>(const std::string&)> first_process_of;
 };

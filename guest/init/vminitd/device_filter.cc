@@ -9,7 +9,7 @@
 #include <cstring>
 #include <ranges>
 
-#include "base/fd.h"
+#include "oci/device_rules.h"
 
 namespace hako::init {
 namespace {
@@ -131,6 +131,39 @@ int bpf(bpf_cmd command, bpf_attr& attributes) {
 
 std::uint64_t address(const void* data) { return reinterpret_cast<std::uint64_t>(data); }
 
+Result<Fd> load(const std::vector<bpf_insn>& program) {
+    constexpr const char* kLicense = "Apache-2.0";
+    bpf_attr load;
+    std::memset(&load, 0, sizeof load);
+    load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+    load.insns = address(program.data());
+    load.insn_cnt = static_cast<std::uint32_t>(program.size());
+    load.license = address(kLicense);
+    Fd loaded(bpf(BPF_PROG_LOAD, load));
+    if (!loaded && (errno == ENOSYS || errno == EINVAL))
+        return fail(ErrorKind::unimplemented, "the kernel has no device programs (CGROUP_BPF)");
+    if (!loaded) return fail_errno(errno, "cannot load the device rules");
+    return loaded;
+}
+
+Result<void> attach(int cgroup, const Fd& program) {
+    bpf_attr attach;
+    std::memset(&attach, 0, sizeof attach);
+    attach.target_fd = static_cast<std::uint32_t>(cgroup);
+    attach.attach_bpf_fd = static_cast<std::uint32_t>(program.get());
+    attach.attach_type = BPF_CGROUP_DEVICE;
+    attach.attach_flags = BPF_F_ALLOW_MULTI;
+    if (bpf(BPF_PROG_ATTACH, attach) != 0)
+        return fail_errno(errno, "cannot apply the device rules to the cgroup");
+    return {};
+}
+
+Result<std::vector<DeviceRule>> usual_rules() {
+    HAKO_TRY(auto list, oci::make_device_rules(false, {}, {}));
+    HAKO_TRY(auto rules, device_rules({{"devices", std::move(list)}}));
+    return *std::move(rules);
+}
+
 }  // namespace
 
 Result<std::optional<std::vector<DeviceRule>>> device_rules(const Json& resources) {
@@ -162,27 +195,17 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
     return program.take();
 }
 
-Result<void> attach_device_program(int cgroup, const std::vector<bpf_insn>& program) {
-    constexpr const char* kLicense = "Apache-2.0";
-    bpf_attr load;
-    std::memset(&load, 0, sizeof load);
-    load.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-    load.insns = address(program.data());
-    load.insn_cnt = static_cast<std::uint32_t>(program.size());
-    load.license = address(kLicense);
-    const Fd loaded(bpf(BPF_PROG_LOAD, load));
-    if (!loaded && (errno == ENOSYS || errno == EINVAL))
-        return fail(ErrorKind::unimplemented, "the kernel has no device programs (CGROUP_BPF)");
-    if (!loaded) return fail_errno(errno, "cannot load the device rules");
-    bpf_attr attach;
-    std::memset(&attach, 0, sizeof attach);
-    attach.target_fd = static_cast<std::uint32_t>(cgroup);
-    attach.attach_bpf_fd = static_cast<std::uint32_t>(loaded.get());
-    attach.attach_type = BPF_CGROUP_DEVICE;
-    attach.attach_flags = BPF_F_ALLOW_MULTI;
-    if (bpf(BPF_PROG_ATTACH, attach) != 0)
-        return fail_errno(errno, "cannot apply the device rules to the cgroup");
-    return {};
+DeviceFilters::DeviceFilters() {
+    auto rules = usual_rules();
+    if (!rules) return;
+    usual_rules_ = *std::move(rules);
+    if (auto loaded = load(device_program(usual_rules_))) usual_ = *std::move(loaded);
+}
+
+Result<void> DeviceFilters::apply(int cgroup, const std::vector<DeviceRule>& rules) const {
+    if (usual_ && rules == usual_rules_) return attach(cgroup, usual_);
+    HAKO_TRY(const auto loaded, load(device_program(rules)));
+    return attach(cgroup, loaded);
 }
 
 }  // namespace hako::init

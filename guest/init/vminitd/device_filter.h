@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/result.h"
 
@@ -18,6 +19,7 @@ struct DeviceRule {
     std::uint32_t type = 0;                     // BPF_DEVCG_DEV_*; 0: any
     std::optional<std::uint32_t> major, minor;  // unset: any
     std::uint32_t access = 0;                   // BPF_DEVCG_ACC_*
+    friend bool operator==(const DeviceRule&, const DeviceRule&) = default;
 };
 
 // linux.resources.devices, in its order; nullopt where there is no such list. An entry may name a
@@ -25,8 +27,20 @@ struct DeviceRule {
 Result<std::optional<std::vector<DeviceRule>>> device_rules(const Json& resources);
 // The last rule for an access decides; what none is for is allowed.
 std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules);
-// Nested cgroups may restrict it further. ErrorKind::unimplemented where the kernel has no such
-// programs.
-Result<void> attach_device_program(int cgroup, const std::vector<bpf_insn>& program);
+
+// Applies rules to cgroups. What the kernel does to check and compile a program is done for the
+// usual rules ahead: before a VM's state is saved, not at each start from it. Thread-safe.
+class DeviceFilters {
+public:
+    DeviceFilters();
+
+    // Nested cgroups may restrict it further. ErrorKind::unimplemented where the kernel has no such
+    // programs.
+    Result<void> apply(int cgroup, const std::vector<DeviceRule>& rules) const;
+
+private:
+    std::vector<DeviceRule> usual_rules_;
+    Fd usual_;  // none in a kernel without such programs
+};
 
 }  // namespace hako::init

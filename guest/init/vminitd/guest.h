@@ -26,8 +26,10 @@ class Guest {
 public:
     explicit Guest(const GuestPaths& paths)
         : launcher_(paths.vmexec, reaper_),
-          surroundings_{paths.state, paths.cgroups, launcher_, events_,
-                        [this](const std::string& id) { return first_process_of(id); }} {}
+          surroundings_{
+              paths.state,     paths.cgroups,
+              launcher_,       events_,
+              device_filters_, [this](const std::string& id) { return first_process_of(id); }} {}
 
     Events& events() { return events_; }
     Launcher& launcher() { return launcher_; }
@@ -47,6 +49,7 @@ private:
     OomWatch oom_watch_{events_};
     Reaper reaper_;
     Launcher launcher_;
+    DeviceFilters device_filters_;
     Surroundings surroundings_;
     // A null container is one that is just being created.
     Guarded<std::map<std::string, std::shared_ptr<Container>>> containers_;

@@ -11,13 +11,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <climits>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -149,12 +149,12 @@ Result<std::array<std::byte, 6>> parse_mac(const std::string& text) {
 }
 
 // The MAC that a card was made with, whatever it has now; others have none (zeros).
-std::string made_with(int socket, const char* name) {
+std::string made_with(int socket, const std::string& name) {
     // An ethtool_perm_addr: what is asked, room for so many bytes, and they.
     constexpr std::uint32_t kRoom = 32;
     std::array<std::uint32_t, 2 + kRoom / 4> address{ETHTOOL_GPERMADDR, kRoom};
     ifreq request{};
-    std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
     request.ifr_data = reinterpret_cast<char*>(address.data());
     if (::ioctl(socket, SIOCETHTOOL, &request) != 0) return {};
     std::array<unsigned char, 6> bytes{};
@@ -166,11 +166,11 @@ std::string made_with(int socket, const char* name) {
 Result<std::string> find_card(const std::string& mac) {
     const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno(errno, "cannot look at the network interfaces");
-    const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(
-        ::if_nameindex(), &::if_freenameindex);
-    if (!all) return fail_errno(errno, "cannot list the network interfaces");
-    for (const auto* one = all.get(); one->if_name != nullptr; ++one)
-        if (made_with(socket.get(), one->if_name) == mac) return std::string(one->if_name);
+    std::error_code error;
+    for (const auto& card : std::filesystem::directory_iterator("/sys/class/net", error))
+        if (auto name = card.path().filename().native(); made_with(socket.get(), name) == mac)
+            return name;
+    if (error) return fail_errno(error.value(), "cannot list the network interfaces");
     return std::string();
 }
 
@@ -253,6 +253,18 @@ std::vector<std::byte> last_of_network(const Address& address) {
     return bytes;
 }
 
+// As Docker: a card without an address of IPv6 gives itself none, either. A card may have been of a
+// rehearsal, and so have been told otherwise. Kernels without IPv6 have no such setting.
+Result<void> allow_ipv6(const agent::v1::ConfigureNetworkRequest::Interface& interface) {
+    const bool allowed = std::ranges::any_of(interface.addresses(), [](const std::string& text) {
+        return text.find(':') != std::string::npos;
+    });
+    const auto name = fmt::format("net/ipv6/conf/{}/disable_ipv6", interface.name());
+    auto set = set_sysctl(name, allowed ? "0" : "1");
+    if (!set && set.error().kind() == ErrorKind::not_found) return {};
+    return set;
+}
+
 Result<void> configure_interface(const Netlink& netlink,
                                  const agent::v1::ConfigureNetworkRequest::Interface& interface) {
     if (interface.name().empty()) return let_go(interface.card());
@@ -265,6 +277,7 @@ Result<void> configure_interface(const Netlink& netlink,
         request.add(IFLA_MTU, interface.mtu());
         HAKO_CHECK(check(netlink.ask(std::move(request)), "set up " + interface.name()));
     }
+    if (!interface.mac().empty()) HAKO_CHECK(allow_ipv6(interface));
     for (const auto& [path, value] : interface.sysctls()) HAKO_CHECK(set_sysctl(path, value));
     for (const auto& text : interface.addresses()) {
         HAKO_TRY(const auto address, parse_address(text));

@@ -3,6 +3,8 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
 
+#include "guest/lock_checks.h"
+
 namespace hako::init {
 namespace {
 
@@ -13,6 +15,7 @@ constexpr int kMaxMessage = 16 << 20;  // a specification with many mounts, file
 }  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(Guest& guest) {
+    guest::leave_lock_checks_out();
     std::unique_ptr<Server> server(new Server(guest));
     grpc::ResourceQuota quota("vminitd");
     quota.SetMaxThreads(kMaxThreads);
