@@ -288,6 +288,15 @@ def test_interfaces_are_called_and_set_up_as_they_ask(host: Daemon) -> None:
     host.hako("rm", "-f", "named")
 
 
+def test_without_an_address_of_ipv6_there_is_none_of_the_kernels_making(host: Daemon) -> None:
+    """As under Docker: lo has its own, and who wants the link's asks for it."""
+    script = "cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6; ip -6 -o addr | sed 's/.*inet6 //; s/ .*//'"
+    assert host.hako("run", "--rm", "--network", "app", HELLO, "sh", "-c", script).stdout == "1\n::1/128\n"
+    wanted = "name=app,driver-opt=com.docker.network.endpoint.sysctls=net.ipv6.conf.IFNAME.disable_ipv6=0"
+    script = "until ip -6 addr show dev eth0 | grep fe80; do sleep 0.1; done"
+    host.hako("run", "--rm", "--network", wanted, HELLO, "timeout", "20", "sh", "-c", script)
+
+
 def test_what_a_running_container_cannot_have(host: Daemon) -> None:
     host.hako("run", "-d", "--name", "full", "--network", "app", HELLO, "sleep", "3600")
     host.hako("network", "connect", "inner", "full")

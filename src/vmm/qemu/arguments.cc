@@ -140,9 +140,12 @@ void add_nics(QemuLaunch& launch, Slots& slots, const MachineSpec& spec, std::si
     for (std::size_t i = first; i < last; ++i) {
         const int fd = next_fd(launch);
         add(launch.command.argv, {"-netdev", fmt::format("tap,id=nic{},fd={}", i, fd)});
-        // A guest that was loaded is nowhere known yet: it has nothing to announce.
-        slots.add_device("virtio-net-device", fmt::format("netdev=nic{},mac={},guest_announce=off",
-                                                          i, spec.nics[i].mac));
+        // A guest that was loaded is nowhere known yet: it has nothing to announce. What comes by
+        // the tap is for it: it need not tell QEMU, in a question each, what to let through.
+        slots.add_device("virtio-net-device",
+                         fmt::format("netdev=nic{},mac={},guest_announce=off,ctrl_rx=off,"
+                                     "ctrl_vlan=off",
+                                     i, spec.nics[i].mac));
         launch.taps.push_back({fd, spec.nics[i]});
     }
 }

@@ -76,9 +76,9 @@ TEST(ArgumentsTest, NetworkCardsFollowTheDisksOnSlotsAndDescriptors) {
     ASSERT_TRUE(launch) << launch.error().message();
     const auto text = argument_lines(*launch);
     EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=9
--device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02,guest_announce=off
+-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02,guest_announce=off,ctrl_rx=off,ctrl_vlan=off
 -netdev tap,id=nic1,fd=10
--device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02,guest_announce=off)");
+-device virtio-net-device,bus=virtio-mmio-bus.6,netdev=nic1,mac=02:42:ac:12:00:02,guest_announce=off,ctrl_rx=off,ctrl_vlan=off)");
     ASSERT_EQ(launch->taps.size(), 2U);
     EXPECT_EQ(launch->taps[1].fd, 10);
     EXPECT_EQ(launch->taps[1].nic.tap, "hkt1");
@@ -100,7 +100,7 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     const auto without = slots_to_look_into(spec);
     spec.shares = {{.name = "m0", .source = "/srv"}, {.name = "m1", .source = "/home"}};
     const auto text = lines_of(spec);
-    EXPECT_NE(text.find(R"(,guest_announce=off
+    EXPECT_NE(text.find(R"(,guest_announce=off,ctrl_rx=off,ctrl_vlan=off
 -chardev socket,id=shares,fd=7
 -device vhost-user-fs-device,bus=virtio-mmio-bus.6,chardev=shares,tag=hako
 )"),
@@ -230,7 +230,7 @@ TEST(ArgumentsTest, DevicesOfTheHostComeOnBusesOfTheirOwn) {
     EXPECT_EQ(text.find("acpi=off"), std::string::npos);
     EXPECT_EQ(text.find("no_timer_check"), std::string::npos);
     EXPECT_EQ(text.substr(text.find("-netdev")), R"(-netdev tap,id=nic0,fd=9
--device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02,guest_announce=off
+-device virtio-net-device,bus=virtio-mmio-bus.5,netdev=nic0,mac=02:42:ac:11:00:02,guest_announce=off,ctrl_rx=off,ctrl_vlan=off
 -add-fd fd=10,set=10
 -device usb-host,hostdevice=/dev/fdset/10)");
     ASSERT_EQ(launch->files.size(), 2U);
