@@ -34,6 +34,7 @@ fuzz: ## each fuzz target for HAKO_FUZZ_SECONDS (60), by clang's libFuzzer
 bench: build ## writes the figures of docs/benchmarks.md to the terminal
 	scripts/setup.sh bench
 	bench/starts.py --build $(BUILD)
+	bench/translations.py --build $(BUILD)
 	bench/containers.py --build $(BUILD)
 	bench/images.py --build $(BUILD)
 	cmake --build $(BUILD) --target bench_network_host

@@ -51,12 +51,22 @@ def row(name: str, mine: float, theirs: float | None, target: str) -> str:
     return f"| {name} | {mine * 1000:.0f} ms | {theirs * 1000:.0f} ms | {mine / theirs:.2f} | {target} |"
 
 
-def enter_own_network() -> None:
-    """From now on networks, rules and load are in a network namespace of this script's. Before any thread."""
-    clone_newnet = 0x40000000
-    if ctypes.CDLL(None, use_errno=True).unshare(clone_newnet) != 0:
+def unshare(flags: int) -> None:
+    """As unshare(2), which Python has from 3.12 on. Before any thread."""
+    if ctypes.CDLL(None, use_errno=True).unshare(flags) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
+
+
+def enter_own_network() -> None:
+    """From now on networks, rules and load are in a network namespace of this script's."""
+    unshare(0x40000000)  # CLONE_NEWNET
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def enter_own_mounts() -> None:
+    """From now on mounts are in a mount namespace of this script's."""
+    unshare(0x00020000)  # CLONE_NEWNS
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 class Hako:
