@@ -6,7 +6,7 @@ devices, and podman on the host. Prints a Markdown table.
 
 The same script runs in all of them: fio (128 KiB pieces one after the other, 4 KiB pieces at random, past the caches), and the
 unpacking of many small files. The plain guest has hako's kernel, the same machine, memory, disks and virtiofsd, and an
-initramfs of the same files; nothing of hako is in it. Best of the rounds, in turns. Needs root, fio and busybox-static.
+initramfs of the same files; nothing of hako is in it. Medians of the rounds, in turns. Needs root, fio and busybox-static.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import io
 import os
 import re
 import resource
+import statistics
 import subprocess
 import tarfile
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -158,21 +160,20 @@ def main() -> None:
             "plain QEMU": PlainGuest(machine, work, initramfs, options)}
         if podman:
             sides["podman"] = lambda place: in_container(podman, "shared" if place == "block" else place, options)
-        best: dict[tuple[str, str, str], float] = {}
+        measured: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         for _ in range(options.rounds):
             for place in PLACES:
                 for side, action in sides.items():
                     for name, value in parse(action(place)).items():
-                        key = (place, name, side)
-                        better = min if name == "untar" else max
-                        best[key] = better(best.get(key, value), value)
+                        measured[place, name, side].append(value)
+        median = {key: statistics.median(values) for key, values in measured.items()}
         print(f"\n| {machine.accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
         for place in PLACES:
             for name, (title, unit) in ROWS.items():
                 title = f"{title} of {options.files} files" if name == "untar" else title
-                mine, plain = best[place, name, "hako"], best[place, name, "plain QEMU"]
+                mine, plain = median[place, name, "hako"], median[place, name, "plain QEMU"]
                 speed = plain / mine if name == "untar" else mine / plain
-                peer = f"{best[place, name, 'podman']:.1f} {unit}" if podman else ""
+                peer = f"{median[place, name, 'podman']:.1f} {unit}" if podman else ""
                 print(f"| {place}: {title} | {mine:.1f} {unit} | {plain:.1f} {unit} | {speed:.2f} | {peer} |")
 
 
