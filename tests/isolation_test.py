@@ -35,6 +35,25 @@ def test_processors_groups_and_limits(clean: Daemon) -> None:
     assert "unable to find group nobodys" in run(clean, "--group-add", "nobodys", HELLO, "true")
 
 
+def test_the_processors_time_is_shared_out_once_somebody_asks(clean: Daemon) -> None:
+    look = "cd /sys/fs/cgroup; cat cpu.weight; grep -ow cpu cgroup.controllers; cut -d' ' -f19 /proc/self/stat"
+    said = run(clean, HELLO, "sh", "-c", look)
+    assert "'cpu.weight': No such file" in said and said.startswith("0\n"), said
+    assert run(clean, "--privileged", HELLO, "sh", "-c", look) == "100\ncpu\n0\n"
+    assert run(clean, "--cpu-shares", "2048", HELLO, "sh", "-c", look) == "79\ncpu\n0\n"
+    clean.docker("run", "-d", "--name", "box", HELLO, "sleep", "600")
+    clean.docker("update", "--cpu-shares", "512", "box")
+    assert clean.docker("exec", "box", "sh", "-c", look).stdout == "20\ncpu\n0\n"
+
+
+def test_a_busy_container_still_answers(clean: Daemon) -> None:
+    clean.docker("run", "-d", "--name", "box", HELLO, "sh", "-c",
+                 "for i in $(seq 100); do while true; do true; done & done; echo busy; wait")
+    wait_until(lambda: clean.docker("logs", "box").stdout == "busy\n")
+    assert clean.docker("exec", "box", "echo", "here").stdout == "here\n"
+    clean.docker("rm", "-f", "box")
+
+
 def test_devices_of_the_vm(clean: Daemon) -> None:
     said = run(clean, "--device", "/dev/fuse", "--device", "/dev/fuse:/dev/other", HELLO, "sh", "-c",
                "ls /dev/fuse /dev/other; exec 3<>/dev/other && echo opened")

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -208,6 +209,10 @@ Result<void> run() {
     if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
         return fail_errno(errno, "cannot mark descriptors as ours");
     reset_signals();
+    // vminitd comes before what it starts.
+    const sched_param none{};
+    if (::sched_setscheduler(0, SCHED_OTHER, &none) != 0 || ::setpriority(PRIO_PROCESS, 0, 0) != 0)
+        return fail_errno(errno, "cannot give vminitd's priority back");
     HAKO_TRY(const auto text, read_fd(kRequestFd));
     HAKO_TRY(const auto request, parse_json(text));
     HAKO_TRY(const auto name, json_field_or<std::string>(request, request::kAction, ""));

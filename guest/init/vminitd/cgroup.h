@@ -28,7 +28,9 @@ Result<std::vector<CgroupSetting>> cgroup_settings(const Json& resources);
 // Kills everything in the cgroup, waits for the end of it all, removes it. Idempotent.
 Result<void> remove_cgroup(const std::filesystem::path& folder);
 
-// A container's cgroup. Thread-safe.
+// A container's cgroup. Thread-safe. What the kernel would do in it at each switch between
+// processes waits until somebody asks: its part of the processor's time is shared out once there is
+// a weight or a limit, and its pressure (PSI) is not told, since the VM's is (/proc/pressure).
 class Cgroup {
 public:
     static Result<Cgroup> create(const std::filesystem::path& parent, const std::string& name);
@@ -36,6 +38,9 @@ public:
     const std::filesystem::path& path() const { return path_; }
     int fd() const { return folder_.get(); }
 
+    // Has the controllers that come only when they are asked for, as those have that may make
+    // cgroups below.
+    Result<void> add_controllers() const;
     // A setting whose controller is not there is passed over with a note in the log.
     Result<void> apply(const std::vector<CgroupSetting>& settings) const;
     Result<std::string> read(const std::string& file) const;
@@ -59,7 +64,8 @@ private:
 
 // Below which containers' cgroups lie: the root of the cgroup2 file system in a VM.
 Result<std::filesystem::path> find_cgroup2();
-// Hands all controllers that there are to the children of `folder`.
+// Hands the controllers that there are to the children of `folder`, but for those that wait to be
+// asked for.
 void delegate_controllers(const std::filesystem::path& folder);
 
 }  // namespace hako::init

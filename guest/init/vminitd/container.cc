@@ -31,6 +31,18 @@ Result<void> check_id(std::string_view id) {
     return {};
 }
 
+// Processes may make cgroups of their own in it.
+Result<bool> has_writable_cgroup(const Json& spec) {
+    HAKO_TRY(const auto mounts, json_field_or<std::vector<Json>>(spec, "mounts", {}));
+    for (const auto& mount : mounts) {
+        HAKO_TRY(const auto type, json_field_or<std::string>(mount, "type", ""));
+        HAKO_TRY(const auto options, json_field_or<std::vector<std::string>>(mount, "options", {}));
+        if (type.starts_with("cgroup") && std::ranges::find(options, "ro") == options.end())
+            return true;
+    }
+    return false;
+}
+
 agent::v1::Event exit_event(const std::string& container, const std::string& process,
                             const ProcessEnd& end) {
     agent::v1::Event event;
@@ -55,12 +67,14 @@ Result<std::shared_ptr<Container>> Container::create(
     HAKO_TRY(const auto resources, json_field_or<Json>(linux_json, "resources", Json::object()));
     HAKO_TRY(const auto settings, cgroup_settings(resources));
     HAKO_TRY(const auto devices, device_rules(resources));
+    HAKO_TRY(const bool writable, has_writable_cgroup(spec));
 
     HAKO_TRY(auto cgroup, Cgroup::create(surroundings.cgroups, id));
     // From here on the destructor cleans up.
     const std::shared_ptr<Container> container(
         new Container(surroundings, std::move(id), std::move(spec), std::move(path),
                       std::move(namespaces), std::move(cgroup)));
+    if (writable) HAKO_CHECK(container->cgroup_.add_controllers());
     HAKO_CHECK(container->cgroup_.apply(settings));
     if (devices) {
         const auto applied = surroundings.device_filters.apply(container->cgroup_.fd(), *devices);
