@@ -88,7 +88,7 @@ def command(machine: Machine, initramfs: Path, mebibytes: int, arguments: str) -
                            "-global", "virtio-mmio.force-legacy=false", "-object",
                            f"memory-backend-memfd,id=ram,size={mebibytes}M,share=on", "-m", f"{mebibytes}M", "-smp", "1",
                            "-serial", "stdio", "-kernel", machine.kernel, "-initrd", initramfs, "-append",
-                           "console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable acpi=off noreplace-smp "
+                           "console=ttyS0 quiet panic=-1 reboot=t no_timer_check tsc=reliable psi=0 acpi=off noreplace-smp "
                            f"{machine.clock} {arguments}"]
     return words + (["-accel", "kvm", "-cpu", "host"] if machine.accelerator == "kvm" else
                     ["-accel", "tcg,thread=single,tb-size=64", "-cpu", "max,-erms,-fsrm"])

@@ -206,7 +206,9 @@ std::string kernel_command_line(const MachineSpec& spec) {
     else add(words, {"no_timer_check", "tsc=reliable", "acpi=off"});
     add(words, {"noreplace-smp", fmt::format("hako.agent={}", to_string(spec.channel)),
                 // The controller is empty at first: asking 256 targets would only cost.
-                "scsi_mod.scan=manual"});
+                "scsi_mod.scan=manual",
+                // Pressure (PSI) is counted at every switch between processes.
+                "psi=0"});
     // An emulated CPU's time stamp counter is the host's, and microvm has nothing to measure it by.
     if (spec.accelerator == Accelerator::tcg && spec.tsc_khz != 0)
         words.push_back(fmt::format("tsc_early_khz={}", spec.tsc_khz));
