@@ -1,8 +1,7 @@
 // What VMs that wait for a container are started with.
 #include "engine/context.h"
+#include "engine/scratch.h"
 #include "engine/settings.h"
-#include "fsimage/ext4/format.h"
-#include "runtime/guest_mounts.h"
 
 namespace hako::engine {
 namespace {
@@ -30,10 +29,7 @@ Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Im
     runtime::ContainerSpec spec = planned.container;
     HAKO_CHECK(make_folders(folder));
     const auto scratch = folder / "rehearsal.ext4";
-    HAKO_CHECK(fsimage::format_ext4(scratch, {.size = kScratchBytes,
-                                              .label = "scratch",
-                                              .folders = runtime::scratch_folders(),
-                                              .files = runtime::scratch_files()}));
+    HAKO_CHECK(make_scratch(scratch, kScratchBytes));
     spec.scratch.extents = {scratch};
     spec.log.file = folder / "rehearsal.log";
     spec.exit_record = folder / "rehearsal.json";

@@ -24,7 +24,7 @@ std::uint64_t journal_blocks(const Ext4Options& options) {
 }
 
 // What the filesystem is to be: the features of a modern mke2fs. Without a resize inode: with
-// 64bit the kernel grows it by meta_bg. metadata_csum because hosts crash.
+// 64bit the kernel grows it by meta_bg.
 ext2_super_block parameters(const Ext4Options& options) {
     const std::uint64_t blocks = options.size / kBlock;
     const std::uint64_t inodes = std::max(options.inodes, blocks * kBlock / kBytesPerInode);
@@ -42,7 +42,9 @@ ext2_super_block parameters(const Ext4Options& options) {
     wanted.s_feature_ro_compat =
         EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER | EXT2_FEATURE_RO_COMPAT_LARGE_FILE |
         EXT4_FEATURE_RO_COMPAT_HUGE_FILE | EXT4_FEATURE_RO_COMPAT_DIR_NLINK |
-        EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE | EXT4_FEATURE_RO_COMPAT_METADATA_CSUM;
+        EXT4_FEATURE_RO_COMPAT_EXTRA_ISIZE |
+        (options.checksums ? EXT4_FEATURE_RO_COMPAT_METADATA_CSUM
+                           : EXT4_FEATURE_RO_COMPAT_GDT_CSUM);
     return wanted;
 }
 
@@ -55,7 +57,7 @@ Result<void> fill_super_block(ext2_filsys fs, const Ext4Options& options) {
         return fail_errno(errno, "cannot get random numbers");
     super.s_uuid[6] = static_cast<__u8>((super.s_uuid[6] & 0x0FU) | 0x40U);
     super.s_uuid[8] = static_cast<__u8>((super.s_uuid[8] & 0x3FU) | 0x80U);
-    super.s_checksum_type = EXT2_CRC32C_CHKSUM;
+    if (options.checksums) super.s_checksum_type = EXT2_CRC32C_CHKSUM;
     ext2fs_init_csum_seed(fs);
     super.s_def_hash_version = EXT2_HASH_HALF_MD4;
     super.s_flags |= EXT2_FLAGS_SIGNED_HASH;  // of names with bytes over 127, on every processor

@@ -16,6 +16,9 @@ struct Ext4Options {
     std::string label = {};  // at most 16 bytes
     // Bytes of its journal, 0 for none; by default a 64th of the disk, 4 to 64 MiB.
     std::optional<std::uint64_t> journal = {};
+    // Of metadata (metadata_csum): what a host's disk made of it shows when it is read. Without,
+    // only group descriptors have any (uninit_bg).
+    bool checksums = true;
     std::uint64_t inodes = 0;               // at least so many; and one for 16 KiB of disk
     std::vector<std::string> folders = {};  // in its root, by name: 0:0 with mode 0755
     std::vector<std::string> files = {};    // empty ones, in these: "FOLDER/NAME", the same

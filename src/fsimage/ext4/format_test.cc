@@ -30,7 +30,8 @@ protected:
 TEST_F(Ext4Test, IsCleanInEverySize) {
     for (const std::uint64_t size : {8 * kMiB, 100 * kMiB + 5000, 10 * kGiB, 64 * kGiB}) {
         SCOPED_TRACE(size);
-        ASSERT_TRUE(format_ext4(disk(), {.size = size, .label = "scratch"}));
+        ASSERT_TRUE(
+            format_ext4(disk(), {.size = size, .label = "scratch", .checksums = size < kGiB}));
         output({"e2fsck", "-fn"});
         struct stat status {};
         ASSERT_EQ(::stat(disk().c_str(), &status), 0);
@@ -52,6 +53,14 @@ TEST_F(Ext4Test, HasWhatAScratchDiskWants) {
     EXPECT_NE(root.find("User:     0   Group:     0"), std::string::npos) << root;
     const std::string names = output({"debugfs", "-R", "ls -p /"});
     EXPECT_EQ(names, "/2/040755/0/0/.//\n/2/040755/0/0/..//\n\n") << "a fresh one is empty";
+}
+
+TEST_F(Ext4Test, WithoutChecksumsItsInodeTablesAreStillKnownToBeZeros) {
+    ASSERT_TRUE(format_ext4(disk(), {.size = kGiB, .checksums = false}));
+    const std::string about = output({"dumpe2fs"});
+    EXPECT_EQ(about.find("metadata_csum"), std::string::npos) << about;
+    EXPECT_NE(about.find("uninit_bg"), std::string::npos) << about;
+    EXPECT_NE(about.find("ITABLE_ZEROED"), std::string::npos) << about;
 }
 
 // A number in dumpe2fs's listing.
