@@ -427,7 +427,6 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.folder = layout.sandbox(container.id);
     sandbox.shares = !parts.alone && !shared_with(container.host_config).empty();
     HAKO_TRY(sandbox.container, make_sandbox_container(container, parts, layout));
-    const auto& [rootfs, scratch] = std::tie(sandbox.container.rootfs, sandbox.container.scratch);
     sandbox.machine.id = container.id;
     sandbox.machine.kernel = parts.kernel;
     sandbox.machine.initramfs = parts.initramfs;
@@ -436,7 +435,7 @@ Result<runtime::SandboxSpec> make_sandbox(const Container& container, const Mach
     sandbox.machine.cpus = machine_cpus(container.host_config, parts.accelerator, parts.host_cpus);
     sandbox.machine.accelerator = parts.accelerator;
     sandbox.machine.tsc_khz = parts.tsc_khz;
-    sandbox.machine.disks = {rootfs, scratch};
+    sandbox.machine.disks = runtime::disks_of(sandbox.container);
     sandbox.machine.shares = sandbox.container.shares;
     sandbox.machine.takes_shares = is_pod(container);
     sandbox.machine.devices = parts.devices;

@@ -214,16 +214,6 @@ Result<void> Sandbox::prepare_guest(const Parts& vm, const vmm::MachineSpec& spe
     return with_context(agent.configure_network(network), "cannot set up the network");
 }
 
-namespace {
-
-std::vector<vmm::Disk> disks_of(const ContainerSpec& spec) {
-    std::vector<vmm::Disk> disks{spec.rootfs, spec.scratch};
-    disks.insert(disks.end(), spec.volumes.begin(), spec.volumes.end());
-    return disks;
-}
-
-}  // namespace
-
 // Whether the machine was started with it.
 bool Sandbox::is_own_disk(const vmm::Disk& disk) const {
     return std::ranges::any_of(spec_.machine.disks, [&](const vmm::Disk& own) {

@@ -42,6 +42,12 @@ std::string guest_rootfs(std::string_view container) {
     return fmt::format("/run/hako/containers/{}/rootfs", container);
 }
 
+std::vector<vmm::Disk> disks_of(const ContainerSpec& spec) {
+    std::vector<vmm::Disk> disks{spec.rootfs, spec.scratch};
+    disks.insert(disks.end(), spec.volumes.begin(), spec.volumes.end());
+    return disks;
+}
+
 Result<std::string> first_process(const ContainerSpec& spec) {
     HAKO_TRY(const auto json, with_context(parse_json(spec.oci_spec), "config.json"));
     HAKO_TRY(const auto process, json_field<Json>(json, "process"));

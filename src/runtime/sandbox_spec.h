@@ -18,7 +18,7 @@
 
 namespace hako::runtime {
 
-// The disks of the container that a VM is booted for, by serial: they are in its MachineSpec.
+// The disks of the container that a VM is booted for, by serial.
 constexpr std::string_view kRootfsSerial = "rootfs";    // EROFS, read-only
 constexpr std::string_view kScratchSerial = "scratch";  // ext4
 
@@ -65,6 +65,8 @@ struct ContainerSpec {
     std::filesystem::path exit_record;                   // runtime/exit_record.h
 };
 
+// Its root, its scratch disk, its volumes.
+std::vector<vmm::Disk> disks_of(const ContainerSpec& spec);
 // Its oci_spec's `process`, as a text of its own.
 Result<std::string> first_process(const ContainerSpec& spec);
 
