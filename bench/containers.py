@@ -18,6 +18,7 @@ from pathlib import Path
 from peers import IMAGE, Hako, Podman, medians, peers, row
 
 LINE = "x" * 127
+LINES = 40_000
 
 
 def pss(pid: int) -> int:
@@ -100,6 +101,14 @@ def attach(hako: Hako, podman: Podman | None, options: argparse.Namespace, folde
     print(rates(f"`attach` through `cat`, {size >> 20} MiB", size, mine, peer, "reported"), flush=True)
 
 
+def lines(hako: Hako, podman: Podman | None, options: argparse.Namespace) -> None:
+    """A process that says much, a line at a time."""
+    command = [IMAGE, "sh", "-c", f"i=0; while [ $i -lt {LINES} ]; do echo line $i of {LINES}; i=$((i + 1)); done"]
+    mine, peer = medians(options.rounds, lambda: hako("run", "--rm", *command),
+                         podman and (lambda: podman("run", "--rm", *podman.flags, *command)))
+    print(row(f"`run` of a shell that says {LINES} lines", mine, peer, "reported"), flush=True)
+
+
 def memory(hako: Hako, options: argparse.Namespace, folder: Path) -> None:
     (daemon,) = processes("/hakod", folder)
     for wanted in sorted({0, min(10, options.containers), options.containers}):
@@ -162,6 +171,7 @@ def main() -> None:
         memory(hako, options, folder)
         idle_memory(hako, 5)
         exec_and_load(hako, podman, options)
+        lines(hako, podman, options)
         attach(hako, podman, options, folder)
         logs(hako, podman, options)
 
