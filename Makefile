@@ -35,6 +35,8 @@ bench: build ## writes the figures of docs/benchmarks.md to the terminal
 	scripts/setup.sh bench
 	bench/starts.py --build $(BUILD)
 	bench/translations.py --build $(BUILD)
+	cmake --build $(BUILD) --target bench_executed_instructions
+	bench/executed.py --build $(BUILD)
 	bench/containers.py --build $(BUILD)
 	bench/images.py --build $(BUILD)
 	cmake --build $(BUILD) --target bench_network_host

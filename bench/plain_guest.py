@@ -82,7 +82,7 @@ class Machine:
 
 def command(machine: Machine, initramfs: Path, mebibytes: int, arguments: str) -> list[object]:
     """QEMU as hako runs it, its console on stdin and stdout; devices are to be added."""
-    words: list[object] = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-machine",
+    words: list[object] = [os.environ.get("HAKO_QEMU", "qemu-system-x86_64"), "-nodefaults", "-no-user-config", "-nographic", "-no-reboot", "-machine",
                            "microvm,acpi=off,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,usb=off,graphics=off,"
                            "memory-backend=ram",
                            "-global", "virtio-mmio.force-legacy=false", "-object",

@@ -4,14 +4,12 @@ where processors are emulated, and unlike time it is the same in each run, whate
 
     bench/translations.py --build build [--functions 30]
 
-Prints a Markdown table, and the functions of the guest's kernel that it is most of. Needs root: QEMU's jail shows /usr only, so
-the pipe that QEMU tells its translations to lies there, in a mount namespace of this script's.
+Prints a Markdown table, and the functions of the guest's kernel that it is most of. Needs root.
 """
 
 from __future__ import annotations
 
 import argparse
-import bisect
 import os
 import subprocess
 import tempfile
@@ -19,26 +17,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from peers import IMAGE, Hako, enter_own_mounts, enter_own_network
-
-PLACE = Path("/usr/local/src")  # below /usr, and empty
-KERNEL_HALF = 1 << 63
-QEMU = """#!/bin/sh
-[ -e {place}/tell ] && set -- "$@" -d in_asm -D {place}/pipe
-exec qemu-system-x86_64 "$@"
-"""
-
-
-def prepare(folder: Path) -> None:
-    enter_own_network()
-    enter_own_mounts()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tell", PLACE], check=True)
-    os.mkfifo(PLACE / "pipe")
-    (PLACE / "pipe").chmod(0o666)
-    program = folder / "qemu"
-    program.write_text(QEMU.format(place=PLACE))
-    program.chmod(0o755)
-    os.environ["HAKO_QEMU"] = str(program)
+import guest_code
+from guest_code import KERNEL_HALF, PLACE
+from peers import IMAGE, Hako
 
 
 def blocks(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
@@ -56,15 +37,6 @@ def blocks(lines: Iterable[str]) -> Iterator[tuple[int, int]]:
         yield start, count
 
 
-class Functions:
-    def __init__(self, kallsyms: str) -> None:
-        rows = sorted((int(row[0], 16), row[2]) for row in map(str.split, kallsyms.splitlines()) if row[1] in "tTwW")
-        self.starts, self.names = [start for start, _ in rows], [name for _, name in rows]
-
-    def __getitem__(self, address: int) -> str:
-        return self.names[max(bisect.bisect_right(self.starts, address) - 1, 0)]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=Path("build"))
@@ -72,13 +44,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hako-bench-", dir="/var/tmp") as name:
         folder = Path(name)
-        prepare(folder)
+        guest_code.prepare(folder, f"-d in_asm -D {PLACE}/pipe")
+        os.mkfifo(PLACE / "pipe")
+        (PLACE / "pipe").chmod(0o666)
         hako = Hako(options.build.resolve(), folder, bridge="bridge")
         try:
             hako("load", "-q", "-i", str(options.build / "share" / "hello.tar"))
             hako.await_template()
             hako("run", "--rm", IMAGE, "true")
-            functions = Functions(hako("run", "--rm", "--cap-add", "SYSLOG", IMAGE, "cat", "/proc/kallsyms"))
+            functions = guest_code.Functions(hako)
             (PLACE / "tell").touch()
             start = subprocess.Popen([hako.program, "run", "--rm", IMAGE, "true"], env=hako.environment)
             with (PLACE / "pipe").open(errors="replace") as told:

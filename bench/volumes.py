@@ -16,6 +16,7 @@ import io
 import os
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import tarfile
@@ -91,20 +92,45 @@ def parse(output: str) -> dict[str, float]:
     return figures
 
 
-class PlainGuest:
-    """QEMU as hako runs it, with a guest that only runs the script."""
+class Guests:
+    """A script, /bench.sh, with a folder of each kind: in containers, and in a plain guest as hako runs it that has nothing else."""
 
-    def __init__(self, machine: plain_guest.Machine, folder: Path, initramfs: Path, options: argparse.Namespace) -> None:
-        self.machine, self.folder, self.initramfs, self.options = machine, folder, initramfs, options
+    APPLETS = "sh cat tar rm mkdir mount sync awk reboot"
 
-    def __call__(self, place: str) -> str:
-        settings = f"bench.place={place} bench.MEGABYTES={self.options.megabytes}"
+    def __init__(self, hako: Hako, build: Path, folder: Path, script: str, files: int, applets: str = "") -> None:
+        self.folder = folder
+        root = plain_guest.make_root(folder / "root", f"{self.APPLETS} {applets}", "fio", "bench",
+                                     {"bench.sh": script, "init": INIT})
+        add_small_files(root, files)
+        self.initramfs = plain_guest.make_initramfs(root, folder / "initramfs.cpio")
+        self.archive = plain_guest.make_image(root, folder)
+        self.load(hako)
+        self.machine = plain_guest.Machine.like(hako, build, IMAGE)
+
+    def load(self, engine: Hako | Podman) -> None:
+        engine("tag", engine("load", "-i", str(self.archive)).split()[-1], IMAGE)
+
+    def in_container(self, engine: Hako | Podman, place: str, settings: dict[str, object]) -> str:
+        flags = ["--rm", *(word for setting in settings.items() for word in ("-e", "{}={}".format(*setting)))]
+        flags += ["-m", "1g"] if isinstance(engine, Hako) else engine.flags
+        if place != "scratch":
+            driver = ["--driver", place] if place == "block" else []
+            engine("volume", "create", *driver, "files")
+            flags += ["-v", "files:/data"]
+        output = engine("run", *flags, IMAGE, "sh", "-c", "mkdir -p /data && exec /bench.sh /data")
+        if place != "scratch":
+            engine("volume", "rm", "files")
+        return output
+
+    def in_plain(self, place: str, settings: dict[str, object]) -> str:
+        settings = settings | {"place": place}
         server, devices = None, []
         if place == "shared":
             share, socket = self.folder / "plain-share", self.folder / "plain.sock"
-            share.mkdir(exist_ok=True)
+            shutil.rmtree(share, ignore_errors=True)
+            share.mkdir()
             _, max_files = resource.getrlimit(resource.RLIMIT_NOFILE)
-            settings += f" bench.max_files={max_files}"
+            settings["max_files"] = max_files
             server = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={share}", "-o",
                                        "cache=auto,xattr,posix_lock", f"--rlimit-nofile={max_files}"], stderr=subprocess.DEVNULL)
             while not socket.exists():
@@ -117,25 +143,13 @@ class PlainGuest:
                            stdout=subprocess.DEVNULL)
             devices = ["-blockdev", f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename={disk}",
                        "-device", "virtio-blk-device,drive=disk"]
-        words = plain_guest.command(self.machine, self.initramfs, 1024, settings) + devices
+        arguments = " ".join(f"bench.{name}={value}" for name, value in settings.items())
+        words = plain_guest.command(self.machine, self.initramfs, 1024, arguments) + devices
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=True)
         if server:
             server.wait(30)
         assert "finished" in done.stdout, done.stdout + done.stderr
         return done.stdout.replace("\r", "")
-
-
-def in_container(engine: Hako | Podman, place: str, options: argparse.Namespace) -> str:
-    flags = ["--rm", "-e", f"MEGABYTES={options.megabytes}"]
-    flags += ["-m", "1g"] if isinstance(engine, Hako) else engine.flags
-    if place != "scratch":
-        driver = ["--driver", place] if place == "block" else []
-        engine("volume", "create", *driver, "files")
-        flags += ["-v", "files:/data"]
-    output = engine("run", *flags, IMAGE, "sh", "-c", "mkdir -p /data && exec /bench.sh /data")
-    if place != "scratch":
-        engine("volume", "rm", "files")
-    return output
 
 
 def main() -> None:
@@ -146,20 +160,14 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=20_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hako-bench-", dir="/var/tmp") as scratch, peers(options.build, head=False) as (hako, podman, folder):
-        work = Path(scratch)
-        applets = "sh cat tar rm mkdir mount sync awk reboot"
-        root = plain_guest.make_root(work / "root", applets, "fio", "bench", {"bench.sh": SCRIPT, "init": INIT})
-        add_small_files(root, options.files)
-        initramfs = plain_guest.make_initramfs(root, work / "initramfs.cpio")
-        archive = plain_guest.make_image(root, work)
-        for engine in filter(None, (hako, podman)):
-            engine("tag", engine("load", "-i", str(archive)).split()[-1], IMAGE)
-        machine = plain_guest.Machine.like(hako, options.build.resolve(), IMAGE)
+        guests = Guests(hako, options.build.resolve(), Path(scratch), SCRIPT, options.files)
+        settings = {"MEGABYTES": options.megabytes}
         sides: dict[str, Callable[[str], str]] = {
-            "hako": lambda place: in_container(hako, place, options),
-            "plain QEMU": PlainGuest(machine, work, initramfs, options)}
+            "hako": lambda place: guests.in_container(hako, place, settings),
+            "plain QEMU": lambda place: guests.in_plain(place, settings)}
         if podman:
-            sides["podman"] = lambda place: in_container(podman, "shared" if place == "block" else place, options)
+            guests.load(podman)
+            sides["podman"] = lambda place: guests.in_container(podman, "shared" if place == "block" else place, settings)
         measured: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         for _ in range(options.rounds):
             for place in PLACES:
@@ -167,7 +175,7 @@ def main() -> None:
                     for name, value in parse(action(place)).items():
                         measured[place, name, side].append(value)
         median = {key: statistics.median(values) for key, values in measured.items()}
-        print(f"\n| {machine.accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
+        print(f"\n| {guests.machine.accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
         for place in PLACES:
             for name, (title, unit) in ROWS.items():
                 title = f"{title} of {options.files} files" if name == "untar" else title
