@@ -2,7 +2,7 @@
 """Benchmarks of files: a container's own, a shared volume's, a block volume's; beside a plain QEMU guest with the same
 devices, and podman on the host. Prints a Markdown table.
 
-    bench/volumes.py --build build [--rounds 3] [--megabytes 64] [--files 20000]
+    bench/volumes.py --build build [--rounds 3] [--megabytes 64] [--files 20000] [--places scratch shared block]
 
 The same script runs in all of them: fio (128 KiB pieces one after the other, 4 KiB pieces at random, past the caches), and the
 unpacking of many small files. The plain guest has hako's kernel, the same machine, memory, disks and virtiofsd, and an
@@ -158,6 +158,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=int, default=64)
     parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--places", nargs="+", choices=PLACES, default=PLACES)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hako-bench-", dir="/var/tmp") as scratch, peers(options.build, head=False) as (hako, podman, folder):
         guests = Guests(hako, options.build.resolve(), Path(scratch), SCRIPT, options.files)
@@ -170,13 +171,13 @@ def main() -> None:
             sides["podman"] = lambda place: guests.in_container(podman, "shared" if place == "block" else place, settings)
         measured: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         for _ in range(options.rounds):
-            for place in PLACES:
+            for place in options.places:
                 for side, action in sides.items():
                     for name, value in parse(action(place)).items():
                         measured[place, name, side].append(value)
         median = {key: statistics.median(values) for key, values in measured.items()}
         print(f"\n| {guests.machine.accelerator} | hako | plain QEMU | hako / plain | podman |\n|---|---|---|---|---|")
-        for place in PLACES:
+        for place in options.places:
             for name, (title, unit) in ROWS.items():
                 title = f"{title} of {options.files} files" if name == "untar" else title
                 mine, plain = median[place, name, "hako"], median[place, name, "plain QEMU"]

@@ -42,6 +42,9 @@ def test_the_vm_lives_as_long_as_any_of_its_containers(clean: Daemon) -> None:
     clean.hako("run", "-d", "--name", "guest", "--network", "container:box", HELLO, "sh", "-c",
                "trap 'exit 7' TERM; echo ready; while :; do sleep 0.2; done")
     wait_until(lambda: "ready" in clean.hako("logs", "guest").stdout, 30)
+    # Both have a part of the processors, however many processes they have.
+    for name in "box", "guest":
+        assert clean.hako("exec", name, "cat", "/sys/fs/cgroup/cpu.weight").stdout == "100\n"
     # Without a limit of its own it has what the VM has.
     limit = clean.hako("stats", "--no-stream", "--format", "{{.MemUsage}}", "guest").stdout.split(" / ")[1]
     assert 512 <= float(limit.removesuffix("MiB\n")) <= 600, limit

@@ -39,7 +39,7 @@ public:
     int fd() const { return folder_.get(); }
 
     // Has the controllers that come only when they are asked for, as those have that may make
-    // cgroups below.
+    // cgroups below, and containers that share a VM.
     Result<void> add_controllers() const;
     // A setting whose controller is not there is passed over with a note in the log.
     Result<void> apply(const std::vector<CgroupSetting>& settings) const;

@@ -7,7 +7,14 @@ Result<void> Guest::create_container(const std::string& id, Json spec,
                                      const std::vector<agent::v1::Socket>& sockets) {
     if (!containers_.lock()->emplace(id, nullptr).second)
         return fail(ErrorKind::conflict, "there is a container {} already", id);
-    auto container = Container::create(surroundings_, id, std::move(spec), files, sockets);
+    const auto create = [&]() -> Result<std::shared_ptr<Container>> {
+        HAKO_TRY(auto container,
+                 Container::create(surroundings_, id, std::move(spec), files, sockets));
+        // Each its part of the processors, however many processes it has.
+        if (containers_.lock()->size() > 1) HAKO_CHECK(container->cgroup().add_controllers());
+        return container;
+    };
+    auto container = create();
     auto containers = containers_.lock();
     if (!container) {
         containers->erase(id);
