@@ -76,8 +76,11 @@ std::vector<fs::path> with_children(const fs::path& folder) {
 // Two levels of run queues, and the load of each, at every switch between processes.
 constexpr std::string_view kWaiting = "cpu";
 
-Result<void> hand_down(const fs::path& folder, std::string_view controller) {
-    return write_file(folder / "cgroup.subtree_control", fmt::format("+{}", controller));
+void hand_down(const fs::path& folder, std::string_view controller) {
+    if (const auto done =
+            write_file(folder / "cgroup.subtree_control", fmt::format("+{}", controller));
+        !done)
+        log_warn("{}", done.error().message());
 }
 
 bool is_waiting(const CgroupSetting& setting) {
@@ -117,15 +120,14 @@ Result<Cgroup> Cgroup::create(const fs::path& parent, const std::string& name) {
     return Cgroup(path, std::move(folder));
 }
 
-Result<void> Cgroup::add_controllers() const {
+void Cgroup::add_controllers() const {
     std::istringstream offered(read_file(path_.parent_path() / "cgroup.controllers").value_or(""));
     for (std::string name; offered >> name;)
-        if (name == kWaiting) return hand_down(path_.parent_path(), name);
-    return {};
+        if (name == kWaiting) hand_down(path_.parent_path(), name);
 }
 
 Result<void> Cgroup::apply(const std::vector<CgroupSetting>& settings) const {
-    if (std::ranges::any_of(settings, is_waiting)) HAKO_CHECK(add_controllers());
+    if (std::ranges::any_of(settings, is_waiting)) add_controllers();
     for (const auto& setting : settings) {
         auto fd = open_file(path_ / setting.file, O_WRONLY);
         if (!fd) {
@@ -203,11 +205,8 @@ Result<fs::path> find_cgroup2() {
 void delegate_controllers(const fs::path& folder) {
     std::istringstream names(read_file(folder / "cgroup.controllers").value_or(""));
     // One by one: what one controller cannot do here must not stop the others.
-    for (std::string name; names >> name;) {
-        if (name == kWaiting) continue;
-        if (const auto done = hand_down(folder, name); !done)
-            log_warn("{}", done.error().message());
-    }
+    for (std::string name; names >> name;)
+        if (name != kWaiting) hand_down(folder, name);
 }
 
 }  // namespace hako::init

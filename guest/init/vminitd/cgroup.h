@@ -30,7 +30,7 @@ Result<void> remove_cgroup(const std::filesystem::path& folder);
 
 // A container's cgroup. Thread-safe. What the kernel would do in it at each switch between
 // processes waits until somebody asks: its part of the processor's time is shared out once there is
-// a weight or a limit, and its pressure (PSI) is not told, since the VM's is (/proc/pressure).
+// a weight or a limit.
 class Cgroup {
 public:
     static Result<Cgroup> create(const std::filesystem::path& parent, const std::string& name);
@@ -39,8 +39,9 @@ public:
     int fd() const { return folder_.get(); }
 
     // Has the controllers that come only when they are asked for, as those have that may make
-    // cgroups below, and containers that share a VM.
-    Result<void> add_controllers() const;
+    // cgroups below, and containers that share a VM. What a kernel does not give is noted in the
+    // log.
+    void add_controllers() const;
     // A setting whose controller is not there is passed over with a note in the log.
     Result<void> apply(const std::vector<CgroupSetting>& settings) const;
     Result<std::string> read(const std::string& file) const;

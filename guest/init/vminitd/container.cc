@@ -74,7 +74,7 @@ Result<std::shared_ptr<Container>> Container::create(
     const std::shared_ptr<Container> container(
         new Container(surroundings, std::move(id), std::move(spec), std::move(path),
                       std::move(namespaces), std::move(cgroup)));
-    if (writable) HAKO_CHECK(container->cgroup_.add_controllers());
+    if (writable) container->cgroup_.add_controllers();
     HAKO_CHECK(container->cgroup_.apply(settings));
     if (devices) {
         const auto applied = surroundings.device_filters.apply(container->cgroup_.fd(), *devices);

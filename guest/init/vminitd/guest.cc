@@ -7,19 +7,14 @@ Result<void> Guest::create_container(const std::string& id, Json spec,
                                      const std::vector<agent::v1::Socket>& sockets) {
     if (!containers_.lock()->emplace(id, nullptr).second)
         return fail(ErrorKind::conflict, "there is a container {} already", id);
-    const auto create = [&]() -> Result<std::shared_ptr<Container>> {
-        HAKO_TRY(auto container,
-                 Container::create(surroundings_, id, std::move(spec), files, sockets));
-        // Each its part of the processors, however many processes it has.
-        if (containers_.lock()->size() > 1) HAKO_CHECK(container->cgroup().add_controllers());
-        return container;
-    };
-    auto container = create();
+    auto container = Container::create(surroundings_, id, std::move(spec), files, sockets);
     auto containers = containers_.lock();
     if (!container) {
         containers->erase(id);
         return fail(container.error());
     }
+    // Each its part of the processors, however many processes it has.
+    if (containers->size() > 1) (*container)->cgroup().add_controllers();
     containers->insert_or_assign(id, *container);
     oom_watch_.add(id, (*container)->cgroup().path());
     return {};
