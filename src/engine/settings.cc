@@ -4,7 +4,6 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <tuple>
 
 #include "base/units.h"
 #include "engine/health.h"

@@ -93,6 +93,20 @@ TEST(Settings, ASandboxHasItsDisksAndFiles) {
     EXPECT_EQ(sandbox->folder, layout.sandbox(box.id));
 }
 
+TEST(Settings, ABlockVolumeIsADiskOfTheMachine) {
+    Container box = container();
+    box.mounts = {{.type = MountType::volume,
+                   .name = "data",
+                   .source = "/r/volumes/data/disk.ext4",
+                   .target = "/data",
+                   .driver = "block"}};
+    const auto sandbox = make_sandbox(box, kParts, {"/r", "/s"});
+    ASSERT_TRUE(sandbox) << sandbox.error().message();
+    ASSERT_EQ(sandbox->machine.disks.size(), 3U);
+    EXPECT_EQ(sandbox->machine.disks[2].extents[0], "/r/volumes/data/disk.ext4");
+    EXPECT_EQ(sandbox->machine.disks[2].serial, sandbox->container.volumes.at(0).serial);
+}
+
 TEST(Settings, SecurityOptions) {
     const auto sandbox_of = [](std::vector<std::string> options) {
         return make_sandbox(container({.security_opt = std::move(options)}), kParts, {"/r", "/s"});
