@@ -250,9 +250,15 @@ class Daemon:
 
     def resident(self, name: str) -> int:
         """KiB of its QEMU that are its own: what it shares with others does not count."""
-        record = json.loads((self.run_dir / "vm" / self.inspect(name)["Id"][:12] / "shim.json").read_text())
-        text = Path(f"/proc/{record['qemu']['pid']}/smaps_rollup").read_text()
+        text = self.qemu(name).joinpath("smaps_rollup").read_text()
         return sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", text, re.MULTILINE))
+
+    def shim_record(self, name: str) -> dict[str, dict[str, int]]:
+        return json.loads((self.run_dir / "vm" / self.inspect(name)["Id"][:12] / "shim.json").read_text())
+
+    def qemu(self, name: str) -> Path:
+        """Its QEMU's folder in /proc."""
+        return Path(f"/proc/{self.shim_record(name)['qemu']['pid']}")
 
     def state(self, name: str) -> str:
         return self.inspect(name)["State"]["Status"]

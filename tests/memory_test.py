@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +65,19 @@ def test_idle_guests_give_up_translated_code(impatient: Daemon) -> None:
     for _ in range(2):
         assert daemon.hako("exec", "idle", "sh", "-c", "head -c 1000000 /dev/zero | sha256sum").stdout
         wait_until(lambda: daemon.resident("idle") < started - 20_000, 60, "idle again")
+
+
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def test_only_translated_code_is_in_huge_pages(clean: Daemon) -> None:
+    if "Accelerator: kvm" in clean.hako("info").stdout:
+        pytest.skip("with KVM nothing is translated")
+    if not HUGE_PAGES.exists() or "[never]" in HUGE_PAGES.read_text():
+        pytest.skip(f"{HUGE_PAGES}: this host has no huge pages")
+    clean.hako("run", "-d", "--name", "box", HELLO, "sleep", "600")
+    huge = {"code": 0, "other": 0}
+    for piece in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", clean.qemu("box").joinpath("smaps").read_text(), flags=re.MULTILINE)[1:]:
+        _, rights, *_ = piece.split()
+        huge["code" if rights == "rwxp" else "other"] += int(re.findall(r"^AnonHugePages: +(\d+)", piece, re.MULTILINE)[0])
+    assert huge["code"] >= 4096 and huge["other"] == 0, huge

@@ -7,6 +7,7 @@
 // - open() of kMemoryPath with a number gives that descriptor
 // - what is a hole in the file is ordinary empty memory
 // - memory that the guest gives back becomes ordinary empty memory
+// - none of it is in huge pages, also where a guest boots
 //
 // Where another process uses that memory, too (virtiofsd), open() of kMemoryCopyPath gives a copy
 // of it: a file in memory, which is QEMU's own, so that it needs no more help with it.
@@ -21,6 +22,7 @@
 #include <cstdarg>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
 #include "qemu-memory/saved_devices.h"
 #include "vmm/memory_path.h"
@@ -168,7 +170,15 @@ EXPORTED int fallocate64(int file, int mode, off64_t offset, off64_t bytes) {
         return -1;
     }
     if (!make_empty(memory + offset, static_cast<std::size_t>(bytes))) return -1;
-    // QEMU has told so of all of the memory, before: a host that runs KSM may merge equal pages.
-    (void)::madvise(memory + offset, static_cast<std::size_t>(bytes), MADV_MERGEABLE);
+    // As all of the memory, before: a host that runs KSM may merge equal pages.
+    for (const int advice : {MADV_MERGEABLE, MADV_NOHUGEPAGE})
+        (void)::madvise(memory + offset, static_cast<std::size_t>(bytes), advice);
     return 0;
+}
+
+// QEMU asks for huge pages for its guest's memory. An emulated guest touches that sparsely: to
+// clear them would cost it a quarter of its boot, and make it larger.
+EXPORTED int madvise(void* at, size_t bytes, int advice) noexcept {
+    if (advice == MADV_HUGEPAGE) advice = MADV_NOHUGEPAGE;
+    return static_cast<int>(::syscall(SYS_madvise, at, bytes, advice));
 }

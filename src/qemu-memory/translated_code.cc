@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 
 #include "vmm/memory_path.h"
 
@@ -47,6 +48,16 @@ FlushTranslations flush_translations = nullptr;
 void give_up(Cpu* cpu, Data) {
     flush_translations(cpu);
     (void)::madvise(buffer.begin + kProlog, buffer.bytes - kProlog, MADV_DONTNEED);
+}
+
+// Code is all over the buffer, and each jump into another small page costs the processor a look for
+// it. What stays when the rest is given up has small pages, lest it hold a huge one.
+void use_huge_pages() {
+    constexpr std::uintptr_t kHuge = 2 << 20;
+    const auto begin = reinterpret_cast<std::uintptr_t>(buffer.begin);
+    const std::size_t before = (begin + kProlog + kHuge - 1) / kHuge * kHuge - begin;
+    if (before < buffer.bytes)
+        (void)::syscall(SYS_madvise, buffer.begin + before, buffer.bytes - before, MADV_HUGEPAGE);
 }
 
 bool is_worth_it() {
@@ -94,6 +105,9 @@ extern "C" __attribute__((visibility("default"))) int mprotect(void* at, size_t 
                                                                int protection) noexcept {
     const auto result = static_cast<int>(::syscall(SYS_mprotect, at, bytes, protection));
     constexpr int kCode = PROT_READ | PROT_WRITE | PROT_EXEC;
-    if (result == 0 && protection == kCode) buffer = {static_cast<char*>(at), bytes};
+    if (result == 0 && protection == kCode) {
+        buffer = {static_cast<char*>(at), bytes};
+        use_huge_pages();
+    }
     return result;
 }

@@ -92,7 +92,6 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
                   .files = {launch.command.argv.front()},
                   .devices = {"/dev/null", "/dev/urandom"},
                   .cgroup_procs = cgroup.procs_files,
-                  .huge_pages = spec.accelerator == Accelerator::kvm,
                   .uid = jail_uid(spec.id),
                   .parent = ::getpid()};
     if (spec.state.empty()) {
@@ -108,6 +107,7 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
             jail.preload = std::move(library);
         }
     }
+    jail.huge_pages = spec.accelerator == Accelerator::kvm || !jail.preload.empty();
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
     // Devices of one group share its node.
