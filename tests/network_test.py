@@ -127,6 +127,17 @@ def test_a_link_follows_its_container(host: Daemon) -> None:
         host.hako("rm", "-f", "store", "shop")
 
 
+def test_a_link_on_the_default_network_sets_variables(host: Daemon) -> None:
+    host.hako("run", "-d", "--name", "store", "--expose", "5432", "-e", "KIND=shelf", HELLO, "sleep", "600")
+    host.hako("run", "-d", "--name", "shop", "--link", "store:the-depot", "-e", "THE_DEPOT_ENV_KIND=own", HELLO, "sh", "-c", "env > /env; sleep 600")
+    address = host.inspect("store")["NetworkSettings"]["IPAddress"]
+    for variables in (host.hako("exec", "shop", "env").stdout, host.hako("exec", "shop", "cat", "/env").stdout):
+        told = dict(line.split("=", 1) for line in variables.splitlines() if line.startswith("THE_DEPOT_"))
+        assert told["THE_DEPOT_PORT"] == f"tcp://{address}:5432" and told["THE_DEPOT_PORT_5432_TCP_ADDR"] == address, told
+        assert told["THE_DEPOT_NAME"] == "/shop/the-depot" and told["THE_DEPOT_ENV_KIND"] == "own", told
+    host.hako("rm", "-f", "store", "shop")
+
+
 def test_what_shares_a_network_has_its_names(host: Daemon) -> None:
     joined = host.hako("run", "--rm", "--network", "container:client", HELLO, "sh", "-c",
                        "cat /etc/hosts /etc/resolv.conf; timeout 10 wget -qO- http://web/").stdout

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/links.h"
 #include "engine/macos.h"
 #include "engine/names.h"
 #include "engine/scratch.h"
@@ -76,26 +77,6 @@ Result<void> make_files(const Layout& layout, const Container& container) {
     if (!is_macos(container))
         HAKO_CHECK(make_scratch(layout.container_scratch(container.id), size));
     HAKO_CHECK(runtime::LogWriter::open(layout.container_log(container.id)));
-    return {};
-}
-
-// Links on the default network are to containers that are there, and on it.
-Result<void> check_links(const Context& context, const HostConfig& config) {
-    const std::string& mode = config.network_mode;
-    if (!mode.empty() && mode != "default" && mode != kDefaultNetwork) return {};
-    for (const std::string& link : config.links) {
-        const std::string target = link.substr(0, link.find(':'));
-        const auto found = context.registry.find(target);
-        if (!found)
-            return fail(ErrorKind::invalid, "could not get container for {}: {}", target,
-                        found.error().message());
-        const auto there = context.networks->attachments((*found)->id);
-        if (std::ranges::find(there, kDefaultNetwork, &Attachment::network_name) == there.end())
-            return fail(ErrorKind::invalid,
-                        "Cannot link to {}, as it does not belong to the default network: have "
-                        "both on a network of their own",
-                        target);
-    }
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/links.h"
 #include "engine/macos.h"
 #include "engine/output.h"
 #include "engine/settings.h"
@@ -116,7 +117,10 @@ Result<Session> open_session(Context& context, const EntryPtr& entry, const std:
 
 Result<Session> run_exec(Context& context, const EntryPtr& entry, const std::string& id,
                          const Begun& begun, const ExecStart& options) {
-    HAKO_TRY(const Json process, make_exec_process(begun.container, begun.config, options.size));
+    Container container = begun.container;
+    container.config.env =
+        oci::merge_environment(link_variables(context, container), container.config.env);
+    HAKO_TRY(const Json process, make_exec_process(container, begun.config, options.size));
     HAKO_CHECK(begun.shim->exec({.id = id,
                                  .process = dump_json(process),
                                  .open_stdin = begun.config.attach_stdin && !options.detach,

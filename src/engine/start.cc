@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "engine/context.h"
 #include "engine/engine.h"
+#include "engine/links.h"
 #include "engine/macos.h"
 #include "engine/restart.h"
 #include "engine/settings.h"
@@ -149,6 +150,8 @@ Result<Container> locate(Context& context, const Container& container) {
     HAKO_CHECK(use_volumes(context, container));
     Container located = container;
     HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
+    located.config.env =
+        oci::merge_environment(link_variables(context, container), container.config.env);
     // The image's files come once: what the container has there later is its own.
     if (container.state.started_at != WallTime{})
         for (MountPoint& mount : located.mounts) mount.copy_up = false;
