@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hako import HELLO, SOAK, Daemon, wait_until
+from oci_image import Layer, OciImage
 
 PROBE_SOURCE = Path(__file__).with_name("volume_probe.c")
 
@@ -318,6 +322,72 @@ def test_a_block_volume_has_one_writer(clean: Daemon) -> None:
     clean.hako("stop", "writer", check=False)
     clean.hako("rm", "-f", "writer", check=False)
     assert run(clean, "-v", "disk:/disk:ro", HELLO, "cat", "/disk/file").stdout == "block\n"
+
+
+def test_a_subpath_of_a_block_volume(clean: Daemon) -> None:
+    clean.hako("volume", "create", "-d", "block", "-o", "size=64m", "disk")
+    run(clean, "-v", "disk:/disk", HELLO, "sh", "-c", "mkdir -p /disk/a/b && echo deep > /disk/a/b/file && ln -s / /disk/root")
+    part = "type=volume,src=disk,dst=/part,volume-subpath="
+    assert run(clean, "--mount", part + "a/b", HELLO, "sh", "-c", "cat /part/file; echo new > /part/new").stdout == "deep\n"
+    assert run(clean, "--mount", part + "a/b/new", HELLO, "cat", "/part").stdout == "new\n"
+    # What is outside of the volume never comes.
+    assert run(clean, "--mount", part + "root", HELLO, "ls", "/part").stdout == "a\nroot\n"
+    missing = run(clean, "--mount", part + "none", HELLO, "true", check=False)
+    assert missing.returncode == 125 and "cannot mount the subpath none at /part" in missing.stderr
+
+
+@pytest.fixture
+def tools(clean: Daemon, tmp_path: Path) -> Iterator[str]:
+    """An image to mount: it cannot run."""
+    root = tmp_path / "tools"
+    (root / "opt" / "tools").mkdir(parents=True)
+    (root / "opt" / "tools" / "name").write_text("a tool\n")
+    (root / "outside").symlink_to("/run/hako")
+    (root / "up").symlink_to("../../../opt")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as layer:
+        layer.add(root, arcname="")
+    archive = OciImage(tmp_path / "image", [Layer(packed.getvalue(), "gzip")]).archive(tmp_path / "image.tar")
+    clean.hako("tag", clean.hako("load", "-q", "-i", archive).stdout.split()[-1], "local/tools")
+    yield "type=image,src=local/tools,dst=/tools"
+    if ids := clean.hako("ps", "-aq").stdout.split():
+        clean.hako("rm", "-f", *ids)
+    clean.hako("rmi", "-f", "local/tools", "test", check=False)
+
+
+def test_an_image_is_mounted(clean: Daemon, tools: str) -> None:
+    script = "cat /tools/opt/tools/name; touch /tools/new"
+    done = run(clean, "--mount", tools + ",readonly=false", HELLO, "sh", "-c", script, check=False)
+    assert done.stdout == "a tool\n" and "Read-only file system" in done.stderr
+    # Several, a folder and a file of it, and again after a restart.
+    clean.hako("run", "-d", "--name", "box", "--mount", tools, "--mount", tools.replace("dst=/tools", "dst=/part") + ",image-subpath=up/tools",
+               "--mount", tools.replace("dst=/tools", "dst=/name") + ",image-subpath=opt/tools/name", HELLO, "sleep", "600")
+    for _ in range(2):
+        assert clean.hako("exec", "box", "cat", "/tools/opt/tools/name", "/part/name", "/name").stdout == "a tool\n" * 3
+        clean.hako("restart", "-t0", "box")
+    mount = next(one for one in clean.inspect("box")["Mounts"] if one["Destination"] == "/tools")
+    assert (mount["Type"], mount["Source"], mount["RW"]) == ("image", "local/tools", False)
+    # It stays as long as somebody may mount it.
+    for words, sentence in ((["local/tools"], "is using its referenced image"),
+                            (["-f", *clean.hako("images", "-q", "local/tools").stdout.split()], "being used by running container")):
+        refused = clean.hako("rmi", *words, check=False)
+        assert refused.returncode == 1 and sentence in refused.stderr, refused.stderr
+    clean.hako("rmi", "-f", "local/tools")  # its name alone
+    clean.hako("image", "prune", "-f")
+    clean.hako("stop", "-t0", "box")
+    assert "a tool" in subprocess.run(["tar", "xO"], input=clean.hako("cp", "box:/tools/opt/tools/name", "-", text=False).stdout,
+                                      capture_output=True, check=True).stdout.decode()
+    clean.hako("start", "box")
+    assert clean.hako("exec", "box", "cat", "/name").stdout == "a tool\n"
+
+
+def test_a_mounted_image_stays_inside(clean: Daemon, tools: str) -> None:
+    for subpath, sentence in (("outside", "cannot mount the subpath outside"), ("none", "cannot mount the subpath none"),
+                              ("../etc", "must not leave the image"), ("/opt", "must be relative to the image")):
+        refused = run(clean, "--mount", f"{tools},image-subpath={subpath}", HELLO, "true", check=False)
+        assert refused.returncode == 125 and sentence in refused.stderr, refused.stderr
+    refused = run(clean, "--mount", "type=image,src=local/none,dst=/x", HELLO, "true", check=False)
+    assert refused.returncode == 125 and "No such image: local/none" in refused.stderr and "pull it first" in refused.stderr
 
 
 def test_bad_input_is_refused_in_a_sentence(clean: Daemon, folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <set>
 
 #include "dockerapi/container_request.h"
@@ -71,12 +72,12 @@ Result<MountRequest> parse_bind(const std::string& text) {
 }
 
 Result<MountType> mount_type(const std::string& text) {
-    for (const auto type : {MountType::bind, MountType::volume, MountType::tmpfs})
+    for (const auto type : engine::kMountTypes)
         if (text == engine::to_string(type)) return type;
-    if (text == "npipe" || text == "cluster" || text == "image")
-        return fail(ErrorKind::unimplemented,
-                    "mounts of type {} are not offered: use bind, volume or tmpfs", text);
-    return fail(ErrorKind::invalid, "mount type unknown: \"{}\": use bind, volume or tmpfs", text);
+    constexpr std::string_view kUse = "use bind, volume, tmpfs or image";
+    if (text == "npipe" || text == "cluster")
+        return fail(ErrorKind::unimplemented, "mounts of type {} are not offered: {}", text, kUse);
+    return fail(ErrorKind::invalid, "mount type unknown: \"{}\": {}", text, kUse);
 }
 
 Result<void> read_volume_options(const Json& options, MountRequest& mount) {
@@ -97,6 +98,11 @@ Result<void> read_tmpfs_options(const Json& options, MountRequest& mount) {
     return {};
 }
 
+bool leaves(const std::string& subpath) {
+    const auto normal = std::filesystem::path(subpath).lexically_normal();
+    return !normal.empty() && *normal.begin() == "..";
+}
+
 Result<void> check_source(const MountRequest& mount) {
     const auto refuse = [&](std::string_view why) {
         return fail(ErrorKind::invalid, "invalid mount config for type \"{}\": {}",
@@ -105,13 +111,18 @@ Result<void> check_source(const MountRequest& mount) {
     if (mount.target.empty()) return refuse("field Target must not be empty");
     if ((mount.source + mount.target + mount.subpath).find('\0') != std::string::npos)
         return refuse("a path holds a NUL byte");
-    if (mount.type == MountType::bind && mount.source.empty())
-        return refuse("field Source must not be empty");
+    const bool needs_source = mount.type == MountType::bind || mount.type == MountType::image;
+    if (needs_source && mount.source.empty()) return refuse("field Source must not be empty");
     if (mount.type == MountType::bind && !mount.source.starts_with('/'))
         return refuse("invalid mount path: '" + mount.source + "' mount path must be absolute");
     if (mount.type == MountType::tmpfs && !mount.source.empty())
         return refuse("field Source must not be specified");
-    if (mount.subpath.starts_with('/')) return refuse("the subpath must be relative to the volume");
+    if (mount.subpath.starts_with('/'))
+        return refuse(
+            fmt::format("the subpath must be relative to the {}", engine::to_string(mount.type)));
+    if (leaves(mount.subpath))
+        return refuse(
+            fmt::format("the subpath must not leave the {}", engine::to_string(mount.type)));
     return {};
 }
 
@@ -125,6 +136,7 @@ Result<MountRequest> parse_mount(const Json& json) {
     HAKO_TRY(const auto bind, json_field_or<Json>(json, "BindOptions", Json::object()));
     HAKO_TRY(const auto volume, json_field_or<Json>(json, "VolumeOptions", Json::object()));
     HAKO_TRY(const auto tmpfs, json_field_or<Json>(json, "TmpfsOptions", Json::object()));
+    HAKO_TRY(const auto image, json_field_or<Json>(json, "ImageOptions", Json::object()));
     if (mount.type == MountType::bind) {
         HAKO_CHECK(read_field(bind, "Propagation", mount.propagation));
         HAKO_CHECK(read_field(bind, "CreateMountpoint", mount.make_source));
@@ -139,6 +151,7 @@ Result<MountRequest> parse_mount(const Json& json) {
     }
     if (mount.type == MountType::volume) HAKO_CHECK(read_volume_options(volume, mount));
     if (mount.type == MountType::tmpfs) HAKO_CHECK(read_tmpfs_options(tmpfs, mount));
+    if (mount.type == MountType::image) HAKO_CHECK(read_field(image, "Subpath", mount.subpath));
     HAKO_CHECK(check_source(mount));
     return mount;
 }

@@ -96,15 +96,25 @@ TEST_F(VolumeRoutesTest, ContainersSayWhatTheyMount) {
                 HasSubstr("bind-recursive=disabled is not offered"));
     EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"volume"}]})"),
                 HasSubstr("field Target must not be empty"));
+    EXPECT_THAT(mounts(R"({"Mounts":[{"Type":"image","Target":"/b"}]})"),
+                HasSubstr("field Source must not be empty"));
+    for (const char* subpath : {"/bin", "a/../../bin", ".."})
+        EXPECT_THAT(mounts(fmt::format(R"({{"Mounts":[{{"Type":"image","Source":"busybox",)"
+                                       R"("Target":"/b","ImageOptions":{{"Subpath":"{}"}}}}]}})",
+                                       subpath)),
+                    HasSubstr("the subpath must"));
     EXPECT_EQ(mounts(R"({"Binds":["/a:/b:ro,z","data:/c"],"Mounts":[{"Type":"tmpfs",)"
-                     R"("Target":"/t","TmpfsOptions":{"SizeBytes":1048576,"Mode":448}}]})"),
+                     R"("Target":"/t","TmpfsOptions":{"SizeBytes":1048576,"Mode":448}},)"
+                     R"({"Type":"image","Source":"busybox","Target":"/i",)"
+                     R"("ImageOptions":{"Subpath":"a/../..b"}}]})"),
               "201 ");
     const auto request = containers_.last_create;
-    ASSERT_EQ(request.host_config.mounts.size(), 3U);
+    ASSERT_EQ(request.host_config.mounts.size(), 4U);
     EXPECT_TRUE(request.host_config.mounts[0].read_only);
     EXPECT_EQ(request.host_config.mounts[0].mode, "ro,z");
     EXPECT_EQ(request.host_config.mounts[1].source, "data");
     EXPECT_EQ(request.host_config.mounts[2].tmpfs_mode, 0700);
+    EXPECT_EQ(request.host_config.mounts[3].subpath, "a/../..b");
 }
 
 }  // namespace

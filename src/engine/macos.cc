@@ -182,10 +182,11 @@ Result<void> check_macos_mounts(const std::vector<MountPoint>& mounts,
         const bool is_folder = storage || (place != nullptr && place->is_folder);
         const bool is_written = disk || storage || place->is_written;
         std::error_code error;
-        if (mount.type == MountType::tmpfs || mount.driver == volume::kBlock)
+        const bool block = mount.driver == volume::kBlock;
+        if (block || (mount.type != MountType::bind && mount.type != MountType::volume))
             return fail(ErrorKind::invalid,
                         "{} of a macOS machine is a folder of the host or a local volume, no {}",
-                        mount.target, mount.type == MountType::tmpfs ? "tmpfs" : "block volume");
+                        mount.target, block ? "block volume" : to_string(mount.type));
         if (std::filesystem::is_directory(source_of(mount), error) != is_folder)
             return fail(ErrorKind::invalid, "{}: {} is {} folder", mount.target,
                         source_of(mount).native(), is_folder ? "no" : "a");

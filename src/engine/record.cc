@@ -190,7 +190,7 @@ struct FieldReader {
             const FieldReader fields{item, result};
             std::string type;
             fields("type", type);
-            for (const auto known : {MountType::bind, MountType::volume, MountType::tmpfs})
+            for (const auto known : kMountTypes)
                 if (type == to_string(known)) mount.type = known;
             each_field_of_mount(mount, fields);
             target.push_back(std::move(mount));

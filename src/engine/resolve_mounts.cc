@@ -106,6 +106,7 @@ private:
         }
         if (request.type == MountType::volume) HAKO_CHECK(find_volume(request, point));
         if (request.type == MountType::bind) HAKO_CHECK(find_source(request, point));
+        if (request.type == MountType::image) HAKO_CHECK(find_image(request, point));
         if (request.type == MountType::tmpfs) {
             point.tmpfs_options =
                 fmt::format("mode={:o}", request.tmpfs_mode != 0 ? request.tmpfs_mode : 01777);
@@ -140,10 +141,18 @@ private:
         const bool read_only = volume::is_read_only(made->volume);
         point.read_only = point.read_only || read_only;
         point.copy_up = !request.no_copy && !read_only && request.subpath.empty();
-        if (!request.subpath.empty() && point.driver == volume::kBlock)
-            return fail(ErrorKind::unimplemented,
-                        "volume-subpath is not offered for block volumes: mount all of {}",
-                        point.name);
+        return {};
+    }
+
+    // Nobody writes to it, whatever the request says, as under Docker.
+    Result<void> find_image(const MountRequest& request, MountPoint& point) {
+        const auto image = context_.world.images->find(request.source, std::nullopt);
+        if (!image && image.error().kind() == ErrorKind::not_found)
+            return fail(ErrorKind::invalid, "{}: pull it first", image.error().message());
+        if (!image) return fail(image.error());
+        point.name = image->id;
+        point.source = request.source;
+        point.read_only = true;
         return {};
     }
 
@@ -171,6 +180,7 @@ std::string_view to_string(MountType type) {
         case MountType::bind: return "bind";
         case MountType::volume: return "volume";
         case MountType::tmpfs: return "tmpfs";
+        case MountType::image: return "image";
     }
     return "volume";
 }

@@ -403,6 +403,7 @@ Result<runtime::ContainerSpec> make_sandbox_container(const Container& container
     spec.scratch = {
         serial(runtime::kScratchSerial), {layout.container_scratch(container.id)}, false};
     spec.volumes = volume_disks(container);
+    spec.images = image_disks(container);
     spec.shares = shares(container);
     if (!container.emulated.empty())
         spec.emulator = runtime::EmulatorSpec{container.emulated, parts.emulator};

@@ -11,9 +11,11 @@
 namespace hako::engine {
 namespace {
 
-bool is_disk(const MountPoint& mount) {
+bool is_image(const MountPoint& mount) { return mount.type == MountType::image; }
+bool is_block_volume(const MountPoint& mount) {
     return mount.type == MountType::volume && mount.driver == volume::kBlock;
 }
+bool is_disk(const MountPoint& mount) { return is_block_volume(mount) || is_image(mount); }
 
 // By what it is: the same for the VM, for its guest, and for other containers in that VM.
 std::string share_name(const MountPoint& mount) {
@@ -53,6 +55,9 @@ std::vector<oci::Mount> guest_mounts(const Container& container) {
         options.insert(options.end(), mount.restrictions.begin(), mount.restrictions.end());
         if (mount.copy_up && !(disk && mount.read_only))
             options.emplace_back(runtime::kCopyUpOption);
+        // Of a share the host takes care.
+        if (disk && !mount.subpath.empty())
+            options.push_back(fmt::format("{}{}", runtime::kSubpathOption, mount.subpath));
         list.push_back({mount.target, "bind",
                         disk ? fmt::format("{}/{}", runtime::kVolumeMount, disk_name(container, i))
                              : fmt::format("{}/{}", runtime::kShareMount, share_name(mount)),
@@ -87,8 +92,16 @@ Result<void> check_shares(const vmm::MachineSpec& machine, const std::vector<vmm
 std::vector<vmm::Disk> volume_disks(const Container& container) {
     std::vector<vmm::Disk> list;
     for (std::size_t i = 0; i < container.mounts.size(); ++i)
-        if (const MountPoint& mount = container.mounts[i]; is_disk(mount))
+        if (const MountPoint& mount = container.mounts[i]; is_block_volume(mount))
             list.push_back({disk_name(container, i), {mount.source}, mount.read_only});
+    return list;
+}
+
+std::vector<vmm::Disk> image_disks(const Container& container) {
+    std::vector<vmm::Disk> list;
+    for (std::size_t i = 0; i < container.mounts.size(); ++i)
+        if (const MountPoint& mount = container.mounts[i]; is_image(mount))
+            list.push_back({disk_name(container, i), mount.extents, true});
     return list;
 }
 

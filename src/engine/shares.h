@@ -1,6 +1,6 @@
 // From a container's mounts to what its VM and its guest have of them: folders and files are shares
-// of the VM, block volumes are disks of it. Pure functions; where sources are named, they are known
-// (locate_mounts).
+// of the VM, block volumes and images are disks of it. Pure functions; where sources are named,
+// they are known (locate_mounts).
 #pragma once
 
 #include <vector>
@@ -18,5 +18,6 @@ std::vector<vmm::Share> shares(const Container& container);
 // (runtime/vm_shares.h).
 Result<void> check_shares(const vmm::MachineSpec& machine, const std::vector<vmm::Share>& wanted);
 std::vector<vmm::Disk> volume_disks(const Container& container);
+std::vector<vmm::Disk> image_disks(const Container& container);
 
 }  // namespace hako::engine

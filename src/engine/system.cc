@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/fd.h"
@@ -43,6 +44,14 @@ Result<void> copy_to_file(Reader& reader, const std::filesystem::path& path) {
     }
 }
 
+// As its own, or as a mount.
+bool uses_image(const Container& container, const std::string& id) {
+    return container.image_id == id ||
+           std::ranges::any_of(container.mounts, [&](const MountPoint& mount) {
+               return mount.type == MountType::image && mount.name == id;
+           });
+}
+
 }  // namespace
 
 images::ImageStore& Engine::images() { return *context_->images; }
@@ -54,7 +63,7 @@ Result<images::Removed> Engine::remove_image(std::string_view image,
         std::vector<images::ImageUser> users;
         for (const EntryPtr& entry : context_->registry.all()) {
             auto live = entry->live.lock();
-            if (live->container.image_id == id) users.push_back({entry->id, live->running()});
+            if (uses_image(live->container, id)) users.push_back({entry->id, live->running()});
         }
         return users;
     });

@@ -133,6 +133,10 @@ Result<std::vector<MountPoint>> locate_mounts(Context& context, std::vector<Moun
             HAKO_CHECK(make_bind_source(mount));
             if (std::filesystem::is_socket(mount.source, error)) mount.driver = kSocketMount;
         }
+        if (mount.type == MountType::image) {
+            HAKO_TRY(auto rootfs, context.world.images->rootfs(mount.name));
+            mount.extents = std::move(rootfs.extents);
+        }
         if (mount.type != MountType::volume) continue;
         HAKO_TRY(const auto volume, context.volumes.find(mount.name));
         mount.source = context.volumes.data(volume).string();

@@ -45,6 +45,11 @@ std::vector<guest::Mount> container_mounts(const ContainerSpec& container) {
                           .type = "ext4",
                           .target = fmt::format("{}/{}", kVolumeMount, disk.serial),
                           .options = {disk.read_only ? "ro" : "discard"}});
+    for (const auto& disk : container.images)
+        mounts.push_back({.disk_serial = disk.serial,
+                          .type = "erofs",
+                          .target = fmt::format("{}/{}", kVolumeMount, disk.serial),
+                          .options = {"ro"}});
     return mounts;
 }
 

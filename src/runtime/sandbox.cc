@@ -317,8 +317,9 @@ Result<void> Sandbox::attach_disks(vmm::Machine& machine, ContainerSpec& spec) {
         if (is_own_disk(*disk)) continue;
         HAKO_TRY(disk->serial, machine.insert_disk(*disk));
     }
-    for (const vmm::Disk& disk : spec.volumes)
-        if (!is_own_disk(disk)) HAKO_CHECK(machine.attach_disk(disk));
+    for (const auto* const more : {&spec.volumes, &spec.images})
+        for (const vmm::Disk& disk : *more)
+            if (!is_own_disk(disk)) HAKO_CHECK(machine.attach_disk(disk));
     return {};
 }
 

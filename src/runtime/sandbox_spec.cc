@@ -44,7 +44,8 @@ std::string guest_rootfs(std::string_view container) {
 
 std::vector<vmm::Disk> disks_of(const ContainerSpec& spec) {
     std::vector<vmm::Disk> disks{spec.rootfs, spec.scratch};
-    disks.insert(disks.end(), spec.volumes.begin(), spec.volumes.end());
+    for (const auto* more : {&spec.volumes, &spec.images})
+        disks.insert(disks.end(), more->begin(), more->end());
     return disks;
 }
 
@@ -131,6 +132,7 @@ Json to_json(const ContainerSpec& spec) {
               {"journal", spec.log.journal},
               {"exit_record", spec.exit_record.native()}};
     for (const auto& disk : spec.volumes) json["volumes"].push_back(vmm::to_json(disk));
+    for (const auto& disk : spec.images) json["images"].push_back(vmm::to_json(disk));
     if (spec.emulator)
         json["emulator"] = {{"architecture", spec.emulator->architecture},
                             {"program", spec.emulator->program.native()}};
@@ -142,10 +144,13 @@ Result<ContainerSpec> container_spec_from_json(const Json& json) {
     HAKO_TRY(spec.id, json_field_or<std::string>(json, "id", {}));
     HAKO_CHECK(read_disk(json, "rootfs", spec.rootfs));
     HAKO_CHECK(read_disk(json, "scratch", spec.scratch));
-    HAKO_TRY(const auto volumes, json_field_or(json, "volumes", Json::array()));
-    for (const auto& volume : volumes) {
-        HAKO_TRY(auto disk, vmm::disk_from_json(volume));
-        spec.volumes.push_back(std::move(disk));
+    for (const auto& [key, disks] :
+         {std::pair("volumes", &spec.volumes), std::pair("images", &spec.images)}) {
+        HAKO_TRY(const auto list, json_field_or(json, key, Json::array()));
+        for (const auto& item : list) {
+            HAKO_TRY(auto disk, vmm::disk_from_json(item));
+            disks->push_back(std::move(disk));
+        }
     }
     HAKO_TRY(const auto shares, json_field_or(json, "shares", Json::array()));
     HAKO_TRY(spec.shares, vmm::shares_from_json(shares));

@@ -30,6 +30,9 @@ constexpr std::string_view kVolumeMount = "/run/hako/volumes";
 // An option of config.json's bind mounts: an empty source first gets what the root has at its
 // place.
 constexpr std::string_view kCopyUpOption = "hako-copy-up";
+// Likewise, with a path behind it: what is there in the source is mounted, and never what is
+// outside of it.
+constexpr std::string_view kSubpathOption = "hako-subpath=";
 
 // A program of the host that runs programs of another processor (vmm/emulator.h).
 struct EmulatorSpec {
@@ -47,9 +50,11 @@ struct RelayedSocket {
 struct ContainerSpec {
     std::string id;  // 64 hexadecimal digits
     // Disks that the VM has not, by their serials, are added to it.
-    vmm::Disk rootfs;                // EROFS, read-only
-    vmm::Disk scratch;               // ext4
-    std::vector<vmm::Disk> volumes;  // ext4; the guest has each at kVolumeMount/<serial>
+    vmm::Disk rootfs;   // EROFS, read-only
+    vmm::Disk scratch;  // ext4
+    // The guest has each at kVolumeMount/<serial>.
+    std::vector<vmm::Disk> volumes;  // ext4
+    std::vector<vmm::Disk> images;   // EROFS, read-only
     // Those that the VM has not are added to it; the guest has each at kShareMount/<name>.
     std::vector<vmm::Share> shares;
     std::optional<EmulatorSpec> emulator;
@@ -65,7 +70,7 @@ struct ContainerSpec {
     std::filesystem::path exit_record;                   // runtime/exit_record.h
 };
 
-// Its root, its scratch disk, its volumes.
+// Its root, its scratch disk, its volumes, the images that it has mounted.
 std::vector<vmm::Disk> disks_of(const ContainerSpec& spec);
 // Its oci_spec's `process`, as a text of its own.
 Result<std::string> first_process(const ContainerSpec& spec);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "init/common/mount_options.h"
@@ -18,11 +19,25 @@
 namespace hako::init {
 namespace {
 
+// The mount option that asks for a part of the source (src/runtime/sandbox_spec.h).
+constexpr std::string_view kSubpath = "hako-subpath=";
+
 struct MountEntry {
     std::string destination, type, source;
     std::vector<std::string> options;
     bool copy_up = false;
+    std::string subpath = {};  // of the source
 };
+
+// Takes it out of the options.
+std::string take_subpath(std::vector<std::string>& options) {
+    const auto found = std::ranges::find_if(
+        options, [](const std::string& option) { return option.starts_with(kSubpath); });
+    if (found == options.end()) return {};
+    auto subpath = found->substr(kSubpath.size());
+    options.erase(found);
+    return subpath;
+}
 
 Result<MountEntry> read_mount(const Json& json) {
     MountEntry entry;
@@ -34,6 +49,7 @@ Result<MountEntry> read_mount(const Json& json) {
         return fail(ErrorKind::invalid, "mount destination \"{}\" is not absolute",
                     entry.destination);
     entry.copy_up = std::erase(entry.options, kCopyUp) != 0;
+    entry.subpath = take_subpath(entry.options);
     if (entry.type == "cgroup") entry.type = "cgroup2";
     if (entry.type == "bind" && !parse_mount_options(entry.options).bind())
         entry.options.emplace_back("bind");
@@ -81,7 +97,22 @@ Result<void> refuse_link(const Fd& root, const MountEntry& entry) {
     return {};
 }
 
-Result<void> mount_entry(const Fd& root, const MountEntry& entry) {
+// The entry's source is what the descriptor is of.
+Result<Fd> open_subpath(MountEntry& entry) {
+    HAKO_TRY(const auto source, open_file(entry.source, O_PATH));
+    auto found = open_in_root(source.get(), entry.subpath, O_PATH);
+    if (!found)
+        return fail(ErrorKind::invalid, "cannot mount the subpath {} at {}: {}", entry.subpath,
+                    entry.destination, found.error().message());
+    entry.source = path_of(*found);
+    return found;
+}
+
+Result<void> mount_entry(const Fd& root, MountEntry entry) {
+    Fd subpath;
+    if (!entry.subpath.empty()) {
+        HAKO_TRY(subpath, open_subpath(entry));
+    }
     const auto options = parse_mount_options(entry.options);
     if (entry.type == "proc" || entry.type == "sysfs") HAKO_CHECK(refuse_link(root, entry));
     // Of a folder that the image has not, the volume learns neither files nor owner.

@@ -38,6 +38,7 @@ constexpr char kConsistency[] = "/Consistency";
 constexpr char kPropagation[] = "/BindOptions/Propagation";
 constexpr char kNoCopy[] = "/VolumeOptions/NoCopy";
 constexpr char kSubpath[] = "/VolumeOptions/Subpath";
+constexpr char kImageSubpath[] = "/ImageOptions/Subpath";
 constexpr char kDriver[] = "/VolumeOptions/DriverConfig/Name";
 
 struct Key {
@@ -57,6 +58,7 @@ constexpr Key kKeys[] = {
     {"bind-propagation", set_text<kPropagation>},
     {"volume-nocopy", set_flag<kNoCopy>},
     {"volume-subpath", set_text<kSubpath>},
+    {"image-subpath", set_text<kImageSubpath>},
     {"volume-driver", set_text<kDriver>},
     {"tmpfs-size",
      [](Json& mount, std::string_view value) -> Result<void> {
