@@ -144,7 +144,7 @@ Json image_config(const engine::Container& container) {
     return config;
 }
 
-Json container_details(const engine::Container& container) {
+Json container_details(const engine::Container& container, ApiVersion version) {
     return {{"Id", container.id},
             {"Created", format_time(container.created)},
             {"Path", program(container)},
@@ -167,7 +167,7 @@ Json container_details(const engine::Container& container) {
             {"GraphDriver", {{"Name", "erofs"}, {"Data", Json::object()}}},
             {"Mounts", mount_points(container)},
             {"Config", config_details(container)},
-            {"NetworkSettings", network_settings(container)}};
+            {"NetworkSettings", network_settings(container, version)}};
 }
 
 std::string health_text(const std::optional<engine::HealthState>& health) {

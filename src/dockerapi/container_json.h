@@ -3,12 +3,13 @@
 
 #include "base/json.h"
 #include "base/units.h"
+#include "dockerapi/version.h"
 #include "engine/types.h"
 
 namespace hako::dockerapi {
 
 // GET /containers/{id}/json.
-Json container_details(const engine::Container& container);
+Json container_details(const engine::Container& container, ApiVersion version);
 // An entry of GET /containers/json. The moment is what "Up 5 minutes" counts to.
 Json container_summary(const engine::Container& container, WallTime moment);
 // "Up 5 minutes (healthy)", "Exited (0) 3 hours ago", "Created".

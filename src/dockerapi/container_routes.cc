@@ -119,7 +119,7 @@ Result<void> list_containers(const Services& services, Request& request, Respons
 
 Result<void> inspect_container(const Services& services, Request& request, Response& response) {
     HAKO_TRY(const auto container, services.containers.inspect(request.parameter("id")));
-    Json answer = container_details(container);
+    Json answer = container_details(container, version_of(request));
     if (flag(request.query, "size")) {
         HAKO_TRY(const auto sized,
                  services.containers.list({.all = true, .ids = {container.id}, .with_size = true}));

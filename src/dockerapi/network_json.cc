@@ -9,6 +9,8 @@ namespace {
 
 using engine::Attachment;
 
+constexpr std::string_view kBridge = "bridge";
+
 Json ipam_details(const engine::Network& network) {
     Json ranges = Json::array();
     for (const auto& range : network.ranges) {
@@ -24,18 +26,21 @@ Json list_or_null(const std::vector<std::string>& list) {
     return list.empty() ? Json(nullptr) : Json(list);
 }
 
+void add_once(std::vector<std::string>& list, const std::string& name) {
+    if (std::ranges::find(list, name) == list.end()) list.push_back(name);
+}
+
+std::string short_id(const engine::Container& container) { return container.id.substr(0, 12); }
+
 Json endpoint_details(const engine::Container& container, const Attachment& one) {
     const engine::EndpointSettings& wanted = one.wanted;
     Json ipam = nullptr;
     if (!wanted.ipv4.empty()) ipam["IPv4Address"] = wanted.ipv4;
     if (!wanted.ipv6.empty()) ipam["IPv6Address"] = wanted.ipv6;
     std::vector<std::string> names{container.name};
-    const auto add = [&](const std::string& name) {
-        if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-    };
-    for (const auto& alias : wanted.aliases) add(alias);
-    add(container.id.substr(0, 12));
-    if (!container.config.hostname.empty()) add(container.config.hostname);
+    for (const auto& alias : wanted.aliases) add_once(names, alias);
+    add_once(names, short_id(container));
+    if (!container.config.hostname.empty()) add_once(names, container.config.hostname);
     return {
         {"IPAMConfig", ipam},
         {"Links", list_or_null(wanted.links)},
@@ -132,11 +137,24 @@ Json attached_networks(const engine::Container& container) {
     return networks;
 }
 
-Json network_settings(const engine::Container& container) {
+Json inspected_networks(const engine::Container& container, ApiVersion version) {
+    Json networks = Json::object();
+    for (Attachment one : container.networks) {
+        if (version < ApiVersion{1, 45} && one.network_name != kBridge) {
+            add_once(one.wanted.aliases, short_id(container));
+            if (!container.config.hostname.empty())
+                add_once(one.wanted.aliases, container.config.hostname);
+        }
+        networks[one.network_name] = endpoint_details(container, one);
+    }
+    return networks;
+}
+
+Json network_settings(const engine::Container& container, ApiVersion version) {
     // Docker repeats the default network's endpoint outside of the list.
     Attachment first;
     for (const Attachment& one : container.networks)
-        if (one.network_name == "bridge") first = one;
+        if (one.network_name == kBridge) first = one;
     return {{"Bridge", ""},
             {"SandboxID", ""},
             {"SandboxKey", ""},
@@ -154,7 +172,7 @@ Json network_settings(const engine::Container& container) {
             {"IPPrefixLen", first.prefix},
             {"IPv6Gateway", first.gateway_ipv6},
             {"MacAddress", first.mac},
-            {"Networks", attached_networks(container)}};
+            {"Networks", inspected_networks(container, version)}};
 }
 
 Json port_summaries(const engine::Container& container) {

@@ -3,13 +3,15 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "dockerapi/version.h"
 #include "engine/types.h"
 
 namespace hako::dockerapi {
 
 Json network_details(const engine::Network& network);
-// A container's NetworkSettings; and what a list says of them.
-Json network_settings(const engine::Container& container);
+// A container's NetworkSettings; and what a list says of them. Before 1.45 the aliases have its
+// short id and its host name, too: Compose 1.29 connects a container anew that has not.
+Json network_settings(const engine::Container& container, ApiVersion version);
 Json attached_networks(const engine::Container& container);
 Json port_summaries(const engine::Container& container);
 

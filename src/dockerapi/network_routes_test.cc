@@ -77,7 +77,7 @@ TEST(NetworkJson, AContainerTellsItsNetworksAndPorts) {
                            .mac = "02:00:00:00:00:01",
                            .prefix = 24,
                            .ports = {{"80/tcp", "0.0.0.0", "8080"}}}};
-    const Json settings = network_settings(container);
+    const Json settings = network_settings(container, kMaxVersion);
     EXPECT_EQ(
         settings["Ports"],
         parse_json(R"({"53/udp":null,"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]})").value());
@@ -85,12 +85,15 @@ TEST(NetworkJson, AContainerTellsItsNetworksAndPorts) {
     EXPECT_EQ(app["IPAddress"], "10.0.0.2");
     EXPECT_EQ(app["IPPrefixLen"], 24);
     EXPECT_EQ(app["Aliases"], Json::array({"www"}));
+    container.config.hostname = "inside";
+    EXPECT_EQ(network_settings(container, {1, 44})["Networks"]["app"]["Aliases"],
+              Json::array({"www", "aaaaaaaaaaaa", "inside"}));
     EXPECT_EQ(settings["IPAddress"], "");  // of the default network only
     const Json list = port_summaries(container);
     ASSERT_EQ(list.size(), 2U);
     EXPECT_EQ(list[1]["PublicPort"], 8080);
     container.state.status = engine::Status::exited;
-    EXPECT_EQ(network_settings(container)["Ports"], Json::object());
+    EXPECT_EQ(network_settings(container, kMaxVersion)["Ports"], Json::object());
 }
 
 }  // namespace
