@@ -6,7 +6,8 @@ devices, and podman on the host. Prints a Markdown table.
 
 The same script runs in all of them: fio (128 KiB pieces one after the other, 4 KiB pieces at random, past the caches), and the
 unpacking of many small files. The plain guest has hako's kernel, the same machine, memory, disks and virtiofsd, and an
-initramfs of the same files; nothing of hako is in it. Medians of the rounds, in turns. Needs root, fio and busybox-static.
+initramfs of the same files; nothing of hako is in it. Medians of the rounds, in turns: each side is the first in one of them, and
+begins when the host's disk has what the one before wrote. Needs root, fio and busybox-static.
 """
 
 from __future__ import annotations
@@ -170,9 +171,12 @@ def main() -> None:
             guests.load(podman)
             sides["podman"] = lambda place: guests.in_container(podman, "shared" if place == "block" else place, settings)
         measured: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-        for _ in range(options.rounds):
+        for turn in range(options.rounds):
+            order = [*sides.items()]
+            order = order[turn % len(order):] + order[:turn % len(order)]
             for place in options.places:
-                for side, action in sides.items():
+                for side, action in order:
+                    os.sync()  # what the one before wrote and removed is the host's disk's work no more
                     for name, value in parse(action(place)).items():
                         measured[place, name, side].append(value)
         median = {key: statistics.median(values) for key, values in measured.items()}
