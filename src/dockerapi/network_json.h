@@ -10,7 +10,7 @@ namespace hako::dockerapi {
 
 Json network_details(const engine::Network& network);
 // A container's NetworkSettings; and what a list says of them. Before 1.45 the aliases have its
-// short id and its host name, too: Compose 1.29 connects a container anew that has not.
+// short id and its host name, too, as from dockerd.
 Json network_settings(const engine::Container& container, ApiVersion version);
 Json attached_networks(const engine::Container& container);
 Json port_summaries(const engine::Container& container);
