@@ -207,3 +207,14 @@ def test_a_pod(clean: Daemon) -> None:
     assert "one is a container, no pod" in refused.stderr
     clean.hako("pod", "rm", "-f", "web")
     assert clean.hako("ps", "-aq").stdout == ""
+
+
+def test_what_a_container_had_mounted_leaves_the_vm_with_it(clean: Daemon) -> None:
+    clean.hako("run", "-d", "--name", "box", HELLO, "sleep", "600")
+    # File systems of the whole VM, whoever has them mounted.
+    before = clean.hako("exec", "box", "ls", "/sys/fs/ext4", "/sys/fs/erofs").stdout
+    assert clean.hako("run", "--rm", "--network", "container:box", "--mount", "type=volume,src=disk,dst=/disk,volume-driver=block",
+                      "--mount", f"type=image,src={HELLO},dst=/image", HELLO, "sh", "-c", "touch /disk/file; ls /image/bin/busybox").stdout
+    wait_until(lambda: clean.hako("exec", "box", "ls", "/sys/fs/ext4", "/sys/fs/erofs").stdout == before, 10)
+    clean.hako("rm", "-f", "box")
+    clean.hako("volume", "rm", "disk")

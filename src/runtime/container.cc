@@ -179,9 +179,9 @@ Result<void> Container::remove() {
     finish_sockets(kSocketsEnd);
     note(host_.agent->delete_container(spec_.id));
     note(host_.agent->sync());
-    const GuestPaths paths(spec_.id);
-    for (const auto& target : {paths.root, paths.scratch, paths.image})
-        note(host_.agent->unmount(target));
+    const auto mounts = container_mounts(spec_);
+    for (auto mount = mounts.rbegin(); mount != mounts.rend(); ++mount)
+        note(host_.agent->unmount(mount->target));
     return result;
 }
 
