@@ -40,6 +40,14 @@ bool send_all(int socket, std::string_view data) {
     return true;
 }
 
+// For a socket that nothing can be sent to any more: with something left in it, its close would be
+// a reset to the other end, or an end, by which of the two comes first.
+void drain(int socket) {
+    std::array<char, 4 * kKiB> lost{};
+    while (::recv(socket, lost.data(), lost.size(), MSG_DONTWAIT) > 0) {
+    }
+}
+
 // The only one that writes to the call. Who reads from it must never wait for that: the two ends
 // would wait for each other.
 class Sender {
@@ -151,6 +159,7 @@ void relay_socket(int socket, const RelayCall& call) {
         if (message.stop()) ::shutdown(socket, SHUT_RD);
     }
     ::shutdown(socket, SHUT_RDWR);
+    drain(socket);
     sender.over();
 }
 

@@ -29,8 +29,8 @@ struct RelayCall {
 
 // Carries bytes, and what ends each direction, between a connected stream socket and the call,
 // until read() says that the call is over: bytes as fast as the slower side takes them, 64 KiB at a
-// time. Then the socket is shut down. `read` is called by the calling thread, the rest by another
-// one.
+// time. Then the socket is shut down, and what was said to it and not carried is lost: its other
+// end sees the end, not a reset. `read` is called by the calling thread, the rest by another one.
 void relay_socket(int socket, const RelayCall& call);
 
 }  // namespace hako::guest

@@ -4,7 +4,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <fstream>
 #include <thread>
@@ -186,6 +188,17 @@ TEST_F(RelayTest, TheEndOfTheCallEndsBoth) {
     EXPECT_EQ(read_all(1), "");
     host_.join();
     guest_.join();
+}
+
+TEST(RelayedSocket, WhoSpeaksToNobodySeesTheEnd) {
+    auto sockets = make_socket_pair();
+    ASSERT_TRUE(sockets);
+    ASSERT_TRUE(write_all(sockets->first.get(), "lost"));
+    relay_socket(sockets->second.get(),
+                 {[](auto&) { return false; }, [](auto&) { return false; }, [] {}});
+    sockets->second.reset();
+    char none = 0;
+    EXPECT_EQ(::recv(sockets->first.get(), &none, 1, 0), 0) << std::strerror(errno);
 }
 
 TEST(RelayedSocket, ThoseWhoWaitAreTakenAfterTheEnd) {
