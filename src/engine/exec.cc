@@ -118,8 +118,7 @@ Result<Session> open_session(Context& context, const EntryPtr& entry, const std:
 Result<Session> run_exec(Context& context, const EntryPtr& entry, const std::string& id,
                          const Begun& begun, const ExecStart& options) {
     Container container = begun.container;
-    container.config.env =
-        oci::merge_environment(link_variables(context, container), container.config.env);
+    container.config.env = linked_environment(context, container);
     HAKO_TRY(const Json process, make_exec_process(container, begun.config, options.size));
     HAKO_CHECK(begun.shim->exec({.id = id,
                                  .process = dump_json(process),

@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "engine/context.h"
+#include "oci/runtime_spec.h"
 
 namespace hako::engine {
 namespace {
@@ -115,9 +116,9 @@ std::vector<std::string> link_variables(const Link& link) {
     return variables.take();
 }
 
-std::vector<std::string> link_variables(const Context& context, const Container& container) {
+std::vector<std::string> linked_environment(const Context& context, const Container& container) {
     std::vector<std::string> all;
-    if (!is_on_default_network(container.host_config)) return all;
+    if (!is_on_default_network(container.host_config)) return container.config.env;
     for (const std::string& text : container.host_config.links) {
         const auto target = context.registry.find(text.substr(0, text.find(':')));
         if (!target) continue;
@@ -132,7 +133,7 @@ std::vector<std::string> link_variables(const Context& context, const Container&
                                     .env = config.env});
         std::ranges::move(some, std::back_inserter(all));
     }
-    return all;
+    return oci::merge_environment(std::move(all), container.config.env);
 }
 
 Result<void> check_links(const Context& context, const HostConfig& config) {

@@ -25,7 +25,8 @@ std::vector<std::string> link_variables(const Link& link);
 // Links on the default network are to containers that are there, and on it. ErrorKind::invalid.
 Result<void> check_links(const Context& context, const HostConfig& config);
 
-// Of all its links to containers that run; none where it is on a network of the user's.
-std::vector<std::string> link_variables(const Context& context, const Container& container);
+// Its own variables, over those of its links to containers that run; on a network of the user's
+// links have none.
+std::vector<std::string> linked_environment(const Context& context, const Container& container);
 
 }  // namespace hako::engine

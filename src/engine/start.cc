@@ -150,8 +150,7 @@ Result<Container> locate(Context& context, const Container& container) {
     HAKO_CHECK(use_volumes(context, container));
     Container located = container;
     HAKO_TRY(located.mounts, locate_mounts(context, container.mounts));
-    located.config.env =
-        oci::merge_environment(link_variables(context, container), container.config.env);
+    located.config.env = linked_environment(context, container);
     // The image's files come once: what the container has there later is its own.
     if (container.state.started_at != WallTime{})
         for (MountPoint& mount : located.mounts) mount.copy_up = false;

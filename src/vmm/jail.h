@@ -27,8 +27,8 @@ struct JailSpec {
     std::vector<std::filesystem::path> folders;  // likewise, to write into as its uid may
     std::vector<std::filesystem::path> devices;  // character devices, for its uid alone
     std::vector<std::filesystem::path> cgroup_procs;
-    // An emulated guest touches its memory sparsely: whole huge pages would cost it a quarter of
-    // its boot and make it larger.
+    // Without the library that keeps them from an emulated guest's memory (src/qemu-memory/) they
+    // would cost it a quarter of its boot, and make it larger.
     bool huge_pages = true;
     bool vfio = false;        // with sysfs, read-only, and the right to lock its memory
     bool own_network = true;  // without: the host's, for QEMU's user network

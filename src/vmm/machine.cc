@@ -107,6 +107,7 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
             jail.preload = std::move(library);
         }
     }
+    // The library keeps them from the guest's memory (src/qemu-memory/).
     jail.huge_pages = spec.accelerator == Accelerator::kvm || !jail.preload.empty();
     if (spec.accelerator == Accelerator::kvm) jail.devices.emplace_back("/dev/kvm");
     if (spec.channel == AgentChannel::vsock) jail.devices.emplace_back("/dev/vhost-vsock");
