@@ -6,8 +6,9 @@ devices, and podman on the host. Prints a Markdown table.
 
 The same script runs in all of them: fio (128 KiB pieces one after the other, 4 KiB pieces at random, past the caches), and the
 unpacking of many small files. The plain guest has hako's kernel, the same machine, memory, disks and virtiofsd, and an
-initramfs of the same files; nothing of hako is in it. Medians of the rounds, in turns: each side is the first in one of them, and
-begins when the host's disk has what the one before wrote. Needs root, fio and busybox-static.
+initramfs of the same files; nothing of hako is in it, and its kernel sleeps until a share's server answers, as others do. Medians
+of the rounds, in turns: each side is the first in one of them, and begins when the host's disk has what the one before wrote.
+Needs root, fio and busybox-static.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from peers import Hako, Podman, peers
 IMAGE = "bench/files:1"
 PLACES = ("scratch", "shared", "block")
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+SLEEPS = "virtiofs.look_for_answers=0"  # as kernels without kernel/changes/answers.c
 
 # In the container and in the plain guest. What it says: "fio NAME line of fio's terse format", "untar SECONDS".
 SCRIPT = """#!/bin/sh
@@ -144,7 +146,7 @@ class Guests:
                            stdout=subprocess.DEVNULL)
             devices = ["-blockdev", f"driver=raw,node-name=disk,discard=unmap,file.driver=file,file.discard=unmap,file.filename={disk}",
                        "-device", "virtio-blk-device,drive=disk"]
-        arguments = " ".join(f"bench.{name}={value}" for name, value in settings.items())
+        arguments = " ".join([SLEEPS, *(f"bench.{name}={value}" for name, value in settings.items())])
         words = plain_guest.command(self.machine, self.initramfs, 1024, arguments) + devices
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1800, check=True)
         if server:

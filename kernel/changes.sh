@@ -41,6 +41,12 @@ edit fs/fuse/virtio_fs.c 1 '^.OPT_DAX_ENUM,' '&\n\tOPT_MAX_FILES,'
 edit fs/fuse/virtio_fs.c 1 '^.fsparam_enum("dax",.*' '&\n\tfsparam_u32("max_files", OPT_MAX_FILES),'
 edit fs/fuse/virtio_fs.c 1 '^.case OPT_DAX_ENUM:' '\tcase OPT_MAX_FILES:\n\t\tmax_files = result.uint_32;\n\t\tbreak;\n&'
 
+# Who asks looks for the answer before it sleeps (changes/answers.c).
+edit fs/fuse/virtio_fs.c 1 '^static void virtio_fs_wake_pending_and_unlock(' '#include "answers.c"\n\n&'
+edit fs/fuse/virtio_fs.c 1 'ret = virtio_fs_enqueue_req(fsvq, req, false);' 'ret = enqueue_and_look(fsvq, req);'
+# What past the caches is one question is asked as one that is waited for.
+edit fs/fuse/file.c 1 'io->blocking = is_sync_kiocb(iocb);' '&\n\tif (io->blocking \&\& ff->fm->fc->auto_submounts \&\& count <= ff->fm->fc->max_write)\n\t\tio->async = false;'
+
 # A file that another machine makes first is opened. virtiofsd opens it with the flags of the
 # question, and ends (fortify) if they say to make it; it makes files without being told to.
 edit fs/fuse/dir.c 1 'flags &= ~O_NOCTTY;' '&\n\tif (fm->fc->auto_submounts)\n\t\tflags \&= ~O_CREAT;'

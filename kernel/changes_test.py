@@ -15,9 +15,12 @@ FUSE = {
     "dir.c": "".join(f"\tsync{n} = time_before64(fi->i_time[{n}], get_jiffies_64());\n" for n in range(4)) + "\tflags &= ~O_NOCTTY;\n",
     "dev.c": "ssize_t fuse_simple_request(struct fuse_mount *fm)\n",
     "virtio_fs.c": "static const struct constant_table dax_param_enums[] = {\n};\nenum {\n\tOPT_DAX_ENUM,\n};\n"
-                   "\tfsparam_enum(\"dax\", OPT_DAX_ENUM, dax_param_enums),\n\tcase OPT_DAX_ENUM:\n",
+                   "\tfsparam_enum(\"dax\", OPT_DAX_ENUM, dax_param_enums),\n\tcase OPT_DAX_ENUM:\n"
+                   "static void virtio_fs_wake_pending_and_unlock(struct fuse_iqueue *fiq)\n"
+                   "\tret = virtio_fs_enqueue_req(fsvq, req, false);\n",
     "file.c": "static const struct file_operations fuse_file_operations = {\n\t.flush\t\t= fuse_flush,\n"
-              "\t.release\t= fuse_release,\n\t.lock\t\t= fuse_file_lock,\n\t.flock\t\t= fuse_file_flock,\n};\n",
+              "\t.release\t= fuse_release,\n\t.lock\t\t= fuse_file_lock,\n\t.flock\t\t= fuse_file_flock,\n};\n"
+              "\tio->blocking = is_sync_kiocb(iocb);\n",
 }
 
 
@@ -51,11 +54,14 @@ def test_files_come_and_lines_lead_to_them(tree):
         '#include "virtiofsd.c"\n\nstatic const struct constant_table dax_param_enums[] = {\n};\n'
         'enum {\n\tOPT_DAX_ENUM,\n\tOPT_MAX_FILES,\n};\n'
         '\tfsparam_enum("dax", OPT_DAX_ENUM, dax_param_enums),\n\tfsparam_u32("max_files", OPT_MAX_FILES),\n'
-        '\tcase OPT_MAX_FILES:\n\t\tmax_files = result.uint_32;\n\t\tbreak;\n\tcase OPT_DAX_ENUM:\n')
+        '\tcase OPT_MAX_FILES:\n\t\tmax_files = result.uint_32;\n\t\tbreak;\n\tcase OPT_DAX_ENUM:\n'
+        '#include "answers.c"\n\nstatic void virtio_fs_wake_pending_and_unlock(struct fuse_iqueue *fiq)\n'
+        '\tret = enqueue_and_look(fsvq, req);\n')
     assert (tree / "arch" / "x86" / "entry" / "entry_64.S").read_text() == ENTRY.replace(
         ".Lerr", "\tmovl\t$__KERNEL_DS, %eax\n\tmovl\t%eax, %ss\n.Lerr")
     changed = (fuse / "file.c").read_text()
     assert changed.startswith('#include "shared_locks.c"\n\nstatic const')
+    assert changed.endswith("\tif (io->blocking && ff->fm->fc->auto_submounts && count <= ff->fm->fc->max_write)\n\t\tio->async = false;\n")
     assert re.findall(r"= (\w+),", changed) == ["shared_flush", "shared_release", "shared_lock", "shared_flock"]
 
 
