@@ -15,6 +15,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "base/text.h"
+
 extern char** environ;
 
 namespace hako {
@@ -53,9 +55,11 @@ public:
         posix_spawnattr_destroy(&attributes_);
     }
 
-    // Sources are moved out of the way first, so that no mapping overwrites another's source.
+    // Sources are moved out of the way first, so that no mapping overwrites another's source. No
+    // other descriptor is the child's: what whoever started us had open is none of its business.
     Result<void> map(const std::vector<FdMapping>& fds) {
-        const int lowest = 3 + std::ranges::max(fds, {}, &FdMapping::target).target;
+        const int last = std::ranges::max(fds, {}, &FdMapping::target).target;
+        const int lowest = 3 + last;
         for (const auto& [source, target] : fds) {
             Fd moved(::fcntl(source, F_DUPFD_CLOEXEC, lowest));
             if (!moved) return fail_errno(errno, "cannot duplicate descriptor {}", source);
@@ -65,6 +69,10 @@ public:
         for (int number = 0; number <= 2; ++number)
             if (std::ranges::find(fds, number, &FdMapping::target) == fds.end())
                 posix_spawn_file_actions_addopen(&actions_, number, "/dev/null", O_RDWR, 0);
+        for (int number = 3; number < last; ++number)
+            if (std::ranges::find(fds, number, &FdMapping::target) == fds.end())
+                posix_spawn_file_actions_addclose(&actions_, number);
+        posix_spawn_file_actions_addclosefrom_np(&actions_, std::max(last + 1, 3));
         return {};
     }
 
@@ -263,6 +271,11 @@ Result<CommandOutput> run(const Command& command, std::chrono::milliseconds dead
                     deadline.count());
     output.status = *status;
     return output;
+}
+
+Result<std::string> boot_id() {
+    HAKO_TRY(const auto text, read_file("/proc/sys/kernel/random/boot_id"));
+    return std::string(trim(text));
 }
 
 Result<ProcessIdentity> identify_process(pid_t pid) {

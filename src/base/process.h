@@ -26,7 +26,7 @@ struct Command {
 std::string to_shell(const Command& command);
 
 // The descriptor `source` of ours becomes `target` in the child. Borrowed: the caller keeps it.
-// Of 0, 1 and 2 those that are not mapped are /dev/null.
+// Of 0, 1 and 2 those that are not mapped are /dev/null; no other is open in the child.
 struct FdMapping {
     int source;
     int target;
@@ -82,6 +82,9 @@ struct CommandOutput {
 // is killed and ErrorKind::deadline returned.
 Result<CommandOutput> run(const Command& command, std::chrono::milliseconds deadline,
                           std::string_view input = {});
+
+// Which boot of the host this is: pids and clocks of another one say nothing.
+Result<std::string> boot_id();
 
 // A process that is not our child, known by its pid. Start time (clock ticks since boot, field 22
 // of /proc/PID/stat) tells it from a later one with the same pid.

@@ -1,5 +1,6 @@
 #include "base/process.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -51,6 +52,25 @@ TEST(Spawn, MapsDescriptorsThatOverlap) {
     std::array<std::byte, 16> buffer{};
     EXPECT_EQ(as_text(std::span(buffer).first(*read_some(first->first.get(), buffer))), "one\n");
     EXPECT_EQ(as_text(std::span(buffer).first(*read_some(second->first.get(), buffer))), "two\n");
+}
+
+// What whoever started us had open came to us without CLOEXEC.
+TEST(Spawn, NothingElseThatIsOpenIsTheChilds) {
+    auto pipe = make_pipe();
+    auto output = make_pipe();
+    ASSERT_TRUE(pipe && output);
+    std::vector<Fd> inherited;
+    for (const int lowest : {4, 40, 400})
+        inherited.emplace_back(::fcntl(pipe->first.get(), F_DUPFD, lowest));
+    auto process = spawn({.argv = {"ls", "/proc/self/fd"}},
+                         {{.source = output->second.get(), .target = 1},
+                          {.source = pipe->first.get(), .target = 50}});
+    ASSERT_TRUE(process);
+    output->second.reset();
+    std::array<std::byte, 4096> text{};
+    const auto count = read_full(output->first.get(), text);
+    ASSERT_TRUE(count);
+    EXPECT_EQ(as_text(std::span(text).first(*count)), "0\n1\n2\n3\n50\n");  // 3 is ls' own
 }
 
 TEST(Process, StopAsksThenKills) {

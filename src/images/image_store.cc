@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "images/check.h"
 #include "images/commit.h"
 #include "images/find.h"

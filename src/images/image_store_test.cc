@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "base/fd.h"
+#include "base/process.h"
 #include "images/settling.h"
 #include "images/store_fixture.h"
 

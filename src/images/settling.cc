@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/thread.h"
 #include "store/file.h"
 
@@ -25,8 +26,6 @@ Result<void> sync_file(const fs::path& path) {
 }
 
 }  // namespace
-
-Result<std::string> boot_id() { return read_file("/proc/sys/kernel/random/boot_id"); }
 
 Settling::Settling(fs::path folder, FilesOf files_of)
     : folder_(std::move(folder)),

@@ -55,7 +55,4 @@ private:
     std::jthread worker_;  // last: it uses all above
 };
 
-// Which boot of the host this is.
-Result<std::string> boot_id();
-
 }  // namespace hako::images

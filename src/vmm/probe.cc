@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "vmm/cgroup.h"
 #include "vmm/machine.h"
 #include "vmm/qemu/binary.h"
@@ -27,8 +28,7 @@ std::string environment_variable(const char* name) {
 
 // Changes when the host boots and when QEMU is exchanged.
 Result<std::string> verdict_key() {
-    HAKO_TRY(std::string key, read_file("/proc/sys/kernel/random/boot_id"));
-    key.erase(key.find_last_not_of('\n') + 1);
+    HAKO_TRY(std::string key, boot_id());
     const auto qemu = find_qemu();
     struct stat status {};
     if (qemu && ::stat(qemu->c_str(), &status) == 0)
