@@ -117,8 +117,8 @@ AgentClient::~AgentClient() = default;
 Result<GuestInfo> AgentClient::info(std::chrono::milliseconds timeout) {
     agent::v1::InfoResponse response;
     HAKO_CHECK(impl_->fetch(&Stub::Info, agent::v1::InfoRequest(), response, timeout));
-    return GuestInfo{response.version(), response.kernel_release(), response.boot_id(),
-                     response.memory_bytes(), response.cpus()};
+    return GuestInfo{response.version(), response.kernel_release(), response.memory_bytes(),
+                     response.cpus()};
 }
 
 Result<void> AgentClient::mount(std::span<const Mount> mounts) {
@@ -153,6 +153,12 @@ Result<void> AgentClient::add_entropy(std::span<const std::byte> data) {
 
 Result<void> AgentClient::configure_network(const Network& network) {
     return impl_->call(&Stub::ConfigureNetwork, to_message(network));
+}
+
+Result<void> AgentClient::doze() {
+    HAKO_CHECK(impl_->call(&Stub::Doze, agent::v1::Empty()));
+    impl_->cut();
+    return {};
 }
 
 Result<std::uint64_t> AgentClient::reclaim(std::uint64_t bytes) {

@@ -31,7 +31,6 @@ namespace hako::guest {
 struct GuestInfo {
     std::string version;         // of vminitd
     std::string kernel_release;  // uname -r
-    std::string boot_id;
     std::uint64_t memory_bytes = 0;
     unsigned cpus = 0;
 };
@@ -267,6 +266,8 @@ public:
     Result<void> configure_network(const Network& network);
     // Gives up so many bytes of caches; answers how many there were.
     Result<std::uint64_t> reclaim(std::uint64_t bytes);
+    // The guest waits for kDoze (guest/wake.h). This client has ended.
+    Result<void> doze();
     // For all containers of the VM, now and later; none sees it.
     Result<void> install_emulator(const Emulator& emulator);
 

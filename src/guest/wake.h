@@ -18,6 +18,10 @@ constexpr char kWaits = 'W';
 // The same, where its kernel got no timer that lets it sleep until there is something to do.
 constexpr char kWaitsRestless = 'R';
 
+// Has a guest that answered Doze wait again; it says the same back, and then what it says when it
+// begins to wait. Nothing comes over the channel in between.
+constexpr std::string_view kDoze = "hakodoze";
+
 struct Wake {
     WallTime time{};
     std::string entropy;  // kWakeEntropy bytes

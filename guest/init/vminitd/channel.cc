@@ -9,11 +9,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <memory>
 
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/units.h"
+#include "guest/wake.h"
 
 namespace hako::init {
 namespace {
@@ -30,19 +30,20 @@ void wait_for_port(int port) {
         std::this_thread::sleep_for(20ms);
 }
 
-void pump_from_port(int port, int socket) {
+// Until the host says kDoze, while it may.
+Result<void> pump_from_port(int port, int socket, const std::atomic<bool>& may_doze) {
     std::vector<std::byte> buffer(kBuffer);
     while (true) {
         wait_for_port(port);
         const auto got = ::read(port, buffer.data(), buffer.size());
         if (got > 0) {
             const std::span data(buffer.data(), static_cast<std::size_t>(got));
-            if (!write_all(socket, data)) return;
+            if (may_doze && as_text(data).ends_with(guest::kDoze)) return {};
+            (void)write_all(socket, data);  // that it was closed the other pump says
         } else if (got == 0) {
             std::this_thread::sleep_for(5ms);
         } else if (errno != EAGAIN && errno != EINTR) {
-            log_error("the agent's port cannot be read: {}", errno_text(errno));
-            return;
+            return fail_errno(errno, "the agent's port cannot be read");
         }
     }
 }
@@ -100,15 +101,17 @@ Result<SerialBridge> SerialBridge::make() {
     return bridge;
 }
 
-Result<void> SerialBridge::carry(Fd port_fd) {
-    HAKO_CHECK(set_nonblocking(port_fd.get(), true));
-    const auto port = std::make_shared<const Fd>(std::move(port_fd));
-    const auto inner = std::make_shared<const Fd>(std::move(inner_));
-    pumps_.push_back(start_thread(
-        "port-in", [=](const std::stop_token&) { pump_from_port(port->get(), inner->get()); }));
-    pumps_.push_back(start_thread(
-        "port-out", [=](const std::stop_token&) { pump_to_port(inner->get(), port->get()); }));
-    return {};
+Result<void> SerialBridge::carry(int port, const std::atomic<bool>& may_doze) {
+    HAKO_CHECK(set_nonblocking(port, true));
+    {
+        const auto out = start_thread(
+            "port-out", [&](const std::stop_token&) { pump_to_port(inner_.get(), port); });
+        const auto carried = pump_from_port(port, inner_.get(), may_doze);
+        ::shutdown(inner_.get(), SHUT_RDWR);
+        if (!carried) return carried;
+    }
+    HAKO_CHECK(set_nonblocking(port, false));
+    return write_all(port, guest::kDoze);
 }
 
 Result<void> accept_vsock(unsigned port, const std::function<Result<void>(Fd)>& accepted) {

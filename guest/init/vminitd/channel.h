@@ -1,11 +1,10 @@
 // How the host reaches vminitd: a virtio-serial port, or vsock.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include "base/fd.h"
 #include "base/result.h"
@@ -17,19 +16,19 @@ constexpr unsigned kAgentVsockPort = 1024;
 // "/dev/vport0p1" by the port's name; waits for it up to 10 seconds.
 Result<std::string> find_serial_port(const std::string& name);
 
-// A socket in front of a character device: gRPC wants a socket. From carry() on, and as long as it
-// lives, two threads carry the bytes. A port whose host end is not (or no longer) open reads 0
-// bytes; that is no end.
+// A socket in front of a character device: gRPC wants a socket. A port whose host end is not (or no
+// longer) open reads 0 bytes; that is no end.
 class SerialBridge {
 public:
     static Result<SerialBridge> make();
     Fd take_socket() { return std::move(outer_); }
-    Result<void> carry(Fd port);
+    // Both ways, until the host says kDoze (guest/wake.h) while it may; that has been said back
+    // then, and nobody is connected any more.
+    Result<void> carry(int port, const std::atomic<bool>& may_doze);
 
 private:
     SerialBridge() = default;
     Fd outer_, inner_;
-    std::vector<std::jthread> pumps_;
 };
 
 // Listens on vsock and hands over every accepted connection; what goes wrong with one is logged.

@@ -1,6 +1,7 @@
 // All that vminitd has to do with: the containers, and what they share.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -32,6 +33,8 @@ public:
               device_filters_, [this](const std::string& id) { return first_process_of(id); }} {}
 
     Events& events() { return events_; }
+    // Whether the host may have us wait again (guest/wake.h).
+    std::atomic<bool>& may_doze() { return may_doze_; }
     Launcher& launcher() { return launcher_; }
 
     Result<void> create_container(const std::string& id, Json spec,
@@ -45,6 +48,7 @@ public:
 private:
     Result<std::shared_ptr<ContainerProcess>> first_process_of(const std::string& id) const;
 
+    std::atomic<bool> may_doze_ = false;
     Events events_;
     OomWatch oom_watch_{events_};
     Reaper reaper_;

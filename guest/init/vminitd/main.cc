@@ -36,19 +36,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<void> serve_port(Server& server, bool waits) {
+Result<void> serve_port(Guest& guest, Server& server, bool waits) {
     HAKO_TRY(const auto device, find_serial_port("hako.agent"));
-    HAKO_TRY(Fd port, open_file(device, O_RDWR));
-    // A guest that is saved has set its side of the connection up by then. Nothing is heard or said
-    // before it was woken.
-    HAKO_TRY(auto bridge, SerialBridge::make());
-    HAKO_CHECK(server.serve(bridge.take_socket()));
-    if (waits) {
-        HAKO_TRY(const auto wake, wait_for_wake(port.get(), true));
-        HAKO_CHECK(wake_up(*wake));
+    HAKO_TRY(const Fd port, open_file(device, O_RDWR));
+    for (;; waits = true) {
+        // A guest that is saved has set its side of the connection up by then. Nothing is heard or
+        // said before it was woken.
+        HAKO_TRY(auto bridge, SerialBridge::make());
+        HAKO_CHECK(server.serve(bridge.take_socket()));
+        if (waits) {
+            HAKO_TRY(const auto wake, wait_for_wake(port.get(), true));
+            HAKO_CHECK(wake_up(*wake));
+        }
+        guest.may_doze() = false;
+        HAKO_CHECK(bridge.carry(port.get(), guest.may_doze()));
     }
-    HAKO_CHECK(bridge.carry(std::move(port)));
-    while (true) ::pause();
 }
 
 Result<void> serve_vsock(Server& server, bool waits) {
@@ -78,7 +80,7 @@ Result<void> serve_vm() {
     if (channel == "vsock") return serve_vsock(*server, waits);
     if (channel != "serial" && !channel.empty())
         return fail(ErrorKind::invalid, "hako.agent={} is neither serial nor vsock", channel);
-    return serve_port(*server, waits);
+    return serve_port(guest, *server, waits);
 }
 
 struct TestOptions {

@@ -22,6 +22,7 @@ public:
     Status AddEntropy(Context*, const agent::v1::AddEntropyRequest*, agent::v1::Empty*) override;
     Status ConfigureNetwork(Context*, const agent::v1::ConfigureNetworkRequest*,
                             agent::v1::Empty*) override;
+    Status Doze(Context*, const agent::v1::Empty*, agent::v1::Empty*) override;
     Status Reclaim(Context*, const agent::v1::ReclaimRequest*,
                    agent::v1::ReclaimResponse*) override;
     Status InstallEmulator(Context*, const agent::v1::InstallEmulatorRequest*,

@@ -64,6 +64,11 @@ grpc::Status Service::ConfigureNetwork(Context*, const agent::v1::ConfigureNetwo
     }());
 }
 
+grpc::Status Service::Doze(Context*, const agent::v1::Empty*, agent::v1::Empty*) {
+    guest_.may_doze() = true;
+    return grpc::Status::OK;
+}
+
 grpc::Status Service::Reclaim(Context*, const agent::v1::ReclaimRequest* request,
                               agent::v1::ReclaimResponse* response) {
     const auto reclaimed = reclaim_memory(request->bytes());

@@ -26,12 +26,6 @@ namespace {
 
 constexpr std::size_t kMinEntropy = 32, kMaxEntropy = 512;
 
-std::string first_line(const char* path) {
-    auto text = read_file(path).value_or("");
-    text.erase(std::min(text.find('\n'), text.size()));
-    return text;
-}
-
 // Last mounted first; what is busy becomes read-only, so that its file system is clean.
 void unmount_all() {
     std::vector<std::string> targets;
@@ -65,7 +59,6 @@ Result<agent::v1::InfoResponse> describe_guest() {
     agent::v1::InfoResponse info;
     info.set_version(HAKO_VERSION);
     info.set_kernel_release(names.release);
-    info.set_boot_id(first_line("/proc/sys/kernel/random/boot_id"));
     info.set_memory_bytes(total_memory());
     info.set_cpus(static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
     return info;
