@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "qemu-memory/parking.h"
 #include "vmm/memory_path.h"
 
 namespace {
@@ -45,11 +46,6 @@ struct {
 
 FlushTranslations flush_translations = nullptr;
 
-void give_up(Cpu* cpu, Data) {
-    flush_translations(cpu);
-    (void)::madvise(buffer.begin + kProlog, buffer.bytes - kProlog, MADV_DONTNEED);
-}
-
 // Code is all over the buffer, and each jump into another small page costs the processor a look for
 // it. What stays when the rest is given up has small pages, lest it hold a huge one.
 void use_huge_pages() {
@@ -58,6 +54,16 @@ void use_huge_pages() {
     const std::size_t before = (begin + kProlog + kHuge - 1) / kHuge * kHuge - begin;
     if (before < buffer.bytes)
         (void)::syscall(SYS_madvise, buffer.begin + before, buffer.bytes - before, MADV_HUGEPAGE);
+}
+
+// Ordinary empty memory instead: where the process is a restored one, it is a mapping of a file
+// (vmm/checkpoint.h), which keeps what is in it.
+void give_up(Cpu* cpu, Data) {
+    flush_translations(cpu);
+    constexpr int kCode = PROT_READ | PROT_WRITE | PROT_EXEC;
+    constexpr int kEmpty = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+    (void)::syscall(SYS_mmap, buffer.begin + kProlog, buffer.bytes - kProlog, kCode, kEmpty, -1, 0);
+    use_huge_pages();
 }
 
 bool is_worth_it() {
@@ -74,6 +80,7 @@ bool is_worth_it() {
 }
 
 void* await_signals(void* signals) {
+    hako::note_thread_record();
     const auto get_cpu = reinterpret_cast<GetCpu>(::dlsym(RTLD_DEFAULT, "qemu_get_cpu"));
     const auto run =
         reinterpret_cast<RunInExclusion>(::dlsym(RTLD_DEFAULT, "async_safe_run_on_cpu"));
@@ -90,6 +97,7 @@ void* await_signals(void* signals) {
 
 // Before QEMU's main(), so that each of its threads has the signal blocked.
 __attribute__((constructor)) void start() {
+    hako::open_desk();
     static sigset_t signals;
     ::sigemptyset(&signals);
     ::sigaddset(&signals, hako::vmm::kGiveUpSignal);

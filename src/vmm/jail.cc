@@ -219,8 +219,9 @@ Error execute(JailSpec spec) {
     std::vector<std::string> environment{"PATH=/usr/bin:/bin", "MALLOC_ARENA_MAX=1"};
     if (!spec.preload.empty()) environment.push_back("LD_PRELOAD=" + spec.preload.native());
     const auto argv = pointers(spec.argv);
-    ::execve(argv.front(), argv.data(), pointers(environment).data());
-    return fail_errno(errno, "cannot execute {}", spec.argv.front()).value();
+    const char* const program = spec.program.empty() ? argv.front() : spec.program.c_str();
+    ::execve(program, argv.data(), pointers(environment).data());
+    return fail_errno(errno, "cannot execute {}", program).value();
 }
 
 }  // namespace
@@ -230,6 +231,7 @@ Json to_json(const JailSpec& spec) {
         return std::vector<std::string>(paths.begin(), paths.end());
     };
     return {{"argv", spec.argv},
+            {"program", spec.program.native()},
             {"preload", spec.preload.native()},
             {"files", strings(spec.files)},
             {"folders", strings(spec.folders)},
@@ -250,6 +252,7 @@ Result<JailSpec> jail_spec_from_json(const Json& json) {
         return {};
     };
     HAKO_TRY(spec.argv, json_field_or<std::vector<std::string>>(json, "argv", {}));
+    HAKO_TRY(spec.program, json_field_or<std::string>(json, "program", {}));
     HAKO_TRY(spec.preload, json_field_or<std::string>(json, "preload", {}));
     HAKO_CHECK(paths("files", spec.files));
     HAKO_CHECK(paths("folders", spec.folders));

@@ -21,9 +21,10 @@
 namespace hako::vmm {
 
 struct JailSpec {
-    std::vector<std::string> argv;               // argv[0]: an absolute path
-    std::filesystem::path preload = {};          // a library; is to be in `files`, too
-    std::vector<std::filesystem::path> files;    // appear at the same path, read-only
+    std::vector<std::string> argv;             // argv[0]: an absolute path
+    std::filesystem::path program = {};        // another one than argv[0]; is to be in `files`, too
+    std::filesystem::path preload = {};        // a library; is to be in `files`, too
+    std::vector<std::filesystem::path> files;  // appear at the same path, read-only
     std::vector<std::filesystem::path> folders;  // likewise, to write into as its uid may
     std::vector<std::filesystem::path> devices;  // character devices, for its uid alone
     std::vector<std::filesystem::path> cgroup_procs;

@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "base/paths.h"
 #include "vmm/cgroup.h"
+#include "vmm/checkpoint.h"
+#include "vmm/checkpoint_format.h"
 #include "vmm/console.h"
 #include "vmm/hotplug.h"
 #include "vmm/jail.h"
@@ -31,6 +33,8 @@ namespace hako::vmm {
 namespace {
 
 using std::chrono::milliseconds;
+
+static_assert(checkpoint::kCheckpointFd == kStateFd);
 
 constexpr auto kQuitAnswer = milliseconds(500);
 constexpr auto kLastWords = milliseconds(500);
@@ -63,7 +67,10 @@ Result<Wiring> wire(const MachineSpec& spec, const QemuLaunch& launch, const Jai
     if (spec.channel == AgentChannel::serial) {
         HAKO_TRY(wiring.agent, wiring.give_socket(kAgentFd));
     }
-    if (!spec.state.empty()) {
+    if (!spec.checkpoint.empty()) {
+        HAKO_TRY(Fd file, open_checkpoint(spec.checkpoint, spec.state.stem().native()));
+        wiring.give(std::move(file), kStateFd);
+    } else if (!spec.state.empty()) {
         HAKO_TRY(TemplateState state, open_template_state(spec.state));
         if (state.memory_bytes != memory_bytes_of(spec))
             return fail(ErrorKind::corrupt, "the template is for {} bytes of memory, not for {}",
@@ -105,6 +112,10 @@ Result<JailSpec> describe_jail(const MachineSpec& spec, const QemuLaunch& launch
         if (std::error_code none; !spec.state.empty() || std::filesystem::exists(library, none)) {
             jail.files.push_back(library);
             jail.preload = std::move(library);
+        }
+        if (!spec.checkpoint.empty()) {
+            jail.program = installation.bin / kRestorer;
+            jail.files.push_back(jail.program);
         }
     }
     // The library keeps them from the guest's memory (src/qemu-memory/).
@@ -183,6 +194,8 @@ public:
         for (const auto& text : cgroup.notes) log_warn("VM {}: {}", id_.substr(0, 12), text);
         HAKO_TRY(const auto jail, describe_jail(spec, launch, cgroup));
         HAKO_TRY(Wiring wiring, wire(spec, launch, jail, options));
+        for (const auto& mapping : wiring.mappings) inherited_.insert(mapping.target);
+        inherited_.erase(kStateFd);  // it is read once
         if (has_share_device(spec)) {
             HAKO_TRY(auto server, ShareServer::start(spec.shares, options.share_stage,
                                                      cgroup.procs_files, options.is_trial));
@@ -199,6 +212,11 @@ public:
         agent_ = std::move(wiring.agent);
         HAKO_TRY(console_, Console::start(std::move(wiring.console), std::move(wiring.errors),
                                           options.console_log));
+        if (!spec.checkpoint.empty()) {
+            HAKO_CHECK(go_on(std::move(wiring.qmp), options.start_deadline));
+            hotplug_.emplace(*qmp_, spec.disks);
+            return {};
+        }
         auto qmp = QmpClient::connect(std::move(wiring.qmp), options.start_deadline);
         if (!qmp) return fail(explain_start(qmp.error()));
         qmp_ = *std::move(qmp);
@@ -206,6 +224,24 @@ public:
         if (spec.state.empty()) return {};
         HAKO_CHECK(leave_out_shared_memory(*qmp_));
         return load_state(*qmp_, kStateFd);
+    }
+
+    // A QEMU that was kept.
+    Result<void> go_on(Fd qmp, milliseconds deadline) {
+        qmp_ = QmpClient::go_on(std::move(qmp));
+        const auto running = qmp_->execute("cont", {}, deadline);
+        if (!running) return fail(explain_start(running.error()));
+        return {};
+    }
+
+    // stop() kills it.
+    Result<void> keep(const MachineSpec& spec, const std::filesystem::path& path) {
+        HAKO_CHECK(qmp_->stop());
+        return write_checkpoint({.qemu = pid_,
+                                 .key = spec.state.stem(),
+                                 .given = inherited_,
+                                 .template_file = spec.state,
+                                 .path = path});
     }
 
     Result<std::optional<MachineEnd>> wait(std::optional<milliseconds> timeout) {
@@ -253,6 +289,7 @@ public:
     Fd agent_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<QmpClient> qmp_;
+    std::set<int> inherited_{0, 1, 2};  // QEMU's descriptors
     std::optional<Hotplug> hotplug_;
     Guarded<std::optional<Process>> process_;
     std::optional<ShareServer> shares_;
@@ -343,6 +380,10 @@ Result<Fd> Machine::save_state(int file, milliseconds deadline) {
     HAKO_CHECK(leave_out_shared_memory(*impl_->qmp_));
     HAKO_CHECK(vmm::save_state(*impl_->qmp_, file, deadline));
     return open_memory_of(impl_->pid_);
+}
+
+Result<void> Machine::keep(const MachineSpec& spec, const std::filesystem::path& path) {
+    return impl_->keep(spec, path);
 }
 
 std::string Machine::console_tail() const { return impl_->console_->tail(); }

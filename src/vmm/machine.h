@@ -93,6 +93,10 @@ public:
     // For MachineOptions::saves. Writes the state of the devices to the file, from its offset on;
     // the CPUs stand still afterwards. The memory is its own file, for reading.
     Result<Fd> save_state(int file, std::chrono::milliseconds deadline);
+    // Writes a checkpoint of the QEMU (vmm/checkpoint.h), which was started with this spec and has
+    // loaded a template: afterwards it stands still for ever, and can only be stopped without
+    // grace.
+    Result<void> keep(const MachineSpec& spec, const std::filesystem::path& path);
 
     std::string console_tail() const;
     // What went wrong, with the panic or the console's and QEMU's last lines behind it.

@@ -139,7 +139,8 @@ Json to_json(const MachineSpec& spec) {
             {"shares", to_json(spec.shares)},
             {"takes_shares", spec.takes_shares},
             {"devices", to_json(spec.devices)},
-            {"state", spec.state.native()}};
+            {"state", spec.state.native()},
+            {"checkpoint", spec.checkpoint.native()}};
 }
 
 Result<MachineSpec> machine_spec_from_json(const Json& json) {
@@ -173,6 +174,7 @@ Result<MachineSpec> machine_spec_from_json(const Json& json) {
     HAKO_TRY(const auto devices, json_field_or(json, "devices", Json::array()));
     HAKO_TRY(spec.devices, host_devices_from_json(devices));
     HAKO_TRY(spec.state, json_field_or<std::string>(json, "state", {}));
+    HAKO_TRY(spec.checkpoint, json_field_or<std::string>(json, "checkpoint", {}));
     HAKO_CHECK(validate(spec));
     return spec;
 }

@@ -48,6 +48,8 @@ Result<Disk> disk_from_json(const Json& json);
 // That of the first card of each VM with an agent. A template's guest knows the card by it
 // (vmm/template_devices.h), and gives it the container's own MAC.
 constexpr std::string_view kFirstCardMac = "02:68:61:6b:6f:01";
+// Likewise of the one to spare: a QEMU that was kept (vmm/checkpoint.h) has it.
+constexpr std::string_view kSpareCardMac = "02:68:61:6b:6f:02";
 
 // A network card. QEMU gets the host's tap as an open descriptor, with virtio-net headers.
 struct Nic {
@@ -81,6 +83,9 @@ struct MachineSpec {
     std::vector<HostDevice> devices;  // USB ones come behind a controller of the machine
     // A template of this shape (vmm/template_file.h): the guest is loaded instead of booted.
     std::filesystem::path state;
+    // A QEMU that loaded it, and was kept (vmm/checkpoint.h): the machine goes on where that stood.
+    // For machines with bays only, and with no share device.
+    std::filesystem::path checkpoint;
 };
 
 // Whether it has the one device that all shares come by.

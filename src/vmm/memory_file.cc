@@ -19,11 +19,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kPage = 4096;
 constexpr std::size_t kBuffer = kMiB;
 
-bool is_zero(std::span<const std::byte> page) {
-    return page.front() == std::byte{} &&
-           std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
-}
-
 // Less only at the file's end.
 Result<std::size_t> read_at(int file, std::span<std::byte> buffer, std::uint64_t offset) {
     std::size_t have = 0;
@@ -50,6 +45,11 @@ Result<void> write_at(int file, std::span<const std::byte> data, std::uint64_t o
 }
 
 }  // namespace
+
+bool is_zero(std::span<const std::byte> page) {
+    return page.front() == std::byte{} &&
+           std::memcmp(page.data(), page.data() + 1, page.size() - 1) == 0;
+}
 
 Result<void> for_each_page(
     int file, std::uint64_t begin, std::uint64_t bytes,

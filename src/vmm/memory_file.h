@@ -12,6 +12,8 @@
 
 namespace hako::vmm {
 
+bool is_zero(std::span<const std::byte> page);
+
 // Each page of the file's `bytes` from `begin` on that is not all zero, in order, with its number.
 Result<void> for_each_page(
     int file, std::uint64_t begin, std::uint64_t bytes,

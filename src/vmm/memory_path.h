@@ -15,6 +15,8 @@ constexpr char kMemoryCopyPath[] = "/hako-memory-copy/";
 // Has the library give up what an emulated processor's code was translated to. By default a process
 // ignores it.
 constexpr int kGiveUpSignal = SIGURG;
+// Has each thread that gets it stand still for ever (src/qemu-memory/parking.cc).
+constexpr int kParkSignal = SIGFPE;
 // Before the memory in a template's file (vmm/template_file.h): one line of JSON, filled up.
 constexpr std::size_t kTemplateHeaderBytes = 4096;
 

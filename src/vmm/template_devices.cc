@@ -34,6 +34,7 @@ MachineSpec template_machine(const MachineSpec& spec, std::string_view id, std::
     machine.shares.clear();
     machine.takes_shares = false;
     machine.state.clear();
+    machine.checkpoint.clear();
     choose_agent_channel(machine);  // with an own address, where it has one
     return machine;
 }

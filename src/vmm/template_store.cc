@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kSuffix = ".template";
+constexpr std::string_view kSuffix = ".template", kCheckpointSuffix = ".checkpoint";
 // A half written file this old has no writer any more: another daemon's may be at work.
 constexpr auto kAbandoned = std::chrono::minutes(10);
 
@@ -51,6 +51,10 @@ fs::path TemplateStore::path(std::string_view key) const {
     return folder_ / (std::string(key) + std::string(kSuffix));
 }
 
+fs::path TemplateStore::checkpoint(std::string_view key) const {
+    return folder_ / (std::string(key) + std::string(kCheckpointSuffix));
+}
+
 std::vector<StoredTemplate> TemplateStore::list() const {
     std::vector<StoredTemplate> found;
     std::error_code error;
@@ -68,10 +72,12 @@ Result<StoredTemplate> TemplateStore::find(std::string_view key) const {
     if (!is_key(key) || ::stat(file.c_str(), &status) != 0)
         return fail(ErrorKind::not_found, "No such template: {}; see 'hako template ls'", key);
     HAKO_TRY(auto header, read_template(file));
-    return StoredTemplate{.header = std::move(header),
-                          .path = file,
-                          .bytes = bytes_of(status),
-                          .used = used_at(status)};
+    StoredTemplate found{.header = std::move(header),
+                         .path = file,
+                         .bytes = bytes_of(status),
+                         .used = used_at(status)};
+    if (::stat(checkpoint(key).c_str(), &status) == 0) found.bytes += bytes_of(status);
+    return found;
 }
 
 Result<void> TemplateStore::remove(std::string_view key) const {
@@ -80,6 +86,7 @@ Result<void> TemplateStore::remove(std::string_view key) const {
         if (error) return fail_errno(error.value(), "cannot remove the template {}", key);
         return fail(ErrorKind::not_found, "No such template: {}; see 'hako template ls'", key);
     }
+    fs::remove(checkpoint(key), error);
     return {};
 }
 

@@ -15,7 +15,7 @@ namespace hako::vmm {
 struct StoredTemplate {
     TemplateHeader header;
     std::filesystem::path path;
-    std::uint64_t bytes = 0;  // on the disk: most of the memory is a hole
+    std::uint64_t bytes = 0;  // on the disk, with its checkpoint: most of the memory is a hole
     WallTime used{};          // last
 };
 
@@ -29,6 +29,8 @@ public:
     // Makes the folder, and removes what a crash has left half written.
     Result<void> open() const;
     std::filesystem::path path(std::string_view key) const;
+    // Of a QEMU that was kept after it loaded that template (vmm/checkpoint.h). It goes with it.
+    std::filesystem::path checkpoint(std::string_view key) const;
     // The last used one first. What is no template any more is left out.
     std::vector<StoredTemplate> list() const;
     // ErrorKind::not_found: "No such template: x".

@@ -76,6 +76,10 @@ Result<std::unique_ptr<QmpClient>> QmpClient::connect(Fd socket,
     return client;
 }
 
+std::unique_ptr<QmpClient> QmpClient::go_on(Fd socket) {
+    return std::unique_ptr<QmpClient>(new QmpClient(std::move(socket)));
+}
+
 Result<Json> QmpClient::execute(std::string_view command, const Json& arguments,
                                 std::chrono::milliseconds deadline, int fd) {
     const auto end = Clock::now() + deadline;

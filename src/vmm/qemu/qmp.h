@@ -29,6 +29,9 @@ public:
     static Result<std::unique_ptr<QmpClient>> connect(Fd socket,
                                                       std::chrono::milliseconds deadline);
 
+    // Of a QEMU whose other end was negotiated with already (vmm/checkpoint.h).
+    static std::unique_ptr<QmpClient> go_on(Fd socket);
+
     // The command's `return`. A descriptor goes along with the command. QEMU's refusal is
     // ErrorKind::internal with its sentence; a closed socket is ErrorKind::unavailable.
     Result<Json> execute(std::string_view command, const Json& arguments = {},
