@@ -129,13 +129,13 @@ def boot_seconds(hako: Hako) -> float:
 
 
 def exec_and_load(hako: Hako, podman: Podman | None, options: argparse.Namespace) -> None:
-    hako.await_template()
+    hako.await_checkpoint()
     loads = []
     for _ in range(options.rounds):
         hako("run", "-d", "--name", "bench", IMAGE, "sleep", "600")
         loads.append(boot_seconds(hako))
         hako("rm", "-f", "bench")
-    print(row("QEMU exec to vminitd answering, from a template", statistics.median(loads), None, "≤ 1200 ms"), flush=True)
+    print(row("QEMU exec to vminitd answering, from a checkpoint", statistics.median(loads), None, "≤ 1200 ms"), flush=True)
     hako("run", "-d", "--name", "bench", IMAGE, "sleep", "3600")
     if podman:
         podman("run", "-d", "--name", "bench", *podman.flags, IMAGE, "sleep", "3600")

@@ -92,6 +92,10 @@ class Hako:
         while "*" not in self("template", "ls"):
             time.sleep(0.2)
 
+    def await_checkpoint(self) -> None:
+        while "kept a QEMU" not in self.log.read_text():
+            time.sleep(0.2)
+
     def __call__(self, *arguments: str) -> str:
         return subprocess.run([self.program, *arguments], env=self.environment, check=True,
                               capture_output=True, text=True).stdout

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Starts: `run --rm hako/hello true` from a VM that waits, from a template and by a boot, beside podman and dockerd 28.
+"""Starts: `run --rm hako/hello true` from a VM that waits, a checkpoint, a template and by a boot, beside podman and dockerd 28.
 
     bench/starts.py --build build [--rounds 20]
 
@@ -47,10 +47,11 @@ def main() -> None:
         def hako(name: str, **settings: object) -> Hako:
             return kept(Hako(build, folder / name, bridge="bridge", template_folder=str(folder / "templates"), **settings))
 
-        template = hako("template")
-        template.await_template()
-        kinds = {"a VM that waits": hako("pool", warm_pool=1), "a template": template, "a boot": hako("boot", templates=False)}
-        template("save", "-o", str(folder / "image.tar"), IMAGE)
+        checkpoint = hako("checkpoint")
+        checkpoint.await_checkpoint()
+        kinds = {"a VM that waits": hako("pool", warm_pool=1), "a checkpoint": checkpoint,
+                 "a template": hako("template", checkpoints=False), "a boot": hako("boot", templates=False)}
+        checkpoint("save", "-o", str(folder / "image.tar"), IMAGE)
         others = {
             "podman": kept(if_it_runs("podman", lambda: Podman(build, folder / "podman", networked=True))),
             "dockerd 28": docker and if_it_runs(

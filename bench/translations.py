@@ -47,7 +47,7 @@ def main() -> None:
         guest_code.prepare(folder, f"-d in_asm -D {PLACE}/pipe")
         os.mkfifo(PLACE / "pipe")
         (PLACE / "pipe").chmod(0o666)
-        hako = Hako(options.build.resolve(), folder, bridge="bridge")
+        hako = Hako(options.build.resolve(), folder, bridge="bridge", checkpoints=False)
         try:
             hako("load", "-q", "-i", str(options.build / "share" / "hello.tar"))
             hako.await_template()

@@ -253,8 +253,14 @@ class Daemon:
         text = self.qemu(name).joinpath("smaps_rollup").read_text()
         return sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", text, re.MULTILINE))
 
+    def vm(self, name: str) -> Path:
+        """The folder of its VM, which has another name where the VM waited, or went on from a checkpoint."""
+        qemu = self.inspect(name)["State"]["Pid"]
+        return next(path.parent for path in self.run_dir.glob("vm/*/shim.json")
+                    if json.loads(path.read_text()).get("qemu", {}).get("pid") == qemu)
+
     def shim_record(self, name: str) -> dict[str, dict[str, int]]:
-        return json.loads((self.run_dir / "vm" / self.inspect(name)["Id"][:12] / "shim.json").read_text())
+        return json.loads((self.vm(name) / "shim.json").read_text())
 
     def qemu(self, name: str) -> Path:
         """Its QEMU's folder in /proc."""

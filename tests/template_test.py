@@ -23,6 +23,7 @@ from namespaces import daemon_in, inside, namespaces, needs_namespaces
 from network_test import comes_and_goes
 
 LOADED = "from a template: agent answered"
+LOADS = {"checkpoints": False}  # which checkpoint_test.py is about
 
 
 def templates(daemon: Daemon) -> list[dict]:
@@ -39,13 +40,13 @@ def wait_for_template(daemon: Daemon) -> Path:
 
 
 def shim_log(daemon: Daemon, name: str) -> str:
-    return (daemon.run_dir / "vm" / daemon.inspect(name)["Id"][:12] / "shim.log").read_text()
+    return (daemon.vm(name) / "shim.log").read_text()
 
 
 @pytest.fixture(scope="module")
 def loading(programs: Path) -> Iterator[Daemon]:
     daemon = Daemon()
-    daemon.configuration = {}
+    daemon.configuration = LOADS
     daemon.start()
     wait_for_template(daemon)
     yield daemon
@@ -141,7 +142,7 @@ def test_damaged_file_ends_in_a_boot_and_a_new_template(fresh: Daemon, damage: s
 
 def test_state_that_does_not_load_ends_in_a_boot(own: Daemon) -> None:
     """One that passed the daemon's checks, and was changed with its time put back."""
-    own.configuration = {}
+    own.configuration = LOADS
     own.start()
     path = wait_for_template(own)
     times = path.stat()
@@ -155,7 +156,7 @@ def test_state_that_does_not_load_ends_in_a_boot(own: Daemon) -> None:
 
 def test_one_that_cannot_start_a_process_is_made_anew(own: Daemon, programs: Path) -> None:
     """Its guest answers, but what starts processes in it is gone."""
-    own.configuration = {}
+    own.configuration = LOADS
     own.start()
     path = wait_for_template(own)
     times = path.stat()
@@ -207,7 +208,7 @@ def test_a_network_card_is_found_after_loading(fresh: Daemon) -> None:
 @needs_namespaces
 def test_a_card_comes_after_loading(programs: object) -> None:
     """The slot of the card to spare was not looked into."""
-    with namespaces(name := f"hkl{os.getpid()}"), daemon_in(name, configuration={}) as daemon:
+    with namespaces(name := f"hkl{os.getpid()}"), daemon_in(name, configuration=LOADS) as daemon:
         wait_for_template(daemon)
         daemon.hako("network", "create", "app")
         daemon.hako("run", "-d", "--name", "one", HELLO, "sleep", "600")
@@ -230,7 +231,7 @@ def test_machines_with_other_devices_are_loaded_too(programs: object) -> None:
         daemon.hako("rm", "-f", "box")
         return found
 
-    with namespaces(name := f"hkd{os.getpid()}"), daemon_in(name, configuration={}) as daemon:
+    with namespaces(name := f"hkd{os.getpid()}"), daemon_in(name, configuration=LOADS) as daemon:
         wait_for_template(daemon)
         for network in "abcd":
             daemon.hako("network", "create", f"net{network}")
@@ -247,7 +248,7 @@ def test_machines_with_other_devices_are_loaded_too(programs: object) -> None:
 
 
 def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -> None:
-    own.configuration = {}
+    own.configuration = LOADS
     own.start()
     first = wait_for_template(own)
     made = first.stat().st_mtime_ns
@@ -314,7 +315,7 @@ def test_a_full_disk_means_that_vms_boot(own: Daemon) -> None:
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
     try:
-        own.configuration = {"template-folder": str(small)}
+        own.configuration = LOADS | {"template-folder": str(small)}
         own.start()
         wait_until(lambda: "boot without a template" in own.log(), 120, own.log())
         start(own, "one")
@@ -327,7 +328,7 @@ def test_a_full_disk_means_that_vms_boot(own: Daemon) -> None:
 
 
 def test_a_clock_that_was_set_back_since_it_was_made(own: Daemon) -> None:
-    own.configuration = {}
+    own.configuration = LOADS
     own.start()
     path = wait_for_template(own)
     own.stop()

@@ -62,9 +62,9 @@ TEST(Spawn, NothingElseThatIsOpenIsTheChilds) {
     std::vector<Fd> inherited;
     for (const int lowest : {4, 40, 400})
         inherited.emplace_back(::fcntl(pipe->first.get(), F_DUPFD, lowest));
-    auto process = spawn({.argv = {"ls", "/proc/self/fd"}},
-                         {{.source = output->second.get(), .target = 1},
-                          {.source = pipe->first.get(), .target = 50}});
+    auto process =
+        spawn({.argv = {"ls", "/proc/self/fd"}}, {{.source = output->second.get(), .target = 1},
+                                                  {.source = pipe->first.get(), .target = 50}});
     ASSERT_TRUE(process);
     output->second.reset();
     std::array<std::byte, 4096> text{};

@@ -120,6 +120,9 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
 void want_default_template(Context& context);
 
 // --- warm_plan.cc
+// Keeps a QEMU that has loaded the template, in the file.
+Result<void> keep_template(Context& context, const runtime::TemplateJob& job,
+                           const std::filesystem::path& path, const std::stop_token& stop);
 std::unique_ptr<WarmPool> make_pool(Context& context, unsigned size);
 
 // --- stop.cc: the caller holds entry->operation. Returns when the VM is gone.

@@ -112,8 +112,8 @@ std::string waiting_tap(std::string_view vm, std::string_view card) {
 
 void add_spare_card(vmm::MachineSpec& machine, const std::string& vm) {
     if (machine.nics.empty() || !vmm::has_room_for_spare(machine)) return;
-    const auto mac = to_string(network::Mac::of(vm + " spare"));
-    machine.nics.push_back({waiting_tap(vm, mac), mac, true});
+    machine.nics.push_back(
+        {waiting_tap(vm, vmm::kSpareCardMac), std::string(vmm::kSpareCardMac), true});
 }
 
 Joined describe_guest(const Container& container, const std::vector<Attachment>& attachments,

@@ -45,8 +45,13 @@ std::unique_ptr<Templates> make_templates(Context& context, const Installation& 
     if (options.folder.empty()) options.folder = context.layout.root() / "templates";
     return std::make_unique<Templates>(
         options,
-        TemplateMaker{runtime::build_template, runtime::check_template,
-                      runtime::try_template_with_shares},
+        TemplateMaker{.build = runtime::build_template,
+                      .check = runtime::check_template,
+                      .try_with_shares = runtime::try_template_with_shares,
+                      .keep =
+                          [&context](const auto& job, const auto& path, const auto& stop) {
+                              return keep_template(context, job, path, stop);
+                          }},
         vmm::MachineOptions{.jail = {installation.shim().native(), "jail"},
                             .share_stage = {installation.shim().native(), "shares"}},
         context.tasks);

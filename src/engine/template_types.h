@@ -14,7 +14,8 @@ constexpr unsigned kMostWarm = 64;
 struct TemplateOptions {
     bool enabled = true;
     std::filesystem::path folder = {};  // empty: <root>/templates
-    std::uint64_t limit = kGiB;         // bytes of all files together
+    std::uint64_t limit = 2 * kGiB;     // bytes of all files together
+    bool checkpoints = true;            // QEMUs are kept that have loaded one
     unsigned warm_pool = 1;             // VMs that are loaded before they are needed
 };
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "vmm/checkpoint.h"
 #include "vmm/template_devices.h"
 
 namespace hako::engine {
@@ -24,6 +25,7 @@ std::string identity_of(const std::filesystem::path& path) {
 Templates::Templates(const TemplateOptions& options, TemplateMaker maker,
                      vmm::MachineOptions programs, Tasks& tasks)
     : enabled_(options.enabled),
+      keeps_(options.enabled && options.checkpoints),
       store_(options.folder, options.limit),
       maker_(std::move(maker)),
       programs_(std::move(programs)),
@@ -63,6 +65,26 @@ std::filesystem::path Templates::find(const vmm::MachineSpec& spec) {
     return path;
 }
 
+// Of QEMUs that emulate a processor: KVM's own state is nowhere to be read.
+bool Templates::can_be_kept(const vmm::MachineSpec& spec) const {
+    return keeps_ && maker_.keep && fits(spec) && spec.accelerator == vmm::Accelerator::tcg &&
+           spec.channel == vmm::AgentChannel::serial && !vmm::has_share_device(spec);
+}
+
+std::filesystem::path Templates::find_checkpoint(const vmm::MachineSpec& spec) {
+    if (!can_be_kept(spec) || find(spec).empty()) return {};
+    const auto key = shapes_.known(spec)->key;
+    auto path = store_.checkpoint(key);
+    {
+        auto entries = entries_.lock();
+        const Entry& entry = (*entries)[key];
+        if (!entry.checkpoint.empty() && entry.checkpoint == identity_of(path)) return path;
+        if (entry.busy || std::chrono::steady_clock::now() < entry.checkpoints.again) return {};
+    }
+    want(spec);
+    return {};
+}
+
 std::optional<std::string> Templates::key(const vmm::MachineSpec& spec) {
     const auto shape = fits(spec) ? shapes_.known(spec) : std::nullopt;
     return shape ? std::optional(shape->key) : std::nullopt;
@@ -90,6 +112,7 @@ void Templates::work(const vmm::MachineSpec& spec, const std::stop_token& stop) 
     if (!shape) return log_info("there is no template for this VM: {}", shape.error().message());
     const auto made = job(spec, *std::move(shape));
     bool tries_shares = false;
+    bool keeps = false;
     {
         auto entries = entries_.lock();
         auto& entry = (*entries)[made.shape.key];
@@ -98,13 +121,16 @@ void Templates::work(const vmm::MachineSpec& spec, const std::stop_token& stop) 
         if (!entry.identity.empty() && entry.identity == identity_of(made.path)) {
             tries_shares = vmm::has_share_device(spec) && !entry.takes_shares &&
                            time >= entry.with_shares.again;
-            if (!tries_shares) return;
+            keeps = can_be_kept(spec);
+            if (!tries_shares && !keeps) return;
         } else if (time < entry.attempts.again) {
             return;
         }
     }
     if (tries_shares) return try_with_shares(made, stop);
+    if (keeps) return provide_checkpoint(made, stop);
     const auto provided = provide(made, false, stop);
+    if (provided) provide_checkpoint(made, stop);
     if (provided) return try_with_shares(made, stop);
     if (!stop.stop_requested())
         log_warn("VMs of {} MiB boot without a template: {}", spec.memory_bytes / kMiB,
@@ -154,6 +180,41 @@ Result<void> Templates::provide(const runtime::TemplateJob& made, bool anew,
     return done;
 }
 
+void Templates::provide_checkpoint(const runtime::TemplateJob& made, const std::stop_token& stop) {
+    if (!can_be_kept(made.spec)) return;
+    const std::lock_guard alone(one_at_a_time_);
+    const auto& key = made.shape.key;
+    const auto path = store_.checkpoint(key);
+    {
+        auto entries = entries_.lock();
+        const Entry& entry = (*entries)[key];
+        if (stop.stop_requested() || std::chrono::steady_clock::now() < entry.checkpoints.again ||
+            (!entry.checkpoint.empty() && entry.checkpoint == identity_of(path)))
+            return;
+    }
+    auto kept = vmm::verify_checkpoint(path, key);
+    if (!kept) {
+        const auto begun = std::chrono::steady_clock::now();
+        kept = maker_.keep(made, path, stop);
+        if (kept) {
+            log_info("kept a QEMU that loaded the template {}, in {} ms", key,
+                     std::chrono::duration_cast<std::chrono::milliseconds>(
+                         std::chrono::steady_clock::now() - begun)
+                         .count());
+            store_.shrink(key);
+        }
+    }
+    {
+        auto entries = entries_.lock();
+        Entry& entry = (*entries)[key];
+        entry.checkpoint = kept ? identity_of(path) : "";
+        if (kept || kept.error().kind() != ErrorKind::not_found)
+            entry.checkpoints.add(!kept, maker_.first_pause);
+    }
+    if (!kept && !stop.stop_requested())
+        log_info("VMs load the template {}: {}", key, kept.error().message());
+}
+
 // After the others may take it: those with shares are fewer.
 void Templates::try_with_shares(const runtime::TemplateJob& made, const std::stop_token& stop) {
     const std::lock_guard alone(one_at_a_time_);
@@ -183,6 +244,10 @@ Result<vmm::StoredTemplate> Templates::build(const vmm::MachineSpec& spec, std::
     const std::string key = shape.key;
     const auto made = job(spec, std::move(shape));
     HAKO_CHECK(provide(made, true, stop));
+    std::error_code none;
+    std::filesystem::remove(store_.checkpoint(key), none);
+    (*entries_.lock())[key].checkpoints = {};
+    provide_checkpoint(made, stop);
     try_with_shares(made, stop);
     return store_.find(key);
 }

@@ -31,6 +31,11 @@ struct TemplateMaker {
     std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> check;
     // Whether a good one is of use to machines with shares.
     std::function<Result<void>(const runtime::TemplateJob&, std::stop_token)> try_with_shares;
+    // Has a QEMU load it, and keeps that in the file (vmm/checkpoint.h). ErrorKind::not_found: it
+    // cannot yet. Without: none is kept.
+    std::function<Result<void>(const runtime::TemplateJob&, const std::filesystem::path&,
+                               std::stop_token)>
+        keep = {};
     std::chrono::milliseconds first_pause = std::chrono::seconds(10);  // after what failed
 };
 
@@ -43,6 +48,8 @@ public:
 
     // Empty: there is none that is known to be good.
     std::filesystem::path find(const vmm::MachineSpec& spec);
+    // Of a QEMU that was kept after it loaded that; likewise. Where there could be one, it is made.
+    std::filesystem::path find_checkpoint(const vmm::MachineSpec& spec);
     // Checks or makes the one of this shape, in the background; not again and again where that
     // fails.
     void want(const vmm::MachineSpec& spec);
@@ -70,14 +77,18 @@ private:
         bool takes_shares = false;  // as does the machine that it is loaded into
         bool busy = false;          // somebody makes or checks it
         Attempts attempts;
-        Attempts with_shares;  // that failed
+        Attempts with_shares;    // that failed
+        std::string checkpoint;  // likewise its identity
+        Attempts checkpoints;
     };
     void work(const vmm::MachineSpec& spec, const std::stop_token& stop);
     Result<void> provide(const runtime::TemplateJob& job, bool anew, const std::stop_token& stop);
+    bool can_be_kept(const vmm::MachineSpec& spec) const;
+    void provide_checkpoint(const runtime::TemplateJob& job, const std::stop_token& stop);
     void try_with_shares(const runtime::TemplateJob& job, const std::stop_token& stop);
     runtime::TemplateJob job(const vmm::MachineSpec& spec, vmm::TemplateShape shape) const;
 
-    const bool enabled_;
+    const bool enabled_, keeps_;
     const vmm::TemplateStore store_;
     const TemplateMaker maker_;
     const vmm::MachineOptions programs_;

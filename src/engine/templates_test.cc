@@ -38,19 +38,29 @@ protected:
         HAKO_CHECK(writer.finish({.key = job.shape.key, .created = now()}));
         return writer.publish();
     }
+    // One is none, but lies where it would.
+    Result<void> keep(const runtime::TemplateJob&, const fs::path& path) {
+        ++kept_;
+        if (cannot_keep_) return fail(*cannot_keep_, "it cannot be kept");
+        return write_file(path, "kept");
+    }
     std::unique_ptr<Templates> open(bool enabled = true) {
         return std::make_unique<Templates>(
-            TemplateOptions{.enabled = enabled, .folder = folder_.path() / "templates"},
-            TemplateMaker{[this](const auto& job, const auto&) { return make(job); },
-                          [this](const auto& job, const auto&) -> Result<void> {
-                              ++checked_;
-                              return vmm::verify_template(job.path);
-                          },
-                          [this](const auto&, const auto&) -> Result<void> {
-                              if (takes_shares_) return {};
-                              return fail(ErrorKind::unavailable, "State blocked");
-                          },
-                          std::chrono::milliseconds(first_pause_)},
+            TemplateOptions{.enabled = enabled,
+                            .folder = folder_.path() / "templates",
+                            .checkpoints = checkpoints_},
+            TemplateMaker{
+                [this](const auto& job, const auto&) { return make(job); },
+                [this](const auto& job, const auto&) -> Result<void> {
+                    ++checked_;
+                    return vmm::verify_template(job.path);
+                },
+                [this](const auto&, const auto&) -> Result<void> {
+                    if (takes_shares_) return {};
+                    return fail(ErrorKind::unavailable, "State blocked");
+                },
+                [this](const auto& job, const auto& path, const auto&) { return keep(job, path); },
+                std::chrono::milliseconds(first_pause_)},
             vmm::MachineOptions{}, tasks_);
     }
     static fs::path wait_for(Templates& templates, const vmm::MachineSpec& spec) {
@@ -64,6 +74,9 @@ protected:
     Tasks tasks_;
     std::atomic<int> built_ = 0;
     std::atomic<int> checked_ = 0;
+    std::atomic<int> kept_ = 0;
+    std::optional<ErrorKind> cannot_keep_;
+    bool checkpoints_ = true;
     std::atomic<std::size_t> known_disks_ = 0;  // by the guest of the one that was made last
     std::atomic<bool> broken_ = false;
     std::atomic<bool> takes_shares_ = true;
@@ -97,6 +110,76 @@ TEST_F(TemplatesTest, IsMadeForTheDevicesThatWereThereWhenItWasWanted) {
     EXPECT_EQ(known_disks_, 2U);
     make_files();
     EXPECT_NE(wait_for(*templates), "");
+}
+
+fs::path wait_for_checkpoint(Templates& templates, const vmm::MachineSpec& spec) {
+    for (int i = 0; i < 400 && templates.find_checkpoint(spec).empty(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return templates.find_checkpoint(spec);
+}
+
+TEST_F(TemplatesTest, AQemuThatLoadedItIsKept) {
+    const auto templates = open();
+    EXPECT_EQ(templates->find_checkpoint(spec_), "");
+    templates->want(spec_);
+    const auto path = wait_for_checkpoint(*templates, spec_);
+    ASSERT_NE(path, "");
+    EXPECT_EQ(kept_, 1);
+    // Another one than was found good is made anew, when it is looked for.
+    first_pause_ = 0;
+    ASSERT_TRUE(write_file(path, "changed"));
+    EXPECT_EQ(templates->find_checkpoint(spec_), "");
+    EXPECT_EQ(wait_for_checkpoint(*templates, spec_), path);
+    EXPECT_EQ(kept_, 2);
+    const auto key = templates->key(spec_);
+    ASSERT_TRUE(templates->store().remove(*key));
+    EXPECT_FALSE(fs::exists(path));
+    EXPECT_EQ(templates->find_checkpoint(spec_), "");
+}
+
+TEST_F(TemplatesTest, NoQemuIsKeptThatCannotBe) {
+    auto with_folder = spec_, with_kvm = spec_, with_vsock = spec_;
+    with_folder.takes_shares = true;
+    with_kvm.accelerator = vmm::Accelerator::kvm;
+    with_vsock.channel = vmm::AgentChannel::vsock;
+    const auto templates = open();
+    for (const auto& spec : {with_folder, with_kvm, with_vsock}) {
+        templates->want(spec);
+        ASSERT_NE(wait_for(*templates, spec), "");
+        EXPECT_EQ(templates->find_checkpoint(spec), "");
+    }
+    tasks_.stop_all();
+    EXPECT_EQ(kept_, 0);
+}
+
+TEST_F(TemplatesTest, SwitchedOffNoQemuIsKept) {
+    checkpoints_ = false;
+    const auto templates = open();
+    templates->want(spec_);
+    ASSERT_NE(wait_for(*templates), "");
+    EXPECT_EQ(templates->find_checkpoint(spec_), "");
+    tasks_.stop_all();
+    EXPECT_EQ(kept_, 0);
+}
+
+// What cannot be made is tried again later; what only lacks something, at the next need.
+TEST_F(TemplatesTest, AQemuThatIsNotKeptIsTriedAgain) {
+    const auto templates = open();
+    const auto tries = [&](ErrorKind kind) {
+        cannot_keep_ = kind;
+        kept_ = 0;
+        templates->want(spec_);
+        for (int i = 0; i < 200 && kept_ == 0; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        for (int i = 0; i < 20; ++i) {
+            EXPECT_EQ(templates->find_checkpoint(spec_), "");
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+        return kept_.load();
+    };
+    EXPECT_GT(tries(ErrorKind::not_found), 1);
+    EXPECT_EQ(tries(ErrorKind::unimplemented), 1);
+    EXPECT_EQ(tries(ErrorKind::unimplemented), 0);
 }
 
 TEST_F(TemplatesTest, TheNextDaemonChecksItFirst) {

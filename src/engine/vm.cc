@@ -11,15 +11,22 @@
 namespace hako::engine {
 namespace {
 
+// One of those that may boot at the same time.
+class BootSlot {
+public:
+    explicit BootSlot(std::counting_semaphore<>& boots) : boots_(boots) { boots_.acquire(); }
+    BootSlot(const BootSlot&) = delete;
+    BootSlot& operator=(const BootSlot&) = delete;
+    ~BootSlot() { boots_.release(); }
+
+private:
+    std::counting_semaphore<>& boots_;
+};
+
 // Boots a VM for the container.
 Result<std::shared_ptr<runtime::ShimClient>> boot(Context& context,
                                                   const runtime::SandboxSpec& spec) {
-    context.boots.acquire();
-    struct Release {
-        std::counting_semaphore<>& boots;
-        ~Release() { boots.release(); }
-    } const release{context.boots};
-
+    const BootSlot slot(context.boots);
     const auto trace = context.traces.of(spec.id);
     runtime::SandboxSpec chosen = spec;
     if (context.templates) chosen.machine.state = context.templates->find(spec.machine);
@@ -67,11 +74,16 @@ Result<std::shared_ptr<runtime::ShimClient>> join(Context& context, const std::s
     return connected;
 }
 
-WarmPool::Waiting take_waiting(const Context& context, const runtime::SandboxSpec& spec,
+WarmPool::Waiting take_waiting(Context& context, const runtime::SandboxSpec& spec,
                                const Container& container, bool joins) {
     if (!context.pool || spec.shares || is_macos(container)) return {};
     const auto cards = joins ? context.networks->bridged(container.id) : 0;
-    return cards ? context.pool->take(spec.machine, *cards) : WarmPool::Waiting();
+    if (!cards) return {};
+    auto waiting = context.pool->take(spec.machine, *cards);
+    if (!waiting.id.empty()) return waiting;
+    const BootSlot slot(context.boots);
+    const auto timer = context.traces.of(spec.id)->time("start a VM");
+    return context.pool->make_at_once(spec.machine, *cards, context.closing.get_token());
 }
 
 // False: no VM waits that it fits into, or that one is of no use.

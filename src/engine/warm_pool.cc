@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "runtime/sandbox_spec.h"
+#include "vmm/template_devices.h"
 
 namespace hako::engine {
 namespace {
@@ -15,6 +16,14 @@ constexpr std::chrono::milliseconds kMoment{20};
 
 }  // namespace
 
+Result<void> spawn_and_wait(SandboxDriver& driver, const runtime::SandboxSpec& spec,
+                            const std::stop_token& stop) {
+    HAKO_CHECK(driver.spawn(spec));
+    HAKO_TRY(const auto shim, driver.connect(spec.id, spec.id));
+    HAKO_CHECK(shim->ready(stop));
+    return {};
+}
+
 WarmPool::WarmPool(unsigned size, Needs needs, SandboxDriver& driver, Tasks& tasks)
     : size_(size), needs_(std::move(needs)), driver_(driver), tasks_(tasks) {}
 
@@ -22,8 +31,9 @@ WarmPool::~WarmPool() { close(); }
 
 void WarmPool::keep(const vmm::MachineSpec& spec) {
     auto state = state_.lock();
-    if (size_ == 0 || state->closed) return;
+    if (state->closed) return;
     state->spec = spec;
+    if (size_ == 0) return;
     changed_.notify_all();
     if (std::exchange(state->works, true)) return;
     tasks_.launch("warm pool", [this](const std::stop_token& stop) { work(stop); });
@@ -48,6 +58,24 @@ WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards
     state->ready.erase(found);
     changed_.notify_all();
     return vm;
+}
+
+WarmPool::Waiting WarmPool::make_at_once(const vmm::MachineSpec& spec, std::size_t cards,
+                                         const std::stop_token& stop) {
+    if (!spec.devices.empty() || vmm::has_share_device(spec)) return {};
+    vmm::MachineSpec machine = vmm::template_machine(spec, spec.id, {});
+    {
+        // It has the devices of all that wait.
+        auto state = state_.lock();
+        if (!state->spec || state->closed || cards > state->spec->nics.size()) return {};
+        machine.disks = state->spec->disks;
+        machine.nics = state->spec->nics;
+    }
+    if (!needs_.is_kept(machine)) return {};
+    auto made = make(machine, stop);
+    if (made) return std::move(made->vm);
+    log_warn("a VM that goes on from a checkpoint: {}", made.error().message());
+    return {};
 }
 
 void WarmPool::close() {
@@ -83,12 +111,7 @@ Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std:
     const auto key = needs_.key(spec);
     if (!key) return fail(ErrorKind::not_found, "the machine is not known yet");
     HAKO_TRY(const runtime::SandboxSpec sandbox, needs_.plan(spec));
-    const auto made = [&]() -> Result<void> {
-        HAKO_CHECK(driver_.spawn(sandbox));
-        HAKO_TRY(const auto shim, driver_.connect(sandbox.id, sandbox.id));
-        HAKO_CHECK(shim->ready(stop));
-        return {};
-    }();
+    const auto made = spawn_and_wait(driver_, sandbox, stop);
     const auto& nics = sandbox.machine.nics;
     if (made)
         return Member{.vm = {sandbox.id, nics.empty() ? "" : nics.front().tap},

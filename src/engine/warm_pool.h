@@ -26,6 +26,10 @@
 
 namespace hako::engine {
 
+// Starts a VM that waits, and waits for it; what it leaves is to be cleaned up also where it fails.
+Result<void> spawn_and_wait(SandboxDriver& driver, const runtime::SandboxSpec& spec,
+                            const std::stop_token& stop);
+
 // Any thread may call anything. Its work is a task: end the tasks before the pool goes.
 class WarmPool {
 public:
@@ -34,6 +38,8 @@ public:
         std::function<Result<runtime::SandboxSpec>(const vmm::MachineSpec&)> plan;
         // Machines with the same key are alike; none: it is not known yet.
         std::function<std::optional<std::string>(const vmm::MachineSpec&)> key;
+        // Whether one is there at once: it goes on from a checkpoint.
+        std::function<bool(const vmm::MachineSpec&)> is_kept = [](const auto&) { return false; };
         // What VMs wait with is for when there is plenty.
         std::function<bool()> is_memory_short = engine::is_memory_short;
         // Several containers start at once: each is through sooner when no VM is made beside them.
@@ -58,6 +64,9 @@ public:
     // One for a container with this machine and so many cards on bridges; it is the caller's from
     // then on, and another one takes its place.
     Waiting take(const vmm::MachineSpec& spec, std::size_t cards);
+    // Likewise, where none waits but one can be had at once.
+    Waiting make_at_once(const vmm::MachineSpec& spec, std::size_t cards,
+                         const std::stop_token& stop);
     // The VMs that wait end, and no more are made.
     void close();
     std::size_t waiting() const { return state_.lock()->ready.size(); }

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "engine/fake_world.h"
+#include "vmm/template_devices.h"
 
 namespace hako::engine {
 namespace {
@@ -15,6 +16,7 @@ protected:
             .key = [this](const vmm::MachineSpec& spec) -> std::optional<std::string> {
                 return fmt::format("{} {}", spec.memory_bytes, generation_.load());
             },
+            .is_kept = [this](const auto&) { return is_kept_.load(); },
             .is_memory_short = [this] { return is_short_.load(); },
             .is_busy = [this] { return is_busy_.load(); },
             .look_again = std::chrono::milliseconds(2),
@@ -55,6 +57,7 @@ protected:
     std::atomic<bool> has_template_ = true;
     std::atomic<bool> is_short_ = false;
     std::atomic<bool> is_busy_ = false;
+    std::atomic<bool> is_kept_ = false;
     std::atomic<int> generation_ = 1;
     std::atomic<bool> with_shares_ = true;
     Guarded<std::map<std::string, vmm::MachineSpec>> machines_;  // by the VM's id
@@ -116,6 +119,39 @@ TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
     EXPECT_NE(one.id, "");
     EXPECT_EQ(one.tap, "hkt0");
     EXPECT_NE(pool->take(spec_, 0).id, "");
+}
+
+TEST_F(WarmPoolTest, OneThatIsKeptIsThereAtOnce) {
+    auto* const pool = open(0);
+    spec_.nics = {{"hkt0", "02:42:ac:11:00:02"}};
+    spec_.disks = vmm::container_bays();
+    EXPECT_EQ(pool->make_at_once(spec_, 1, {}).id, "") << "nobody said what VMs have";
+    pool->keep(spec_);
+    EXPECT_EQ(pool->make_at_once(spec_, 1, {}).id, "") << "none is kept";
+    is_kept_ = true;
+    auto container = spec_;
+    container.memory_bytes *= 2;
+    container.disks = {{.serial = "rootfs", .extents = {"/x"}, .read_only = true}};
+    container.nics.clear();
+    for (const std::size_t cards : {0, 1}) {
+        const auto made = pool->make_at_once(container, cards, {});
+        ASSERT_NE(made.id, "");
+        EXPECT_EQ(made.tap, "hkt0");
+        const auto machine = machines_.lock()->at(made.id);
+        EXPECT_EQ(machine.memory_bytes, container.memory_bytes);
+        ASSERT_EQ(machine.disks.size(), 2U);
+        EXPECT_TRUE(machine.disks[0].bay);
+    }
+    EXPECT_EQ(pool->make_at_once(container, 2, {}).id, "");
+    container.takes_shares = true;
+    EXPECT_EQ(pool->make_at_once(container, 1, {}).id, "");
+    container.takes_shares = false;
+    has_template_ = false;
+    EXPECT_EQ(pool->make_at_once(container, 1, {}).id, "");
+    pool->close();
+    has_template_ = true;
+    EXPECT_EQ(pool->make_at_once(container, 1, {}).id, "");
+    EXPECT_EQ(running(), 2U);
 }
 
 TEST_F(WarmPoolTest, OneThatTakesFoldersWaitsOnceTheyAreUsed) {

@@ -97,6 +97,10 @@ struct Key {
 constexpr auto kRegistries = &Configuration::registries;
 constexpr auto kLayers = &Configuration::layers;
 constexpr std::array kKeys{
+    Key{"checkpoints",
+        [](const Json& value, Configuration& config) {
+            return read_flag(value, config.templates.checkpoints);
+        }},
     Key{"insecure-registries", read_insecure},
     Key{"live-restore",
         [](const Json& value, Configuration& config) {

@@ -42,7 +42,9 @@ TEST(ConfigFile, LimitsOfLayers) {
 
 TEST(ConfigFile, Templates) {
     const auto config = parse_config(
-        R"({"templates": false, "template-folder": "/data/t", "template-space": "100m"})");
+        R"({"templates": false, "template-folder": "/data/t", "template-space": "100m",)"
+        R"( "checkpoints": false})");
+    EXPECT_FALSE(config->templates.checkpoints);
     ASSERT_TRUE(config) << config.error().message();
     EXPECT_FALSE(config->templates.enabled);
     EXPECT_EQ(config->templates.folder, "/data/t");
@@ -56,7 +58,7 @@ TEST(ConfigFile, WhatIsWrongIsNamed) {
     };
     EXPECT_THAT(complaint("[]"), HasSubstr("object"));
     EXPECT_THAT(complaint(R"({"insecure-registry": []})"),
-                HasSubstr("unknown key \"insecure-registry\"; known are insecure-registries"));
+                HasSubstr("unknown key \"insecure-registry\"; known are checkpoints, "));
     EXPECT_THAT(complaint(R"({"insecure-registries": "x"})"), HasSubstr("insecure-registries"));
     EXPECT_THAT(complaint(R"({"insecure-registries": ["http://x"]})"), HasSubstr("http://x"));
     EXPECT_THAT(complaint(R"({"registry-mirrors": ["mirror"]})"), HasSubstr("\"mirror\""));

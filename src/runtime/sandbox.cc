@@ -35,6 +35,7 @@ constexpr auto kExecsEnd = std::chrono::seconds(2);  // they die with the first 
 constexpr milliseconds kSocketsEnd(5'000);           // for what they wrote to sockets of the host
 constexpr auto kVmEnd = std::chrono::seconds(2);     // between a broken channel and QEMU's exit
 constexpr milliseconds kRehearsal(30'000);
+constexpr milliseconds kDoze(10'000);
 // A VM idles while for a minute nobody starts a process in it and it uses less of a processor than
 // this.
 constexpr int kIdlePercent = 3;
@@ -113,7 +114,15 @@ Result<void> Sandbox::boot() {
         auto state = state_.lock();
         // What was asked for cannot be had, by another way neither.
         if (state->stop_grace || booted.error().kind() == ErrorKind::invalid) return booted;
-        if (!spec.state.empty()) {
+        // It is only for the template that it loads.
+        if (!spec_.keeps.empty()) return booted;
+        if (!spec.checkpoint.empty()) {
+            log_warn("the checkpoint {} is of no use, loading the template instead: {}",
+                     spec.checkpoint.native(), booted.error().message());
+            std::error_code ignored;
+            std::filesystem::remove(std::exchange(spec.checkpoint, {}), ignored);
+            attempt = 0;
+        } else if (!spec.state.empty()) {
             log_warn("the template {} is of no use, booting instead: {}", spec.state.native(),
                      booted.error().message());
             of_no_use = std::exchange(spec.state, {});
@@ -164,8 +173,18 @@ Result<void> Sandbox::boot_once(const vmm::MachineSpec& spec) {
     }
     state_.lock()->agent = *agent;
     HAKO_CHECK(prepare_guest({machine, *agent}, spec));
-    return spec_.waits ? rehearse({machine, *agent})
-                       : prepare_container({machine, *agent}, spec_.container);
+    if (!spec_.waits) return prepare_container({machine, *agent}, spec_.container);
+    HAKO_CHECK(rehearse({machine, *agent}));
+    return spec_.keeps.empty() ? Result<void>() : keep({machine, *agent}, spec);
+}
+
+// Its guest waits again, as in the template: it is another one's that goes on from there.
+Result<void> Sandbox::keep(const Parts& vm, const vmm::MachineSpec& spec) {
+    const auto timer = trace_.time("keep the VM");
+    HAKO_CHECK(vm.second->doze());
+    HAKO_CHECK(relay_->wait_closed(kDoze));
+    HAKO_CHECK(say_doze(relay_->channel(), kDoze));
+    return vm.first->keep(spec, spec_.keeps);
 }
 
 // A tap is opened by one at a time, and another QEMU may come until the VM is ready.
@@ -185,13 +204,20 @@ Result<std::shared_ptr<guest::AgentClient>> Sandbox::reach_agent(vmm::Machine& m
     const auto deadline =
         spec_.boot_deadline.count() > 0 && !loads ? spec_.boot_deadline : vmm::agent_deadline(spec);
     HAKO_TRY(Fd channel, machine.take_agent_channel(deadline));
+    if (!spec_.keeps.empty()) {
+        HAKO_TRY(relay_, RelayedChannel::start(std::move(channel)));
+        channel = relay_->take_end();
+    }
     if (loads) HAKO_CHECK(send_wake(channel.get(), vmm::slots_to_look_into(spec)));
     HAKO_TRY(std::shared_ptr<guest::AgentClient> agent,
              guest::AgentClient::connect(std::move(channel)));
     HAKO_TRY(const auto info, agent->info(deadline));
     const auto took = std::chrono::steady_clock::now() - begun;
     log_info("vminitd {} on kernel {}{}: agent answered after {} ms", info.version,
-             info.kernel_release, loads ? " from a template" : "",
+             info.kernel_release,
+             !spec.checkpoint.empty() ? " from a checkpoint"
+             : loads                  ? " from a template"
+                                      : "",
              std::chrono::duration_cast<milliseconds>(took).count());
     return agent;
 }

@@ -14,6 +14,7 @@
 #include "base/trace.h"
 #include "guest/agent_client.h"
 #include "runtime/container.h"
+#include "runtime/relayed_channel.h"
 #include "runtime/sandbox_spec.h"
 #include "runtime/vm_shares.h"
 #include "vmm/machine.h"
@@ -92,6 +93,7 @@ private:
     Result<void> prepare_guest(const Parts& vm, const vmm::MachineSpec& spec);
     Result<void> prepare_container(const Parts& vm, ContainerSpec spec);
     Result<void> rehearse(const Parts& vm);
+    Result<void> keep(const Parts& vm, const vmm::MachineSpec& spec);
     Result<void> rehearse_network(guest::AgentClient& agent) const;
     Result<void> end_wait(guest::AgentClient& agent, NetworkSpec network);
     Result<Fd> open_tap(const vmm::Nic& nic);
@@ -119,7 +121,8 @@ private:
     std::vector<Fd> taps_;
     ConnectionSlots slots_;
     VmShares shares_;
-    Fd bell_;  // eventfd: run() shall look whether it is over
+    std::unique_ptr<RelayedChannel> relay_;  // where the VM is to be kept
+    Fd bell_;                                // eventfd: run() shall look whether it is over
     Guarded<State> state_;
     mutable std::condition_variable changed_;
 };

@@ -183,6 +183,7 @@ Json to_json(const SandboxSpec& spec) {
             {"network", to_json(spec.network)},
             {"container", spec.container.id.empty() ? Json::object() : to_json(spec.container)},
             {"waits", spec.waits},
+            {"keeps", spec.keeps.native()},
             {"folder", spec.folder.native()},
             {"boot_deadline_ms", spec.boot_deadline.count()}};
 }
@@ -195,6 +196,7 @@ Result<SandboxSpec> sandbox_spec_from_json(const Json& json) {
     HAKO_TRY(const auto network, json_field_or(json, "network", Json::object()));
     HAKO_TRY(spec.network, with_context(network_spec_from_json(network), "field network"));
     HAKO_TRY(spec.waits, json_field_or(json, "waits", false));
+    HAKO_TRY(spec.keeps, json_field_or<std::string>(json, "keeps", {}));
     HAKO_TRY(const auto container, json_field_or(json, "container", Json::object()));
     if (!spec.waits || !container.empty()) {
         HAKO_TRY(spec.container,

@@ -86,6 +86,9 @@ struct SandboxSpec {
     // The VM waits for its first container. `container`, which may be empty, is but a rehearsal: it
     // has run and is gone when the VM is ready. It makes its taps itself, and they go with it.
     bool waits = false;
+    // Of one that waits: a checkpoint of its QEMU is put here (vmm/checkpoint.h) when it is ready.
+    // It is of no other use then.
+    std::filesystem::path keeps = {};
     // The container is for a VM that runs already; the rest is as if it had one of its own.
     bool shares = false;
     std::filesystem::path folder;  // layout.sandbox(id); the shim's own files lie here

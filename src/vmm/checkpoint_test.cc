@@ -70,9 +70,8 @@ protected:
                               bool with_library = true,
                               const std::vector<std::string>& prefix = {}) {
         Command command{.argv = prefix};
-        for (const auto& word :
-             {(Installation::find()->bin / "hako_checkpoint_program").native(), what,
-              path.native()})
+        for (const auto& word : {(Installation::find()->bin / "hako_checkpoint_program").native(),
+                                 what, path.native()})
             command.argv.push_back(word);
         if (with_library)
             command.extra_environment["LD_PRELOAD"] =
