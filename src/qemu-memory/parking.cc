@@ -24,32 +24,24 @@
 #include "qemu-memory/parking.h"
 #include "vmm/checkpoint_format.h"
 #include "vmm/memory_path.h"
+#include "vmm/raw_system_call.h"
 
 namespace {
 
 using namespace hako::vmm::checkpoint;
+using hako::vmm::is_error;
+using hako::vmm::raw_system_call;
 
 // Of libc's record of a thread, behind the thread's pointer.
 constexpr std::size_t kRecordBytes = 2048;
 
 Desk* desk = nullptr;
 
-long system_call(long number, long a, long b, long c, long d, long e, long f) {
-    register long r10 asm("r10") = d;
-    register long r8 asm("r8") = e;
-    register long r9 asm("r9") = f;
-    long result = number;
-    asm volatile("syscall"
-                 : "+a"(result)
-                 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                 : "rcx", "r11", "memory");
-    return result;
-}
-
 void note_signals() {
     for (std::size_t i = 0; i < kSignals; ++i)
-        (void)system_call(SYS_rt_sigaction, static_cast<long>(i) + 1, 0,
-                          reinterpret_cast<long>(&desk->actions[i]), 8, 0, 0);
+        (void)raw_system_call(SYS_rt_sigaction, i + 1, 0,
+                              reinterpret_cast<std::uint64_t>(&desk->actions[i]),
+                              sizeof(std::uint64_t));
 }
 
 void park(int, siginfo_t*, void* frame) {
@@ -60,10 +52,10 @@ void park(int, siginfo_t*, void* frame) {
         thread.frame = reinterpret_cast<std::uint64_t>(frame);
         thread.thread_pointer = reinterpret_cast<std::uint64_t>(__builtin_thread_pointer());
         // The last one: who looks knows then that all is there.
-        __atomic_store_n(&thread.id, static_cast<int>(system_call(SYS_gettid, 0, 0, 0, 0, 0, 0)),
+        __atomic_store_n(&thread.id, static_cast<int>(raw_system_call(SYS_gettid)),
                          __ATOMIC_SEQ_CST);
     }
-    while (true) (void)system_call(SYS_pause, 0, 0, 0, 0, 0, 0);
+    while (true) (void)raw_system_call(SYS_pause);
 }
 
 int number_at(const void* thread, std::size_t offset) {
@@ -148,12 +140,12 @@ void note_thread_record() {
 extern "C" __attribute__((visibility("default"))) long syscall(long number, ...) noexcept {
     va_list rest;
     va_start(rest, number);
-    long words[6];
-    for (long& word : words) word = va_arg(rest, long);
+    std::uint64_t words[6];
+    for (auto& word : words) word = va_arg(rest, std::uint64_t);
     va_end(rest);
     const long result =
-        system_call(number, words[0], words[1], words[2], words[3], words[4], words[5]);
-    if (result < 0 && result > -4096) {
+        raw_system_call(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+    if (is_error(result)) {
         errno = static_cast<int>(-result);
         return -1;
     }

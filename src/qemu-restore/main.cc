@@ -24,33 +24,21 @@
 #include <cstdint>
 
 #include "vmm/checkpoint_format.h"
+#include "vmm/raw_system_call.h"
 
 namespace {
 
 using namespace hako::vmm::checkpoint;
+using hako::vmm::is_error;
+using hako::vmm::raw_system_call;
 
 constexpr int kFailed = 125;
-constexpr int kErrors = -4095;
 constexpr int kExists = 17;  // EEXIST
 // What lies around a stack pointer is the stack's.
 constexpr std::uint64_t kStackAround = 16 << 20;
 constexpr int kReadOnly = 0, kReadWrite = 2, kCloseOnExec = 02000000, kNonBlocking = 04000;
 constexpr int kGetFlags = 3, kSetFlags = 4;
 
-long call(long number, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
-          std::uint64_t d = 0, std::uint64_t e = 0, std::uint64_t f = 0) {
-    register std::uint64_t r10 asm("r10") = d;
-    register std::uint64_t r8 asm("r8") = e;
-    register std::uint64_t r9 asm("r9") = f;
-    long result = number;
-    asm volatile("syscall"
-                 : "+a"(result)
-                 : "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                 : "rcx", "r11", "memory");
-    return result;
-}
-
-bool is_error(long result) { return result < 0 && result >= kErrors; }
 std::uint64_t address(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
 
 std::size_t length(const char* text) {
@@ -59,24 +47,28 @@ std::size_t length(const char* text) {
     return count;
 }
 
-void say(const char* text) { (void)call(__NR_write, 2, address(text), length(text)); }
+void say(const char* text) { (void)raw_system_call(__NR_write, 2, address(text), length(text)); }
 
-[[noreturn]] void end(const char* what, long error) {
-    char digits[8];
-    int at = sizeof digits;
-    digits[--at] = 0;
-    for (long rest = -error; at > 0 && (rest != 0 || at == sizeof digits - 1); rest /= 10)
-        digits[--at] = static_cast<char>('0' + rest % 10);
+// error: -errno; 0: none. of: behind what.
+[[noreturn]] void end(const char* what, long error, const char* of = "") {
     say("hako-qemu-restore: cannot ");
     say(what);
-    say(" (error ");
-    say(digits + at);
-    say(")\n");
-    while (true) (void)call(__NR_exit_group, kFailed);
+    say(of);
+    if (error != 0) {
+        char digits[8] = {};
+        int at = sizeof digits - 1;
+        for (long rest = -error; at > 0 && rest != 0; rest /= 10)
+            digits[--at] = static_cast<char>('0' + rest % 10);
+        say(" (error ");
+        say(digits + at);
+        say(")");
+    }
+    say("\n");
+    while (true) (void)raw_system_call(__NR_exit_group, kFailed);
 }
 
-void check(long result, const char* what) {
-    if (is_error(result)) end(what, result);
+void check(long result, const char* what, const char* of = "") {
+    if (is_error(result)) end(what, result, of);
 }
 
 // What the kernel has put there: argc, argv, the environment, the auxiliary vector.
@@ -96,8 +88,8 @@ std::uint64_t auxiliary(std::uint64_t kind) {
 // attempt has other places; each has a variable less, so that they end.
 void try_again() {
     if (*environment() == 0) return;
-    (void)call(__NR_execve, auxiliary(AT_EXECFN), address(beginning + 1),
-               address(environment() + 1));
+    (void)raw_system_call(__NR_execve, auxiliary(AT_EXECFN), address(beginning + 1),
+                          address(environment() + 1));
 }
 
 const Header* header = nullptr;
@@ -109,8 +101,8 @@ const T* items(const Table<T>& table) {
 void map_tables() {
     // How long they are stands in the first page.
     const auto map = [](std::uint64_t bytes, int flags) {
-        check(call(__NR_mmap, kTablesAddress, bytes, PROT_READ, MAP_PRIVATE | flags, kCheckpointFd,
-                   0),
+        check(raw_system_call(__NR_mmap, kTablesAddress, bytes, PROT_READ, MAP_PRIVATE | flags,
+                              kCheckpointFd, 0),
               "read the checkpoint");
     };
     map(kPageBytes, MAP_FIXED_NOREPLACE);
@@ -137,8 +129,8 @@ void move_vdso(std::uint64_t ours, std::uint64_t stack) {
         long moved = -1;
         std::uint64_t bytes = header->vdso_bytes - done;
         for (; bytes >= kPageBytes; bytes -= kPageBytes) {
-            moved = call(__NR_mremap, begin + done, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-                         header->vdso_begin + done);
+            moved = raw_system_call(__NR_mremap, begin + done, bytes, bytes,
+                                    MREMAP_MAYMOVE | MREMAP_FIXED, header->vdso_begin + done);
             if (!is_error(moved)) break;
         }
         check(moved, "put the vdso to its place");
@@ -148,15 +140,14 @@ void move_vdso(std::uint64_t ours, std::uint64_t stack) {
 
 int open_mapped(const MappedFile& file) {
     const auto* path = reinterpret_cast<const char*>(kTablesAddress + file.path);
-    const long fd = call(__NR_open, address(path), kReadOnly | kCloseOnExec);
-    check(fd, path);
-    struct stat status;
-    check(call(__NR_fstat, static_cast<std::uint64_t>(fd), address(&status)), path);
+    const long fd = raw_system_call(__NR_open, address(path), kReadOnly | kCloseOnExec);
+    check(fd, "open ", path);
+    struct stat status {};
+    check(raw_system_call(__NR_fstat, static_cast<std::uint64_t>(fd), address(&status)), "look at ",
+          path);
     if (status.st_ino != file.inode || static_cast<std::uint64_t>(status.st_size) != file.bytes ||
-        status.st_mtim.tv_sec != file.seconds || status.st_mtim.tv_nsec != file.nanoseconds) {
-        say("another file than at the checkpoint: ");
-        end(path, 0);
-    }
+        status.st_mtim.tv_sec != file.seconds || status.st_mtim.tv_nsec != file.nanoseconds)
+        end("map another file than was there: ", 0, path);
     return static_cast<int>(fd);
 }
 
@@ -171,17 +162,17 @@ void advise(const Piece& piece) {
     // Where the kernel knows one of them not, it goes without.
     for (const auto& one : kAll)
         if ((piece.advice & one.bit) != 0)
-            (void)call(__NR_madvise, piece.begin, piece.bytes,
-                       static_cast<std::uint64_t>(one.advice));
+            (void)raw_system_call(__NR_madvise, piece.begin, piece.bytes,
+                                  static_cast<std::uint64_t>(one.advice));
 }
 
 void map_piece(const Piece& piece, int file) {
     int flags = MAP_PRIVATE | MAP_NORESERVE;
     flags |= piece.over != 0 ? MAP_FIXED : MAP_FIXED_NOREPLACE;
     if (piece.source == Source::empty) flags |= MAP_ANONYMOUS;
-    const long at =
-        call(__NR_mmap, piece.begin, piece.bytes, piece.protection,
-             static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(file), piece.offset);
+    const long at = raw_system_call(__NR_mmap, piece.begin, piece.bytes, piece.protection,
+                                    static_cast<std::uint64_t>(flags),
+                                    static_cast<std::uint64_t>(file), piece.offset);
     if (at == -kExists) try_again();
     check(at, "map QEMU's memory");
     // An old kernel takes the address for a wish.
@@ -199,7 +190,8 @@ void map_memory() {
     for (std::uint64_t i = 0; i < header->pieces.count; ++i) {
         const Piece& piece = pieces[i];
         if (piece.source == Source::file && piece.file != open_number) {
-            if (open_number != kNone) (void)call(__NR_close, static_cast<std::uint64_t>(open_fd));
+            if (open_number != kNone)
+                (void)raw_system_call(__NR_close, static_cast<std::uint64_t>(open_fd));
             open_fd = open_mapped(files[piece.file]);
             open_number = piece.file;
         }
@@ -207,17 +199,20 @@ void map_memory() {
                          : piece.source == Source::file     ? open_fd
                                                             : -1);
     }
-    if (open_number != kNone) (void)call(__NR_close, static_cast<std::uint64_t>(open_fd));
+    if (open_number != kNone)
+        (void)raw_system_call(__NR_close, static_cast<std::uint64_t>(open_fd));
 }
 
 long open_anew(const OpenFd& fd) {
     const std::uint64_t flags = fd.flags & (kNonBlocking | kCloseOnExec);
     switch (fd.kind) {
-        case FdKind::event: return call(__NR_eventfd2, fd.value, flags);
+        case FdKind::event: return raw_system_call(__NR_eventfd2, fd.value, flags);
         case FdKind::signals:
-            return call(__NR_signalfd4, ~0ULL, address(&fd.value), sizeof fd.value, flags);
-        case FdKind::null: return call(__NR_open, address("/dev/null"), kReadWrite | kCloseOnExec);
-        case FdKind::unneeded: return call(__NR_eventfd2, 0, kCloseOnExec);
+            return raw_system_call(__NR_signalfd4, ~0ULL, address(&fd.value), sizeof fd.value,
+                                   flags);
+        case FdKind::null:
+            return raw_system_call(__NR_open, address("/dev/null"), kReadWrite | kCloseOnExec);
+        case FdKind::unneeded: return raw_system_call(__NR_eventfd2, 0, kCloseOnExec);
         case FdKind::given: break;
     }
     return fd.number;
@@ -226,14 +221,15 @@ long open_anew(const OpenFd& fd) {
 // Flags are those of what was opened, not of its number.
 void take_given(const OpenFd& fd) {
     const auto number = static_cast<std::uint64_t>(fd.number);
-    const long flags = call(__NR_fcntl, number, kGetFlags);
+    const long flags = raw_system_call(__NR_fcntl, number, kGetFlags);
     check(flags, "find a descriptor that QEMU needs");
     const auto wanted = (static_cast<std::uint64_t>(flags) & ~std::uint64_t{kNonBlocking}) |
                         (fd.flags & kNonBlocking);
     if (wanted != static_cast<std::uint64_t>(flags))
-        check(call(__NR_fcntl, number, kSetFlags, wanted), "use a descriptor");
+        check(raw_system_call(__NR_fcntl, number, kSetFlags, wanted), "use a descriptor");
     if (fd.header != 0)
-        check(call(__NR_ioctl, number, TUNSETVNETHDRSZ, address(&fd.header)), "use a tap");
+        check(raw_system_call(__NR_ioctl, number, TUNSETVNETHDRSZ, address(&fd.header)),
+              "use a tap");
 }
 
 // What we open gets the lowest number that is free. They come in the order of their numbers, so
@@ -249,10 +245,10 @@ void open_all() {
         const long made = open_anew(fd);
         check(made, "open what QEMU had open");
         if (made == fd.number) continue;
-        check(call(__NR_dup3, static_cast<std::uint64_t>(made),
-                   static_cast<std::uint64_t>(fd.number), fd.flags & kCloseOnExec),
+        check(raw_system_call(__NR_dup3, static_cast<std::uint64_t>(made),
+                              static_cast<std::uint64_t>(fd.number), fd.flags & kCloseOnExec),
               "open what QEMU had open");
-        (void)call(__NR_close, static_cast<std::uint64_t>(made));
+        (void)raw_system_call(__NR_close, static_cast<std::uint64_t>(made));
     }
 }
 
@@ -260,7 +256,8 @@ void set_signals() {
     const SignalAction* actions = items(header->actions);
     for (std::uint64_t i = 0; i < header->actions.count; ++i)
         // Two of them cannot be set.
-        (void)call(__NR_rt_sigaction, i + 1, address(&actions[i]), 0, sizeof(std::uint64_t));
+        (void)raw_system_call(__NR_rt_sigaction, i + 1, address(&actions[i]), 0,
+                              sizeof(std::uint64_t));
 }
 
 void forbid() {
@@ -269,15 +266,16 @@ void forbid() {
         unsigned short count;
         const void* steps;
     } program{static_cast<unsigned short>(header->filter.count), items(header->filter)};
-    check(call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, header->filter_flags, address(&program)),
+    check(raw_system_call(__NR_seccomp, SECCOMP_SET_MODE_FILTER, header->filter_flags,
+                          address(&program)),
           "put QEMU's seccomp filter on");
 }
 
 // Our break is none that QEMU's libc knows: it stays where it is.
 void stop_the_break() {
-    const auto end = static_cast<std::uint64_t>(call(__NR_brk));
-    (void)call(__NR_mmap, (end + kPageBytes - 1) / kPageBytes * kPageBytes, kPageBytes, PROT_NONE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ULL, 0);
+    const auto end = static_cast<std::uint64_t>(raw_system_call(__NR_brk));
+    (void)raw_system_call(__NR_mmap, (end + kPageBytes - 1) / kPageBytes * kPageBytes, kPageBytes,
+                          PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~0ULL, 0);
 }
 
 std::int32_t* id_of(const ParkedThread& thread) {
@@ -320,9 +318,10 @@ void start_threads() {
     const ParkedThread* threads = items(header->threads);
     // We become the first one, whose id is ours from now on.
     const ParkedThread& main = threads[0];
-    check(call(__NR_arch_prctl, ARCH_SET_FS, main.thread_pointer), "become QEMU");
-    *id_of(main) = static_cast<std::int32_t>(call(__NR_set_tid_address, address(id_of(main))));
-    (void)call(__NR_prctl, PR_SET_NAME, address(header->name));
+    check(raw_system_call(__NR_arch_prctl, ARCH_SET_FS, main.thread_pointer), "become QEMU");
+    *id_of(main) =
+        static_cast<std::int32_t>(raw_system_call(__NR_set_tid_address, address(id_of(main))));
+    (void)raw_system_call(__NR_prctl, PR_SET_NAME, address(header->name));
     forbid();
     for (std::uint64_t i = 1; i < header->threads.count; ++i) start(threads[i]);
     go_on(main);
@@ -335,7 +334,7 @@ extern "C" [[noreturn]] void restore(const std::uint64_t* stack) {
     map_tables();
     move_vdso(auxiliary(AT_SYSINFO_EHDR), address(stack));
     map_memory();
-    (void)call(__NR_close, kCheckpointFd);
+    (void)raw_system_call(__NR_close, kCheckpointFd);
     open_all();
     set_signals();
     stop_the_break();

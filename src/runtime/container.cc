@@ -59,13 +59,16 @@ Result<void> Container::create_process(const std::string& id, std::string proces
         .read_once = !is_first,
         .explain_loss = host_.explain_loss,
     };
-    if (is_first)
+    if (is_first) {
+        // Who learns of the end may end the VM.
+        setup.before_exit = [this] { finish_sockets(kSocketsEnd); };
         setup.on_exit = [this](const ExitRecord& record) {
             if (const auto kept = write_exit_record(spec_.exit_record, record); !kept)
                 log_error("the exit record is lost: {}", kept.error().message());
             ended_ = true;
             host_.on_change();
         };
+    }
     HAKO_TRY(ProcessRef made, ContainerProcess::create(*host_.agent, std::move(setup)));
     (*processes_.lock())[id] = std::move(made);
     return {};

@@ -64,7 +64,9 @@ void ContainerProcess::follow(const std::stop_token& stop) {
         if (!kept && !std::exchange(complained, true))
             log_error("{}: output is lost: {}", id().process, kept.error().message());
     }
-    finish(await_exit());
+    const ExitRecord exit = await_exit();
+    if (setup_.before_exit) setup_.before_exit();
+    finish(exit);
 }
 
 ExitRecord ContainerProcess::await_exit() {

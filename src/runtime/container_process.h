@@ -30,6 +30,8 @@ public:
         OutputLog::Setup log;
         bool read_once = false;  // the log has one reader; output that nobody reads is dropped
         ExplainLoss explain_loss;
+        // Of one that has run, before anybody learns of its end.
+        std::function<void()> before_exit;
         OnExit on_exit;
     };
     // Creates the log and prepares the process in the guest.

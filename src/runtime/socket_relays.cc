@@ -203,11 +203,14 @@ bool SocketRelays::guest_has_ended() {
 }
 
 void SocketRelays::finish(std::chrono::milliseconds timeout) {
-    std::error_code ignored;
-    for (auto& published : published_) {
-        if (!std::exchange(published.is_there, false)) continue;
-        fs::remove(published.socket.host, ignored);
-        fs::remove(published.link, ignored);
+    {
+        const std::lock_guard alone(withdrawing_);
+        std::error_code ignored;
+        for (auto& published : published_) {
+            if (!std::exchange(published.is_there, false)) continue;
+            fs::remove(published.socket.host, ignored);
+            fs::remove(published.link, ignored);
+        }
     }
     const auto end = std::chrono::steady_clock::now() + timeout;
     while (!guest_has_ended() && std::chrono::steady_clock::now() < end)

@@ -9,6 +9,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -85,6 +86,7 @@ private:
     const std::string container_;
     const std::filesystem::path links_;
     std::vector<Published> published_;
+    std::mutex withdrawing_;
     std::atomic<int> accepting_ = 0;          // threads that wait for connections in the guest
     Guarded<std::set<std::string>> failing_;  // sockets whose failure has been told
     Guarded<std::list<Connection>> connections_;
