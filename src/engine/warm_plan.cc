@@ -39,8 +39,10 @@ Result<runtime::ContainerSpec> plan_rehearsal(Context& context, const images::Im
     return spec;
 }
 
-// One that loads machine.state. Without a rehearsal it goes on from a checkpoint.
-Result<runtime::SandboxSpec> plan_waiting(Context& context, vmm::MachineSpec machine) {
+// One that loads machine.state. A checkpoint's guest has rehearsed already; done once more, it has
+// the pages of its own that a start writes to.
+Result<runtime::SandboxSpec> plan_waiting(Context& context, vmm::MachineSpec machine,
+                                          bool rehearses) {
     runtime::SandboxSpec spec{.id = random_id(), .waits = true};
     machine.id = spec.id;
     for (vmm::Nic& nic : machine.nics) nic.tap = waiting_tap(spec.id, nic.mac);
@@ -48,7 +50,7 @@ Result<runtime::SandboxSpec> plan_waiting(Context& context, vmm::MachineSpec mac
     vmm::choose_agent_channel(machine);  // with an own address, where it has one
     spec.machine = std::move(machine);
     spec.folder = context.layout.sandbox(spec.id);
-    if (!spec.machine.checkpoint.empty()) return spec;
+    if (!spec.machine.checkpoint.empty() && !rehearses) return spec;
     // Somebody may have removed the image: then there is no rehearsal.
     if (const auto image = context.world.images->find(kImage, {})) {
         HAKO_TRY(spec.container,
@@ -57,11 +59,11 @@ Result<runtime::SandboxSpec> plan_waiting(Context& context, vmm::MachineSpec mac
     return spec;
 }
 
-Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machine) {
+Result<runtime::SandboxSpec> plan_warm(Context& context, vmm::MachineSpec machine, bool rehearses) {
     machine.state = context.templates->find(machine);
     if (machine.state.empty()) return fail(ErrorKind::not_found, "there is no template yet");
     machine.checkpoint = context.templates->find_checkpoint(machine);
-    return plan_waiting(context, std::move(machine));
+    return plan_waiting(context, std::move(machine), rehearses);
 }
 
 }  // namespace
@@ -74,7 +76,7 @@ Result<void> keep_template(Context& context, const runtime::TemplateJob& job,
     machine.state = job.path;
     const auto run = [&](const fs::path& from, const fs::path& to) -> Result<void> {
         machine.checkpoint = from;
-        HAKO_TRY(auto spec, plan_waiting(context, machine));
+        HAKO_TRY(auto spec, plan_waiting(context, machine, !to.empty()));
         spec.keeps = to;
         if (!to.empty() && spec.container.id.empty())
             return fail(ErrorKind::not_found, "there is no image {} to rehearse with", kImage);
@@ -99,7 +101,8 @@ Result<void> keep_template(Context& context, const runtime::TemplateJob& job,
 
 std::unique_ptr<WarmPool> make_pool(Context& context, unsigned size) {
     WarmPool::Needs needs{
-        .plan = [&context](const auto& machine) { return plan_warm(context, machine); },
+        .plan = [&context](const auto& machine,
+                           bool rehearses) { return plan_warm(context, machine, rehearses); },
         // Which template a container's own devices would want is all the same here.
         .key =
             [&context](vmm::MachineSpec machine) {

@@ -52,6 +52,8 @@ WarmPool::Waiting WarmPool::take(const vmm::MachineSpec& spec, std::size_t cards
         state->with_shares_until = std::chrono::steady_clock::now() + needs_.with_shares_for;
         changed_.notify_all();
     }
+    const auto time = std::chrono::steady_clock::now();
+    state->starts_in_a_row = time - std::exchange(state->last_start, time) < needs_.in_a_row;
     const auto found = std::ranges::find_if(state->ready, fits);
     if (found == state->ready.end()) return {};
     Waiting vm = std::move(found->vm);
@@ -72,7 +74,7 @@ WarmPool::Waiting WarmPool::make_at_once(const vmm::MachineSpec& spec, std::size
         machine.nics = state->spec->nics;
     }
     if (!needs_.is_kept(machine)) return {};
-    auto made = make(machine, stop);
+    auto made = make(machine, false, stop);
     if (made) return std::move(made->vm);
     log_warn("a VM that goes on from a checkpoint: {}", made.error().message());
     return {};
@@ -107,10 +109,11 @@ bool WarmPool::lives(const Member& member) const {
     return shim && (*shim)->ready({});
 }
 
-Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, const std::stop_token& stop) {
+Result<WarmPool::Member> WarmPool::make(const vmm::MachineSpec& spec, bool rehearses,
+                                        const std::stop_token& stop) {
     const auto key = needs_.key(spec);
     if (!key) return fail(ErrorKind::not_found, "the machine is not known yet");
-    HAKO_TRY(const runtime::SandboxSpec sandbox, needs_.plan(spec));
+    HAKO_TRY(const runtime::SandboxSpec sandbox, needs_.plan(spec, rehearses));
     const auto made = spawn_and_wait(driver_, sandbox, stop);
     const auto& nics = sandbox.machine.nics;
     if (made)
@@ -155,7 +158,8 @@ void WarmPool::work(const std::stop_token& stop) {
             const auto spec = missing(*state_.lock());
             if (!spec) break;
             wait_until_not_busy(stop);
-            auto made = make(*spec, stop);
+            const bool rehearses = !state_.lock()->starts_in_a_row;
+            auto made = make(*spec, rehearses, stop);
             if (!made && made.error().kind() != ErrorKind::not_found)
                 log_warn("no VM waits for the next container: {}", made.error().message());
             auto state = state_.lock();

@@ -34,8 +34,9 @@ Result<void> spawn_and_wait(SandboxDriver& driver, const runtime::SandboxSpec& s
 class WarmPool {
 public:
     struct Needs {
-        // What is started for a machine like this. not_found: it cannot be made yet.
-        std::function<Result<runtime::SandboxSpec>(const vmm::MachineSpec&)> plan;
+        // What is started for a machine like this, and whether it rehearses a start also where it
+        // could do without. not_found: it cannot be made yet.
+        std::function<Result<runtime::SandboxSpec>(const vmm::MachineSpec&, bool rehearses)> plan;
         // Machines with the same key are alike; none: it is not known yet.
         std::function<std::optional<std::string>(const vmm::MachineSpec&)> key;
         // Whether one is there at once: it goes on from a checkpoint.
@@ -45,6 +46,8 @@ public:
         // Several containers start at once: each is through sooner when no VM is made beside them.
         std::function<bool()> is_busy = [] { return false; };
         std::chrono::milliseconds look_again = std::chrono::seconds(5);
+        // Starts that follow each other sooner are better off with VMs that are made sooner.
+        std::chrono::milliseconds in_a_row = std::chrono::seconds(2);
         // One that takes folders waits for so long after the last container that had some.
         std::chrono::milliseconds with_shares_for = std::chrono::hours(1);
     };
@@ -82,6 +85,8 @@ private:
         // Until then VMs wait that take shares.
         std::chrono::steady_clock::time_point with_shares_until{};
         std::deque<Member> ready;
+        std::chrono::steady_clock::time_point last_start{};
+        bool starts_in_a_row = false;
         bool works = false;  // the task is there
         bool closed = false;
     };
@@ -90,7 +95,7 @@ private:
     // One that is missing.
     std::optional<vmm::MachineSpec> missing(const State& state) const;
     void wait_until_not_busy(const std::stop_token& stop) const;
-    Result<Member> make(const vmm::MachineSpec& spec, const std::stop_token& stop);
+    Result<Member> make(const vmm::MachineSpec& spec, bool rehearses, const std::stop_token& stop);
     bool lives(const Member& member) const;
 
     const unsigned size_;

@@ -12,7 +12,11 @@ class WarmPoolTest : public ::testing::Test {
 protected:
     WarmPool* open(unsigned size) {
         WarmPool::Needs needs{
-            .plan = [this](const auto& machine) { return plan(machine); },
+            .plan =
+                [this](const auto& machine, bool rehearses) {
+                    rehearses_ = rehearses;
+                    return plan(machine);
+                },
             .key = [this](const vmm::MachineSpec& spec) -> std::optional<std::string> {
                 return fmt::format("{} {}", spec.memory_bytes, generation_.load());
             },
@@ -20,6 +24,7 @@ protected:
             .is_memory_short = [this] { return is_short_.load(); },
             .is_busy = [this] { return is_busy_.load(); },
             .look_again = std::chrono::milliseconds(2),
+            .in_a_row = in_a_row_,
             .with_shares_for = with_shares_for_};
         pool_ = std::make_unique<WarmPool>(size, std::move(needs), driver_, tasks_);
         return pool_.get();
@@ -58,6 +63,8 @@ protected:
     std::atomic<bool> is_short_ = false;
     std::atomic<bool> is_busy_ = false;
     std::atomic<bool> is_kept_ = false;
+    std::atomic<bool> rehearses_ = false;  // the last one that was made
+    std::chrono::milliseconds in_a_row_ = std::chrono::minutes(5);
     std::atomic<int> generation_ = 1;
     std::atomic<bool> with_shares_ = true;
     Guarded<std::map<std::string, vmm::MachineSpec>> machines_;  // by the VM's id
@@ -119,6 +126,22 @@ TEST_F(WarmPoolTest, OneWithACardIsForContainersWithOneOrNone) {
     EXPECT_NE(one.id, "");
     EXPECT_EQ(one.tap, "hkt0");
     EXPECT_NE(pool->take(spec_, 0).id, "");
+}
+
+TEST_F(WarmPoolTest, OnesThatAreNeededInARowDoNotRehearse) {
+    auto* const pool = open(1);
+    pool->keep(spec_);
+    ASSERT_TRUE(holds(*pool, 1));
+    EXPECT_TRUE(rehearses_);
+    for (const bool in_a_row : {false, true}) {
+        ASSERT_NE(pool->take(spec_, 0).id, "");
+        ASSERT_TRUE(becomes([&] { return pool->waiting() == 1; }));
+        EXPECT_EQ(rehearses_, !in_a_row);
+    }
+    is_kept_ = true;
+    rehearses_ = true;
+    ASSERT_NE(pool->make_at_once(spec_, 0, {}).id, "");
+    EXPECT_FALSE(rehearses_);
 }
 
 TEST_F(WarmPoolTest, OneThatIsKeptIsThereAtOnce) {

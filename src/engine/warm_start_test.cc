@@ -15,10 +15,11 @@ protected:
     WarmStartTest() {
         stop_daemon();
         prepare_ = [this](Context& context) {
-            WarmPool::Needs needs{.plan = [this](const auto& machine) { return plan(machine); },
-                                  .key = [](const auto&) { return std::optional("all alike"); },
-                                  .is_memory_short = [] { return false; },
-                                  .look_again = std::chrono::milliseconds(2)};
+            WarmPool::Needs needs{
+                .plan = [this](const auto& machine, bool) { return plan(machine); },
+                .key = [](const auto&) { return std::optional("all alike"); },
+                .is_memory_short = [] { return false; },
+                .look_again = std::chrono::milliseconds(2)};
             context.pool = std::make_unique<WarmPool>(1, std::move(needs), *context.world.sandboxes,
                                                       context.tasks);
             pool_ = context.pool.get();
