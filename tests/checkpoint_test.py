@@ -16,6 +16,7 @@ import pytest
 
 from hako import HELLO, SOAK, Daemon, wait_until
 from namespaces import daemon_in, namespaces, needs_namespaces
+from memory_test import in_huge_pages, needs_huge_pages
 from network_test import comes_and_goes
 from template_test import (
     LOADED, check_clock, check_identities, digest, kernel_errors, shim_log, start, templates, wait_for_template)
@@ -118,6 +119,16 @@ def test_memory_given_back_is_gone_and_the_checkpoint_unharmed(fresh: Daemon) ->
     for name in ("one", "two"):
         assert fresh.hako("exec", name, "echo", "up").stdout == "up\n"
     assert goes_on(fresh)
+
+
+@needs_huge_pages
+def test_new_memory_comes_in_huge_pages_and_goes(fresh: Daemon) -> None:
+    start(fresh, "box")
+    assert GOES_ON in shim_log(fresh, "box")
+    fresh.hako("exec", "--privileged", "box", "sh", "-c", "mount -o remount,size=100% /dev/shm; head -c 100000000 /dev/zero > /dev/shm/f")
+    assert in_huge_pages(fresh, "box")[1] > 60_000
+    fresh.hako("exec", "box", "rm", "/dev/shm/f")
+    wait_until(lambda: in_huge_pages(fresh, "box")[1] < 40_000, 60, f"{in_huge_pages(fresh, 'box')}")
 
 
 def test_vms_share_what_they_only_read(fresh: Daemon) -> None:

@@ -7,7 +7,7 @@
 // - open() of kMemoryPath with a number gives that descriptor
 // - what is a hole in the file is ordinary empty memory
 // - memory that the guest gives back becomes ordinary empty memory
-// - none of it is in huge pages, also where a guest boots
+// - empty memory is in huge pages; where a guest boots none is
 //
 // Where another process uses that memory, too (virtiofsd), open() of kMemoryCopyPath gives a copy
 // of it: a file in memory, which is QEMU's own, so that it needs no more help with it.
@@ -171,14 +171,16 @@ EXPORTED int fallocate64(int file, int mode, off64_t offset, off64_t bytes) {
     }
     if (!make_empty(memory + offset, static_cast<std::size_t>(bytes))) return -1;
     // As all of the memory, before: a host that runs KSM may merge equal pages.
-    for (const int advice : {MADV_MERGEABLE, MADV_NOHUGEPAGE})
+    for (const int advice : {MADV_MERGEABLE, MADV_HUGEPAGE})
         (void)::madvise(memory + offset, static_cast<std::size_t>(bytes), advice);
     return 0;
 }
 
-// QEMU asks for huge pages for its guest's memory. An emulated guest touches that sparsely: to
-// clear them would cost it a quarter of its boot, and make it larger.
+// QEMU asks for huge pages for its guest's memory. A guest that boots touches all of it sparsely:
+// to clear them would cost it a quarter of its boot, and make it larger. One that is loaded has
+// behind it what it needs at first, and a fault for each small page is a large part of what new
+// memory costs (docs/decisions/0037).
 EXPORTED int madvise(void* at, size_t bytes, int advice) noexcept {
-    if (advice == MADV_HUGEPAGE) advice = MADV_NOHUGEPAGE;
+    if (advice == MADV_HUGEPAGE && template_file < 0) advice = MADV_NOHUGEPAGE;
     return static_cast<int>(::syscall(SYS_madvise, at, bytes, advice));
 }
