@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,8 @@ from namespaces import daemon_in, namespaces, needs_namespaces
 from memory_test import in_huge_pages, needs_huge_pages
 from network_test import comes_and_goes
 from template_test import (
-    LOADED, check_clock, check_identities, digest, kernel_errors, shim_log, start, templates, wait_for_template)
+    LOADED, check_clock, check_identities, check_starts_while_it_is_made_anew, digest, kernel_errors, shim_log, start, templates,
+    wait_for_template)
 
 GOES_ON = "from a checkpoint: agent answered"
 TABLES = 256 << 10  # bytes of the file before the pages
@@ -208,12 +208,7 @@ def test_the_next_daemon_checks_it(own: Daemon) -> None:
 
 
 def test_many_at_once_while_it_is_made_anew(fresh: Daemon) -> None:
-    count = 30 if SOAK else 6
-    with ThreadPoolExecutor(count + 1) as pool:
-        rebuilt = pool.submit(fresh.api, "POST", "/hako/v1/templates", None, None, 180)
-        runs = [pool.submit(fresh.hako, "run", "--rm", HELLO, "echo", str(i), timeout=300) for i in range(count)]
-        assert [run.result().stdout for run in runs] == [f"{i}\n" for i in range(count)]
-        assert rebuilt.result()[0] in (201, 409), rebuilt.result()
+    check_starts_while_it_is_made_anew(fresh, 30 if SOAK else 6)
 
 
 def test_switched_off_all_are_loaded(own: Daemon) -> None:

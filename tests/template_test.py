@@ -280,13 +280,16 @@ def test_the_next_daemon_checks_it_and_another_qemu_makes_its_own(own: Daemon) -
     assert ready["Key"] not in str(first)
 
 
-def test_many_starts_while_it_is_made_anew(fresh: Daemon) -> None:
-    count = 30 if SOAK else 4
+def check_starts_while_it_is_made_anew(daemon: Daemon, count: int) -> None:
     with ThreadPoolExecutor(count + 1) as pool:
-        rebuilt = pool.submit(fresh.api, "POST", "/hako/v1/templates", None, None, 180)
-        runs = [pool.submit(fresh.hako, "run", "--rm", HELLO, "echo", str(i), timeout=300) for i in range(count)]
+        rebuilt = pool.submit(daemon.api, "POST", "/hako/v1/templates", None, None, 180)
+        runs = [pool.submit(daemon.hako, "run", "--rm", HELLO, "echo", str(i), timeout=300) for i in range(count)]
         assert [run.result().stdout for run in runs] == [f"{i}\n" for i in range(count)]
         assert rebuilt.result()[0] in (201, 409), rebuilt.result()
+
+
+def test_many_starts_while_it_is_made_anew(fresh: Daemon) -> None:
+    check_starts_while_it_is_made_anew(fresh, 30 if SOAK else 4)
 
 
 def test_switched_off_every_vm_boots(own: Daemon) -> None:
