@@ -22,13 +22,26 @@ FUSE = {
               "\t.release\t= fuse_release,\n\t.lock\t\t= fuse_file_lock,\n\t.flock\t\t= fuse_file_flock,\n};\n"
               "\tio->blocking = is_sync_kiocb(iocb);\n",
 }
+MM = {
+    "page_alloc.c": "\tif (page_reported(page))\n\t\t__ClearPageReported(page);\n",
+    "page_reporting.h": "void __page_reporting_notify(void);\n",
+    "page_reporting.c": "#define PAGE_REPORTING_DELAY\t(2 * HZ)\n\tqueue_delayed_work(wq,\n\t\t\t   PAGE_REPORTING_DELAY);\n"
+                        "/* notify prdev of free page reporting request */\n"
+                        "\t\tif (PageBuddy(page) && buddy_order(page) == order)\n\t\t\t__SetPageReported(page);\n"
+                        "\t\t\tatomic_set(&prdev->state, PAGE_REPORTING_REQUESTED);\n"
+                        "\t\terr = prdev->report(prdev, sgl, PAGE_REPORTING_CAPACITY);\n"
+                        "\tfor (order = page_reporting_order; order < MAX_ORDER; order++) {\n"
+                        "\t\terr = prdev->report(prdev, sgl, leftover);\n"
+                        "\tatomic_set(&prdev->state, state);\n\t\tqueue_delayed_work(wq,\n\t\t\t\t   PAGE_REPORTING_DELAY);\n",
+}
 
 
 @pytest.fixture
 def tree(tmp_path):
-    (tmp_path / "fs" / "fuse").mkdir(parents=True)
-    for name, text in FUSE.items():
-        (tmp_path / "fs" / "fuse" / name).write_text(text)
+    for folder, files in ("fs/fuse", FUSE), ("mm", MM):
+        (tmp_path / folder).mkdir(parents=True)
+        for name, text in files.items():
+            (tmp_path / folder / name).write_text(text)
     (tmp_path / "arch" / "x86" / "entry").mkdir(parents=True)
     (tmp_path / "arch" / "x86" / "entry" / "entry_64.S").write_text(ENTRY)
     return tmp_path
@@ -41,8 +54,8 @@ def change(tree):
 def test_files_come_and_lines_lead_to_them(tree):
     assert change(tree).stderr == ""
     fuse = tree / "fs" / "fuse"
-    for file in (HERE / "changes").iterdir():
-        assert (fuse / file.name).read_bytes() == file.read_bytes()
+    for file in (HERE / "changes").glob("**/*.[ch]"):
+        assert (tree / file.relative_to(HERE / "changes")).read_bytes() == file.read_bytes()
         assert "SPDX-License-Identifier: GPL-2.0" in file.read_text().splitlines()[0]
     assert (fuse / "fuse_i.h").read_text() == (
         '#include "virtiofsd.h"\n#include "shared_locks.h"\n\nstruct fuse_file {\n\tbool flock:1;\n\tbool ofd;\n};\n')
@@ -63,16 +76,31 @@ def test_files_come_and_lines_lead_to_them(tree):
     assert changed.startswith('#include "shared_locks.c"\n\nstatic const')
     assert changed.endswith("\tif (io->blocking && ff->fm->fc->auto_submounts && count <= ff->fm->fc->max_write)\n\t\tio->async = false;\n")
     assert re.findall(r"= (\w+),", changed) == ["shared_flush", "shared_release", "shared_lock", "shared_flock"]
+    assert (tree / "mm" / "page_alloc.c").read_text() == "\tif (page_reported(page))\n\t\tpage_reporting_take(page, order);\n"
+    assert (tree / "mm" / "page_reporting.h").read_text().endswith("void page_reporting_take(struct page *page, unsigned int order);\n")
+    assert (tree / "mm" / "page_reporting.c").read_text() == (
+        "#define PAGE_REPORTING_DELAY\t(2 * HZ)\n\tmod_delayed_work(wq,\n\t\t\t   PAGE_REPORTING_DELAY);\n"
+        '#include "page_records.c"\n\n/* notify prdev of free page reporting request */\n'
+        "\t\tif (PageBuddy(page) && buddy_order(page) == order)\n\t\t\t__SetPageReported(page);\n"
+        "\t\telse\n\t\t\tmake_records_anew(page, order);\n"
+        "\t\t\tatomic_set(&prdev->state, PAGE_REPORTING_REQUESTED);\n\t\t\tleft_some = true;\n"
+        "\t\terr = report_with_records(prdev, sgl, PAGE_REPORTING_CAPACITY);\n"
+        "\tfor (order = least_order(); order < MAX_ORDER; order++) {\n"
+        "\t\terr = report_with_records(prdev, sgl, leftover);\n"
+        "\trests = atomic_xchg(&prdev->state, state) == PAGE_REPORTING_IDLE;\n\t\tqueue_delayed_work(wq,\n"
+        "\t\t\t\t   next_round());\n\telse if (!rests)\n"
+        "\t\tqueue_delayed_work(system_freezable_wq, &prdev->work, REST);\n")
 
 
-@pytest.mark.parametrize("name, line", [("fuse_i.h", "bool flock:1;"), ("dir.c", "time_before64"), ("file.c", "fuse_file_flock"),
-                                        ("dev.c", "fuse_simple_request"), ("virtio_fs.c", "case OPT_DAX_ENUM:")])
+@pytest.mark.parametrize("name, line", [("fs/fuse/fuse_i.h", "bool flock:1;"), ("fs/fuse/dir.c", "time_before64"),
+                                        ("fs/fuse/file.c", "fuse_file_flock"), ("fs/fuse/dev.c", "fuse_simple_request"),
+                                        ("fs/fuse/virtio_fs.c", "case OPT_DAX_ENUM:"), ("mm/page_alloc.c", "__ClearPageReported")])
 def test_a_line_that_is_not_there_is_named(tree, name, line):
-    file = tree / "fs" / "fuse" / name
+    file = tree / name
     file.write_text(file.read_text().replace(line, "other"))
     answer = change(tree)
     assert answer.returncode != 0
-    assert f"fs/fuse/{name} have" in answer.stderr and line in answer.stderr
+    assert f"{name} have" in answer.stderr and line in answer.stderr
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -85,8 +113,8 @@ def test_they_are_for_the_sources_that_are_installed(tmp_path):
     with tarfile.open(SOURCE, "r|xz") as archive:
         for entry in archive:
             folder, _, name = entry.name.partition("/")
-            if name.startswith(("fs/fuse/", "arch/x86/entry/entry_64.S")) and entry.isfile():
+            if name.startswith(("fs/fuse/", "arch/x86/entry/entry_64.S", "mm/page_")) and entry.isfile():
                 archive.extract(entry, tmp_path)
-            elif name.startswith("fs/g"):  # they are sorted
+            elif name.startswith("net/"):  # they are sorted
                 break
     assert change(tmp_path / folder).stderr == ""

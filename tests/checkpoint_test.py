@@ -131,6 +131,49 @@ def test_new_memory_comes_in_huge_pages_and_goes(fresh: Daemon) -> None:
     wait_until(lambda: in_huge_pages(fresh, "box")[1] < 40_000, 60, f"{in_huge_pages(fresh, 'box')}")
 
 
+def written(daemon: Daemon, name: str) -> int:
+    """KiB that its QEMU wrote, or its guest."""
+    return int(re.findall(r"^Anonymous: +(\d+)", (daemon.qemu(name) / "smaps_rollup").read_text(), re.MULTILINE)[0])
+
+
+def test_freed_memory_costs_nothing_soon(fresh: Daemon) -> None:
+    """Neither for what the guest's kernel notes of it (16 MiB for each GiB), nor for what was translated for it."""
+    shape = ["-m", "1g"]
+    wait_until(lambda: goes_on(fresh, *shape), 120, fresh.log())
+    fresh.hako("run", "-d", "--name", "box", *shape, "--shm-size", "800m", HELLO, "sleep", "600")
+    idle = written(fresh, "box")
+    fresh.hako("exec", "box", "sh", "-c", "head -c 700000000 /dev/zero > /dev/shm/f")
+    assert written(fresh, "box") > idle + 650_000
+    fresh.hako("exec", "box", "rm", "/dev/shm/f")
+    # Sooner than a minute, after which the shim would tell QEMU.
+    wait_until(lambda: written(fresh, "box") < idle + 11_000, 45, f"{written(fresh, 'box')} KiB, idle {idle}")
+
+
+# Two of four files stay while the memory of the others is given back, in whole blocks and then in smaller ones, and used again.
+CHURN = """
+mount -o remount,size=100% /dev/shm && cd /dev/shm && seq 1000000 4000000 > numbers || exit
+for round in 1 2 3; do
+    for file in a b c d; do cp numbers $file & done
+    wait
+    rm b d
+    sleep 6
+    echo 1 > /proc/sys/vm/compact_memory
+    cat /proc/kpageflags /proc/kpagecount > /dev/null
+    cp numbers e
+    for file in a c e; do cmp numbers $file && rm $file; done
+done
+ls
+"""
+
+
+def test_memory_that_comes_and_goes_keeps_what_is_in_it(fresh: Daemon) -> None:
+    fresh.hako("run", "-d", "--name", "box", "--privileged", HELLO, "sleep", "600")
+    before = written(fresh, "box")
+    assert fresh.hako("exec", "--privileged", "box", "sh", "-c", CHURN).stdout == "numbers\n"
+    assert not kernel_errors(fresh, "box")
+    wait_until(lambda: written(fresh, "box") < before + 60_000, 60, f"{written(fresh, 'box')} KiB, before {before}")
+
+
 def test_vms_share_what_they_only_read(fresh: Daemon) -> None:
     start(fresh, "one")
     maps = [line.split() for line in (fresh.qemu("one") / "maps").read_text().splitlines()]

@@ -24,6 +24,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "qemu-memory/given_back.h"
 #include "qemu-memory/saved_devices.h"
 #include "vmm/memory_path.h"
 
@@ -43,6 +44,7 @@ constexpr off64_t kPage = 4096;
 int template_file = -1;
 off64_t state_offset = 0;  // where its devices' state begins: QEMU looks for the file's end, and
                            // then reads on from where the descriptor stands
+int memory_copy = -1;      // or a copy of its memory
 char* memory = nullptr;
 std::size_t memory_bytes = 0;
 
@@ -92,7 +94,7 @@ int open_copy(int number) {
     made = made && copy_memory(number, state, copy);
     const int error = errno;
     (void)::lseek64(number, state, SEEK_SET);
-    if (made) return copy;
+    if (made) return memory_copy = copy;
     ::close(copy);
     errno = error;
     return -1;
@@ -160,8 +162,11 @@ EXPORTED void* mmap64(void* at, size_t bytes, int protection, int flags, int fil
 }
 
 EXPORTED int fallocate64(int file, int mode, off64_t offset, off64_t bytes) {
-    if (file < 0 || file != template_file)
+    if (file < 0 || file != template_file) {
+        if (file >= 0 && file == memory_copy)
+            hako::note_given_back(static_cast<std::size_t>(bytes));
         return static_cast<int>(::syscall(SYS_fallocate, file, mode, offset, bytes));
+    }
     const bool discards = (mode & FALLOC_FL_PUNCH_HOLE) != 0 && offset >= 0 && bytes > 0 &&
                           static_cast<std::uint64_t>(offset) <= memory_bytes &&
                           static_cast<std::uint64_t>(bytes) <= memory_bytes - offset;
@@ -173,6 +178,7 @@ EXPORTED int fallocate64(int file, int mode, off64_t offset, off64_t bytes) {
     // As all of the memory, before: a host that runs KSM may merge equal pages.
     for (const int advice : {MADV_MERGEABLE, MADV_HUGEPAGE})
         (void)::madvise(memory + offset, static_cast<std::size_t>(bytes), advice);
+    hako::note_given_back(static_cast<std::size_t>(bytes));
     return 0;
 }
 

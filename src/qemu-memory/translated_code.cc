@@ -1,6 +1,6 @@
 // Preloaded into a QEMU that emulates its guest's processor: SIGURG has it give up the code that it
 // translated, which is as much memory as an idle guest itself has. What the guest runs next is
-// translated anew.
+// translated anew. A guest that gave much memory back and then rests does without being told to.
 //
 // QEMU can throw its translations away (tb_flush), but keeps the memory that they are in. So a
 // thread here asks for a moment in which no virtual CPU runs, and has both done in it. The names
@@ -14,10 +14,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 
+#include "qemu-memory/given_back.h"
 #include "qemu-memory/parking.h"
 #include "vmm/memory_path.h"
 
@@ -39,12 +42,19 @@ constexpr std::size_t kProlog = 64 << 10;
 constexpr std::size_t kLeast = 8 << 20;
 constexpr std::size_t kPage = 4096, kPagesAtOnce = 4096;
 
+// Who gives back so much has done something that is over; and the guest rests when for so long it
+// gives back little, and hardly runs.
+constexpr std::size_t kMuch = 64 << 20, kLittle = 16 << 20;
+constexpr timespec kRest{.tv_sec = 2, .tv_nsec = 0};
+constexpr long kRestingMilliseconds = 100;
+
 struct {
     char* begin = nullptr;
     std::size_t bytes = 0;
 } buffer;
 
 FlushTranslations flush_translations = nullptr;
+std::atomic<std::size_t> given_back = 0;
 
 // Code is all over the buffer, and each jump into another small page costs the processor a look for
 // it. What stays when the rest is given up has small pages, lest it hold a huge one.
@@ -79,13 +89,33 @@ bool is_worth_it() {
     return pages * kPage >= kLeast;
 }
 
-void* await_signals(void* signals) {
+long used_milliseconds() {
+    timespec used{};
+    (void)::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * 1000 + used.tv_nsec / 1'000'000;
+}
+
+// Until the guest rests, or the signal comes.
+void await_rest(const sigset_t& signals) {
+    while (true) {
+        const std::size_t bytes = given_back;
+        const long used = used_milliseconds();
+        if (::sigtimedwait(&signals, nullptr, &kRest) > 0) return;
+        if (given_back - bytes < kLittle && used_milliseconds() - used < kRestingMilliseconds)
+            return;
+    }
+}
+
+void* await_signals(void* which) {
     hako::note_thread_record();
+    const sigset_t& signals = *static_cast<sigset_t*>(which);
     const auto get_cpu = reinterpret_cast<GetCpu>(::dlsym(RTLD_DEFAULT, "qemu_get_cpu"));
     const auto run =
         reinterpret_cast<RunInExclusion>(::dlsym(RTLD_DEFAULT, "async_safe_run_on_cpu"));
     flush_translations = reinterpret_cast<FlushTranslations>(::dlsym(RTLD_DEFAULT, "tb_flush"));
-    for (int number = 0; ::sigwait(static_cast<sigset_t*>(signals), &number) == 0;) {
+    for (int number = 0; ::sigwait(&signals, &number) == 0;) {
+        if (given_back >= kMuch) await_rest(signals);
+        given_back = 0;
         Cpu* const cpu = get_cpu != nullptr ? get_cpu(0) : nullptr;
         if (cpu == nullptr || run == nullptr || flush_translations == nullptr || !is_worth_it())
             continue;
@@ -107,6 +137,11 @@ __attribute__((constructor)) void start() {
 }
 
 }  // namespace
+
+void hako::note_given_back(std::size_t bytes) {
+    const std::size_t before = given_back.fetch_add(bytes);
+    if (before < kMuch && before + bytes >= kMuch) (void)::kill(::getpid(), vmm::kGiveUpSignal);
+}
 
 // Where translations are: the one piece of memory that can be both written and run.
 extern "C" __attribute__((visibility("default"))) int mprotect(void* at, size_t bytes,

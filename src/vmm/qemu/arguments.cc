@@ -159,13 +159,14 @@ void add_memory(Arguments& list, std::string_view type, const MachineSpec& spec)
 
 // A loaded guest's memory is a private mapping of its template (src/qemu-memory/). Where the share
 // server reads and writes it, or somebody saves it, it is a file which both map. The name is always
-// that of a machine which says nothing of its memory: one state fits all.
+// that of a machine which says nothing of its memory: one state fits all. What is 2 MiB to the
+// guest is so to the host, too: huge pages, and what the guest gives back.
 void add_memory(Arguments& list, const MachineSpec& spec, bool saves) {
     const bool shared = has_share_device(spec);
     if (!spec.state.empty())
         add_memory(
             list,
-            fmt::format("memory-backend-file,mem-path={}{},share={}",
+            fmt::format("memory-backend-file,mem-path={}{},share={},align=2M",
                         shared ? kMemoryCopyPath : kMemoryPath, kStateFd, shared ? "on" : "off"),
             spec);
     else if (shared || saves) add_memory(list, "memory-backend-memfd,share=on", spec);

@@ -118,7 +118,7 @@ TEST(ArgumentsTest, SharesTakeOneSlotAndMemoryThatTwoCanMap) {
     EXPECT_EQ(lines_of(empty), text) << "they may come later";
     spec.state = "/templates/x";
     EXPECT_NE(lines_of(spec).find(
-                  "-object memory-backend-file,mem-path=/hako-memory-copy/6,share=on,id="),
+                  "-object memory-backend-file,mem-path=/hako-memory-copy/6,share=on,align=2M,id="),
               std::string::npos);
     spec.state.clear();
 
@@ -261,7 +261,7 @@ TEST(ArgumentsTest, LoadedMemoryIsTheTemplates) {
     auto text = lines_of(spec);
     EXPECT_EQ(
         text.substr(text.find("-object")),
-        R"(-object memory-backend-file,mem-path=/hako-memory/6,share=off,id=microvm.ram,size=256M,x-use-canonical-path-for-ramblock-id=off
+        R"(-object memory-backend-file,mem-path=/hako-memory/6,share=off,align=2M,id=microvm.ram,size=256M,x-use-canonical-path-for-ramblock-id=off
 -machine memory-backend=microvm.ram)");
 }
 
