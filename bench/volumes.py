@@ -34,7 +34,7 @@ from peers import Hako, Podman, peers
 IMAGE = "bench/files:1"
 PLACES = ("scratch", "shared", "block")
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
-SLEEPS = "virtiofs.look_for_answers=0"  # as kernels without kernel/changes/answers.c
+SLEEPS = "virtiofs.look_for_answers=0"  # as kernels without kernel/changes/fs/fuse/answers.c
 
 # In the container and in the plain guest. What it says: "fio NAME line of fio's terse format", "untar SECONDS".
 SCRIPT = """#!/bin/sh

@@ -28,7 +28,7 @@ std::vector<std::string> scratch_files();
 // that are disks.
 std::vector<guest::Mount> container_mounts(const ContainerSpec& container);
 // Mounts all shares of a VM that has some. max_files: what the guest is told of its limit
-// (vmm::Machine::max_shared_files(), kernel/changes/virtiofsd.c); 0: nothing.
+// (vmm::Machine::max_shared_files(), kernel/changes/fs/fuse/virtiofsd.c); 0: nothing.
 Result<void> mount_shares(guest::AgentClient& agent, std::size_t max_files);
 
 }  // namespace hako::runtime
