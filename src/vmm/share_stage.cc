@@ -146,8 +146,8 @@ Error execute(const StageSpec& spec) {
     // cache=auto: close-to-open, so that containers see each other's files, and mmap works. Device
     // nodes that a guest made would be the host's devices. flock is not announced: our guest kernel
     // asks for it anyway, without waiting, and virtiofsd would refuse others, which wait
-    // (kernel/changes/fs/fuse/shared_locks.c). Without a thread pool, which is its default: handing each
-    // request to a pool made small files a fifth slower (docs/decisions/0017).
+    // (kernel/changes/fs/fuse/shared_locks.c). Without a thread pool, which is its default: handing
+    // each request to a pool made small files a fifth slower (docs/decisions/0017).
     const std::string listener = fmt::format("--fd={}", kStageListenerFd);
     const std::string source = fmt::format("source={}", kStage);
     const char* argv[] = {spec.program.c_str(),
